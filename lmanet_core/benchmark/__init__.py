@@ -1,0 +1,1 @@
+"""Benchmarks, run as `python -m lmanet_core.benchmark NAME`; ratios of things timed together."""

@@ -1,0 +1,129 @@
+"""Checkpoints: safetensors files whose metadata says what network the tensors belong to.
+
+Nothing is ever unpickled, so a checkpoint cannot run code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lmanet_core.config import ModelConfig
+from lmanet_core.models import LMANet, build_model
+
+FORMAT = "lmanet-1"
+DEFAULT_WEIGHTS = "erfnet-lma-synthetic"
+WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be used; the message says which file and why."""
+
+
+def shipped_weights() -> list[str]:
+    """Names of the weights that come with the package, as `load` takes them."""
+    return sorted(path.stem for path in WEIGHTS_FOLDER.glob("*.safetensors"))
+
+
+def save_checkpoint(
+    model: LMANet,
+    path: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a model's weights, configuration, class names and palette.
+
+    Args:
+        model: the network; its own dtype and device do not matter.
+        path: file to write, by convention `*.safetensors`.
+        dtype: type of the floating-point tensors in the file; float16 halves it.
+        provenance: anything JSON can hold about data, command and figures.
+    """
+    tensors = {
+        name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(model.config.to_dict()),
+        "provenance": json.dumps(dict(provenance or {})),
+    }
+    save_file(tensors, str(path), metadata=metadata)
+
+
+def load(path_or_name: str | Path | None = None) -> LMANet:
+    """Load a model, on the CPU, in float32 and eval mode.
+
+    Args:
+        path_or_name: a file, or the name of shipped weights; None: the shipped default.
+
+    Raises:
+        CheckpointError: there is no such file, or it is not a checkpoint of this project, or its
+            tensors do not fit the network that its configuration describes.
+    """
+    path = _resolve(DEFAULT_WEIGHTS if path_or_name is None else path_or_name)
+    config, tensors = _read(path)
+    try:
+        model = build_model(config)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    _check_tensors(path, expected=model.state_dict(), found=tensors)
+    model.load_state_dict(tensors)
+    return model.eval()
+
+
+def _resolve(path_or_name: str | Path) -> Path:
+    path = Path(path_or_name)
+    shipped = WEIGHTS_FOLDER / f"{path_or_name}.safetensors"
+    for candidate in (path, shipped):
+        if candidate.is_file():
+            return candidate
+    raise CheckpointError(
+        f"no checkpoint '{path_or_name}': expected the path of a .safetensors file "
+        f"or one of the shipped weights {shipped_weights()}"
+    )
+
+
+def _read(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is not a readable safetensors file ({error}). Checkpoints of other formats, "
+            "such as PyTorch .pth files, are not opened because unpickling can run code"
+        ) from None
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: expected the metadata entry format = '{FORMAT}', "
+            f"got {metadata.get('format')!r}; the file was not written by lmanet"
+        )
+    try:
+        return ModelConfig.from_dict(json.loads(metadata["config"])), tensors
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: bad model configuration in the metadata: {error}") from None
+
+
+def _check_tensors(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    problems = [f"missing {name}" for name in expected if name not in found]
+    problems += [f"unknown {name}" for name in found if name not in expected]
+    problems += [
+        f"{name} is {tuple(found[name].shape)}, expected {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in found and found[name].shape != tensor.shape
+    ]
+    if problems:
+        shown = "; ".join(problems[:5])
+        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise CheckpointError(
+            f"{path}: tensors do not fit the network in its metadata: {shown}{more}"
+        )

@@ -1,0 +1,103 @@
+"""Class tables: what each label value means and how it is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+IGNORE_LABEL = 255
+"""Label of pixels that are neither trained on nor scored."""
+
+Color = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """Names and RGB colours of the classes; a label is an index into both."""
+
+    names: tuple[str, ...]
+    palette: tuple[Color, ...]
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            raise ValueError("a class table needs at least one class, got none")
+        if len(self.names) > IGNORE_LABEL:
+            raise ValueError(
+                f"labels are uint8 and {IGNORE_LABEL} means 'ignore', so at most {IGNORE_LABEL} "
+                f"classes fit; got {len(self.names)}"
+            )
+        if len(self.names) != len(self.palette):
+            raise ValueError(
+                f"expected one colour for each of the {len(self.names)} classes, "
+                f"got {len(self.palette)} colours"
+            )
+        for name, color in zip(self.names, self.palette, strict=True):
+            if len(color) != 3 or not all(0 <= channel <= 255 for channel in color):
+                raise ValueError(
+                    f"colour of class '{name}' must be three values in 0..255, got {color}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def colorize(self, labels: np.ndarray) -> np.ndarray:
+        """Paint a label map.
+
+        Args:
+            labels: (H, W) uint8; values beyond the table, such as 255, become black.
+
+        Returns:
+            (H, W, 3) uint8, RGB.
+        """
+        lookup = np.zeros((256, 3), dtype=np.uint8)
+        lookup[: len(self.palette)] = self.palette
+        # np.take is several times faster than fancy indexing for image-sized arrays.
+        return np.take(lookup, labels, axis=0)
+
+
+CITYSCAPES = ClassTable(
+    names=(
+        "road",
+        "sidewalk",
+        "building",
+        "wall",
+        "fence",
+        "pole",
+        "traffic light",
+        "traffic sign",
+        "vegetation",
+        "terrain",
+        "sky",
+        "person",
+        "rider",
+        "car",
+        "truck",
+        "bus",
+        "train",
+        "motorcycle",
+        "bicycle",
+    ),
+    palette=(
+        (128, 64, 128),
+        (244, 35, 232),
+        (70, 70, 70),
+        (102, 102, 156),
+        (190, 153, 153),
+        (153, 153, 153),
+        (250, 170, 30),
+        (220, 220, 0),
+        (107, 142, 35),
+        (152, 251, 152),
+        (70, 130, 180),
+        (220, 20, 60),
+        (255, 0, 0),
+        (0, 0, 142),
+        (0, 0, 70),
+        (0, 60, 100),
+        (0, 80, 100),
+        (0, 0, 230),
+        (119, 11, 32),
+    ),
+)
+"""The 19 Cityscapes training classes (trainId order) in their official colours."""

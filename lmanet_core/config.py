@@ -1,0 +1,87 @@
+"""The configuration that, together with the weights, defines a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from lmanet_core.classes import CITYSCAPES, ClassTable
+
+MAX_MEMORY_SIZE = 64
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Architecture of a network with (or, with `memory_size` 0, without) local memory attention.
+
+    Attributes:
+        backbone: name of a registered single-frame network, see `lmanet_core.models.BACKBONES`.
+        classes: what the network's outputs mean.
+        memory_size: S, number of past frames remembered by default; a streaming user may choose
+            another. 0 makes a plain single-frame network without any memory modules.
+        window_size: side of the square attention window, odd; None attends to all positions.
+        key_channels: Dk, channels of queries and keys.
+        value_channels: Dv, channels of the values.
+    """
+
+    backbone: str = "erfnet"
+    classes: ClassTable = CITYSCAPES
+    memory_size: int = 4
+    window_size: int | None = 21
+    key_channels: int = 16
+    value_channels: int = 64
+
+    def __post_init__(self) -> None:
+        _check_int("memory_size", self.memory_size, 0, MAX_MEMORY_SIZE)
+        _check_int("key_channels", self.key_channels, 1, 4096)
+        _check_int("value_channels", self.value_channels, 1, 4096)
+        if self.window_size is not None:
+            _check_int("window_size", self.window_size, 1, 1023)
+            if self.window_size % 2 == 0:
+                raise ValueError(
+                    f"window_size is the side of a centred window and must be odd, "
+                    f"got {self.window_size}"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON or YAML; the class table becomes two lists."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        classes = values.pop("classes")
+        return values | {
+            "class_names": list(classes.names),
+            "palette": [list(color) for color in classes.palette],
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
+        """Inverse of `to_dict`.
+
+        Raises:
+            ValueError: a key is unknown, or a value has the wrong type or range.
+        """
+        values = dict(values)
+        names, palette = values.pop("class_names", None), values.pop("palette", None)
+        if (names is None) != (palette is None):
+            raise ValueError("class_names and palette go together; give both or neither")
+        known = {field.name for field in fields(cls)} - {"classes"}
+        if unknown := sorted(set(values) - known):
+            raise ValueError(f"unknown model settings {unknown}; expected some of {sorted(known)}")
+        if names is not None and palette is not None:
+            values["classes"] = _parse_classes(names, palette)
+        return cls(**values)
+
+
+def _parse_classes(names: Any, palette: Any) -> ClassTable:
+    try:
+        colors = tuple((int(r), int(g), int(b)) for r, g, b in palette)
+    except (TypeError, ValueError):
+        raise ValueError(f"palette must be a list of [r, g, b], got {palette!r}") from None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"class_names must be a list of strings, got {names!r}")
+    return ClassTable(tuple(names), colors)
+
+
+def _check_int(name: str, value: Any, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{name} must be an integer in {low}..{high}, got {value!r}")

@@ -1,0 +1,62 @@
+"""The local memory: what is written of a frame, how it is read, how it is fused."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from lmanet_core.models.fusion import GatedFusion
+from lmanet_core.ops import local_attention
+
+
+class Projection(NamedTuple):
+    """Keys and values of one frame's features, once to read with and once to be remembered."""
+
+    query_key: Tensor
+    """K_Q (B, Dk, H, W)."""
+    query_value: Tensor
+    """V_Q (B, Dv, H, W)."""
+    memory_key: Tensor
+    """K_M (B, Dk, H, W)."""
+    memory_value: Tensor
+    """V_M (B, Dv, H, W)."""
+
+
+class LocalMemory(nn.Module):
+    """Memory heads, local attention and fusion; wraps any features of `feature_channels`.
+
+    Source: Paul et al., IROS 2021, section III.
+    """
+
+    def __init__(
+        self,
+        feature_channels: int,
+        key_channels: int,
+        value_channels: int,
+        window_size: int | None,
+    ) -> None:
+        super().__init__()
+        self.window_size = window_size
+        self._channels = [key_channels, value_channels] * 2
+        # Both heads read the same features: one convolution with their outputs side by side.
+        self.heads = nn.Conv2d(feature_channels, sum(self._channels), 3, padding=1)
+        self.fusion = GatedFusion(value_channels, feature_channels)
+
+    def project(self, features: Tensor) -> Projection:
+        """(B, C, H, W) features -> the frame's keys and values."""
+        return Projection(*self.heads(features).split(self._channels, dim=1))
+
+    def read_and_fuse(self, frame: Projection, keys: Tensor, values: Tensor) -> Tensor:
+        """Read past frames around each location of this one.
+
+        Args:
+            frame: the current frame's projection.
+            keys: (B, S, Dk, H, W) memory keys of S >= 1 past frames, in any order.
+            values: (B, S, Dv, H, W) memory values.
+
+        Returns:
+            (B, C, H, W) features that take the place of the encoder's in the decoder.
+        """
+        read = local_attention(frame.query_key, keys, values, self.window_size)
+        return self.fusion(frame.query_value, read)

@@ -1,0 +1,60 @@
+"""The memory of a stream: the last S frames' keys and values in preallocated slots."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class RingBuffer:
+    """Fixed slots for S frames; the newest overwrites the oldest, nothing is shifted or copied.
+
+    The slots' order is not the frames' order. Attention does not mind: its softmax runs over an
+    unordered set of frames. Satisfies `lmanet_core.models.MemoryStore`.
+    """
+
+    def __init__(self, memory_size: int) -> None:
+        if memory_size < 1:
+            raise ValueError(f"memory_size must be at least 1, got {memory_size}")
+        self.memory_size = memory_size
+        self.filled = 0
+        self._next = 0
+        self._keys: Tensor | None = None
+        self._values: Tensor | None = None
+
+    def read(self) -> tuple[Tensor, Tensor] | None:
+        """Views of the filled slots, keys (B, S, Dk, H, W) and values (B, S, Dv, H, W).
+
+        They change with the next `write`. None while the buffer is empty.
+        """
+        if self.filled == 0 or self._keys is None or self._values is None:
+            return None
+        return self._keys[:, : self.filled], self._values[:, : self.filled]
+
+    def write(self, key: Tensor, value: Tensor) -> None:
+        """Copy a frame's key (B, Dk, H, W) and value (B, Dv, H, W) into the oldest slot.
+
+        The first write allocates all slots. Frames of another shape may come after `clear`.
+        """
+        if self._keys is None or self._values is None or self._keys[:, 0].shape != key.shape:
+            self._keys = _allocate(key, self.memory_size)
+            self._values = _allocate(value, self.memory_size)
+            self.clear()
+        self._keys[:, self._next] = key
+        self._values[:, self._next] = value
+        self._next = (self._next + 1) % self.memory_size
+        self.filled = min(self.filled + 1, self.memory_size)
+
+    def clear(self) -> None:
+        """Forget all frames; the slots stay allocated."""
+        self.filled = 0
+        self._next = 0
+
+
+def _allocate(frame: Tensor, memory_size: int) -> Tensor:
+    """Slots (B, S, D, H, W), each with its channels innermost as the attention reads them."""
+    batch, channels, height, width = frame.shape
+    slots = torch.zeros(
+        (batch, memory_size, height, width, channels), dtype=frame.dtype, device=frame.device
+    )
+    return slots.permute(0, 1, 4, 2, 3)

@@ -1,0 +1,151 @@
+"""Local attention: the oracle against the equation, the fast form against the oracle."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from lmanet_core.ops import local_attention
+
+
+def random_inputs(
+    batch: int = 1,
+    frames: int = 2,
+    key_channels: int = 4,
+    value_channels: int = 6,
+    height: int = 9,
+    width: int = 11,
+    seed: int = 0,
+) -> tuple[Tensor, Tensor, Tensor]:
+    random = torch.Generator().manual_seed(seed)
+
+    def sample(*shape: int) -> Tensor:
+        return torch.randn(shape, dtype=torch.float64, generator=random)
+
+    return (
+        sample(batch, key_channels, height, width),
+        sample(batch, frames, key_channels, height, width),
+        sample(batch, frames, value_channels, height, width),
+    )
+
+
+def attention_at(
+    query: Tensor, keys: Tensor, values: Tensor, window_size: int, row: int, column: int
+) -> list[float]:
+    """The equation at one location of the first stream, in plain Python."""
+    radius = window_size // 2
+    height, width = query.shape[-2:]
+    weights, reads = [], []
+    for frame in range(keys.shape[1]):
+        for y in range(row - radius, row + radius + 1):
+            for x in range(column - radius, column + radius + 1):
+                inside = 0 <= y < height and 0 <= x < width
+                score = float(query[0, :, row, column] @ keys[0, frame, :, y, x]) if inside else 0.0
+                weights.append(math.exp(score))
+                reads.append(values[0, frame, :, y, x].tolist() if inside else None)
+    total = sum(weights)
+    return [
+        sum(w * read[c] for w, read in zip(weights, reads, strict=True) if read) / total
+        for c in range(values.shape[2])
+    ]
+
+
+@pytest.mark.parametrize("implementation", ["reference", "tiled"])
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (4, 5), (8, 10), (3, 0)])
+def test_follows_the_equation_also_at_the_border(implementation, row, column):
+    query, keys, values = random_inputs()
+    read = local_attention(query, keys, values, 5, implementation=implementation)
+    expected = attention_at(query, keys, values, 5, row, column)
+    assert read[0, :, row, column].tolist() == pytest.approx(expected, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    batch=st.integers(1, 3),
+    frames=st.integers(1, 5),
+    key_channels=st.integers(1, 8),
+    value_channels=st.integers(1, 8),
+    height=st.integers(1, 20),
+    width=st.integers(1, 20),
+    window_size=st.sampled_from([1, 3, 7, 21]),
+    seed=st.integers(0, 1000),
+)
+def test_tiled_form_equals_the_oracle(window_size, **shape):
+    inputs = random_inputs(**shape)
+    expected = local_attention(*inputs, window_size, implementation="reference")
+    assert torch.allclose(local_attention(*inputs, window_size), expected, atol=1e-12)
+
+
+def test_tiled_form_in_single_precision_is_within_1e_5_of_the_oracle_in_double():
+    query, keys, values = random_inputs(1, 4, 16, 64, 20, 30)
+    query, keys = query / 2, keys / 2
+    expected = local_attention(query, keys, values, 21, implementation="reference")
+    read = local_attention(query.float(), keys.float(), values.float(), 21)
+    assert (read - expected).abs().max() < 1e-5
+
+
+def test_gradients_pass_gradcheck():
+    inputs = [tensor.requires_grad_() for tensor in random_inputs(1, 2, 2, 2, 4, 9)]
+    assert torch.autograd.gradcheck(lambda q, k, v: local_attention(q, k, v, 3), inputs)
+
+
+def test_large_scores_do_not_overflow():
+    query, keys, values = (tensor.float() for tensor in random_inputs())
+    read = local_attention(query * 100, keys * 100, values, 7)
+    assert read.isfinite().all()
+    # A convex combination never exceeds what it combines.
+    assert read.abs().max() <= values.abs().max() + 1e-5
+
+
+def test_can_be_trained_after_inference_mode():
+    inputs = random_inputs(seed=3)
+    with torch.inference_mode():
+        local_attention(*inputs, 9)
+    inputs[0].requires_grad_()
+    local_attention(*inputs, 9).sum().backward()
+    assert inputs[0].grad is not None
+
+
+def test_global_form_attends_to_everything_with_scaled_scores():
+    query, keys, values = random_inputs(key_channels=4)
+    read = local_attention(query, keys, values, None)
+    scores = torch.einsum("dhw,tdyx->hwtyx", query[0], keys[0]) / 2
+    probabilities = scores.flatten(2).softmax(-1).view_as(scores)
+    expected = torch.einsum("hwtyx,tdyx->dhw", probabilities, values[0])
+    assert torch.allclose(read[0], expected)
+
+
+@pytest.mark.parametrize("window_size", [5, None])
+def test_order_of_frames_does_not_matter(window_size):
+    query, keys, values = random_inputs(frames=3)
+    order = [2, 0, 1]
+    read = local_attention(query, keys, values, window_size)
+    assert torch.allclose(
+        local_attention(query, keys[:, order], values[:, order], window_size), read
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda q, k, v: (q[0], k, v, 3), r"expected query \(B, Dk, H, W\)"),
+        (lambda q, k, v: (q, k[:, :, :2], v, 3), "keys must be"),
+        (lambda q, k, v: (q, k, v[..., :2], 3), "values must be"),
+        (lambda q, k, v: (q, k[:, :0], v[:, :0], 3), "holds no frame"),
+        (lambda q, k, v: (q, k.float(), v, 3), "one dtype"),
+        (lambda q, k, v: (q, k, v.to("meta"), 3), "one device"),
+        (lambda q, k, v: (q, k, v, 4), "must be odd"),
+        (lambda q, k, v: (q, k, v, -1), "must be odd"),
+    ],
+)
+def test_wrong_arguments_are_explained(change, message):
+    with pytest.raises(ValueError, match=message):
+        local_attention(*change(*random_inputs()))
+
+
+def test_unknown_implementation_is_explained():
+    with pytest.raises(ValueError, match="implementation must be one of"):
+        local_attention(*random_inputs(), 3, implementation="magic")

@@ -1,0 +1,53 @@
+"""RingBuffer: holds the last S frames in slots that stay where they are."""
+
+import pytest
+import torch
+
+from lmanet_core.runtime import RingBuffer
+
+
+def write_number(buffer: RingBuffer, number: float) -> None:
+    buffer.write(torch.full((1, 2, 3, 4), number), torch.full((1, 5, 3, 4), -number))
+
+
+def numbers_in(buffer: RingBuffer) -> set[float]:
+    keys, values = buffer.read()
+    assert torch.equal(keys[:, :, 0], -values[:, :, 0])
+    return set(keys[0, :, 0, 0, 0].tolist())
+
+
+def test_holds_the_last_frames():
+    buffer = RingBuffer(3)
+    assert buffer.read() is None
+    held = []
+    for number in range(1, 6):
+        write_number(buffer, number)
+        held.append(numbers_in(buffer))
+    assert held == [{1}, {1, 2}, {1, 2, 3}, {2, 3, 4}, {3, 4, 5}]
+
+
+def test_shapes_are_those_of_the_operator():
+    buffer = RingBuffer(3)
+    write_number(buffer, 1)
+    write_number(buffer, 2)
+    keys, values = buffer.read()
+    assert keys.shape == (1, 2, 2, 3, 4)
+    assert values.shape == (1, 2, 5, 3, 4)
+
+
+def test_slots_stay_where_they_are_also_after_clear():
+    buffer = RingBuffer(2)
+    write_number(buffer, 1)
+    address = buffer.read()[0].data_ptr()
+    for number in range(5):
+        write_number(buffer, number)
+    buffer.clear()
+    assert buffer.read() is None
+    write_number(buffer, 7)
+    assert buffer.read()[0].data_ptr() == address
+    assert numbers_in(buffer) == {7}
+
+
+def test_size_must_be_positive():
+    with pytest.raises(ValueError, match="at least 1"):
+        RingBuffer(0)

@@ -1,0 +1,161 @@
+"""VideoSegmenter: what a user of the streaming API sees."""
+
+import numpy as np
+import pytest
+import torch
+
+from lmanet_core import ModelConfig, VideoSegmenter, build_model
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return build_model(ModelConfig(memory_size=2, window_size=5))
+
+
+def random_image(seed: int = 0, height: int = 32, width: int = 64) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_result_has_the_size_of_the_image(model):
+    result = VideoSegmenter(model).step(random_image(height=45, width=70))
+    assert result.labels.shape == result.confidence.shape == (45, 70)
+    assert result.labels.dtype == result.confidence.dtype == np.uint8
+    assert result.labels.max() < 19
+
+
+def test_confidence_is_the_probability_of_the_label(model):
+    image = random_image()
+    segmenter = VideoSegmenter(model, memory_size=0, precision="fp32")
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
+    with torch.no_grad():
+        probability, labels = model.eval().step(pixels, None).softmax(1).max(1)
+    result = segmenter.step(image)
+    assert (result.labels == labels[0].numpy()).mean() > 0.999
+    assert np.abs(result.confidence - 255 * probability[0].numpy()).max() < 1
+    assert segmenter.step(image, confidence=False).confidence is None
+
+
+def test_memory_fills_up_to_its_size_and_reset_empties_it(model):
+    segmenter = VideoSegmenter(model)
+    filled = []
+    for seed in range(4):
+        segmenter.step(random_image(seed))
+        filled.append(segmenter.filled)
+    assert filled == [1, 2, 2, 2]
+    segmenter.reset()
+    assert segmenter.filled == 0
+
+
+def test_after_reset_the_stream_starts_anew(model):
+    segmenter = VideoSegmenter(model)
+    first = segmenter.step(random_image(1))
+    segmenter.step(random_image(2))
+    segmenter.reset()
+    again = segmenter.step(random_image(1))
+    assert np.array_equal(first.labels, again.labels)
+    assert np.array_equal(first.confidence, again.confidence)
+
+
+def test_memory_size_zero_treats_every_frame_alone(model):
+    segmenter = VideoSegmenter(model, memory_size=0)
+    first = segmenter.step(random_image(1))
+    segmenter.step(random_image(2))
+    assert np.array_equal(segmenter.step(random_image(1)).confidence, first.confidence)
+
+
+def test_image_of_another_size_starts_an_empty_memory(model):
+    segmenter = VideoSegmenter(model)
+    segmenter.step(random_image())
+    segmenter.step(random_image(height=48))
+    assert segmenter.filled == 1
+
+
+def test_work_size_sets_the_size_the_network_runs_at(model):
+    segmenter = VideoSegmenter(model, work_size=(32, 16))
+    for height in (32, 48):  # the memory does not care about the image's size then
+        assert segmenter.step(random_image(height=height)).labels.shape == (height, 64)
+    assert segmenter.filled == 2
+
+
+def test_results_stay_as_they_are_when_the_stream_goes_on(model):
+    segmenter = VideoSegmenter(model)
+    result = segmenter.step(random_image(1))
+    labels, confidence = result.labels.copy(), result.confidence.copy()
+    segmenter.step(random_image(2))
+    assert np.array_equal(result.labels, labels)
+    assert np.array_equal(result.confidence, confidence)
+
+
+def test_image_may_be_a_view_or_read_only(model):
+    image = random_image(width=128)
+    flipped = image[:, ::-1]
+    expected = VideoSegmenter(model).step(np.ascontiguousarray(flipped))
+    assert np.array_equal(VideoSegmenter(model).step(flipped).labels, expected.labels)
+    frozen = np.frombuffer(image.tobytes(), np.uint8).reshape(image.shape)
+    VideoSegmenter(model).step(frozen)
+    assert np.array_equal(frozen, image)
+
+
+def test_model_of_the_caller_is_not_changed(model):
+    VideoSegmenter(model, precision="bf16")
+    assert next(model.parameters()).dtype == torch.float32
+
+
+def test_bf16_agrees_with_fp32_on_most_pixels(model):
+    image = random_image()
+    labels = [VideoSegmenter(model, 0, precision=p).step(image).labels for p in ("fp32", "bf16")]
+    assert (labels[0] == labels[1]).mean() > 0.9
+
+
+def test_no_tensor_memory_is_gained_after_warm_up(model):
+    segmenter = VideoSegmenter(model)
+    for seed in range(3):
+        segmenter.step(random_image(seed))
+    keys, _ = segmenter._store.read()
+    address = keys.data_ptr()
+    for seed in range(5):
+        segmenter.step(random_image(seed))
+    keys, _ = segmenter._store.read()
+    assert keys.data_ptr() == address
+    assert keys.shape[1] == 2
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((32, 64), np.uint8),
+        np.zeros((32, 64, 4), np.uint8),
+        np.zeros((32, 64, 3), np.float32),
+        np.zeros((0, 64, 3), np.uint8),
+    ],
+)
+def test_wrong_images_are_refused_and_leave_the_memory_alone(model, image):
+    segmenter = VideoSegmenter(model)
+    segmenter.step(random_image())
+    with pytest.raises(ValueError, match="expected an RGB image"):
+        segmenter.step(image)
+    assert segmenter.filled == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"memory_size": -1}, "memory_size must be in 0..64, got -1"),
+        ({"precision": "fp8"}, "precision must be one of"),
+        ({"precision": "fp16", "device": "cpu"}, "needs a CUDA device"),
+        ({"device": "gpu"}, "device must be"),
+        ({"device": "cuda:99"}, "not available"),
+        ({"work_size": (4, 100)}, "work_size must be"),
+    ],
+)
+def test_wrong_arguments_are_explained(model, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        VideoSegmenter(model, **arguments)
+
+
+def test_single_frame_network_cannot_be_given_a_memory():
+    single = build_model(ModelConfig(memory_size=0))
+    assert VideoSegmenter(single).memory_size == 0
+    with pytest.raises(ValueError, match="without memory modules"):
+        VideoSegmenter(single, memory_size=4)

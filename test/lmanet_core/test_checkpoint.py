@@ -1,0 +1,127 @@
+"""Checkpoints: they come back as saved, and what is wrong with a file is named."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from lmanet_core import CheckpointError, ClassTable, ModelConfig, build_model, load, save_checkpoint
+
+
+@pytest.fixture
+def model():
+    classes = ClassTable(("floor", "robot"), ((1, 2, 3), (4, 5, 6)))
+    return build_model(ModelConfig(classes=classes, memory_size=3, window_size=None)).eval()
+
+
+@pytest.fixture
+def checkpoint(model, tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(model, path)
+    return path
+
+
+def rewrite(path, change):
+    """Apply `change(tensors, metadata)` to a checkpoint file."""
+    from safetensors import safe_open
+
+    tensors = load_file(path)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    change(tensors, metadata)
+    save_file(tensors, path, metadata=metadata)
+
+
+def change_config(**settings):
+    def change(tensors, metadata):
+        metadata["config"] = json.dumps(json.loads(metadata["config"]) | settings)
+
+    return change
+
+
+def test_model_comes_back_with_its_configuration_classes_and_outputs(model, checkpoint):
+    loaded = load(checkpoint)
+    assert loaded.config == model.config
+    assert not loaded.training
+    clip = torch.rand(1, 2, 3, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(loaded(clip), model(clip))
+
+
+def test_half_precision_halves_the_file_and_loads_as_float32(model, checkpoint, tmp_path):
+    half = tmp_path / "half.safetensors"
+    save_checkpoint(model, half, dtype=torch.float16)
+    assert half.stat().st_size < 0.52 * checkpoint.stat().st_size
+    assert next(load(half).parameters()).dtype == torch.float32
+
+
+def test_missing_file_is_named_and_shipped_weights_are_listed():
+    with pytest.raises(CheckpointError, match=r"no checkpoint 'nothing'.*shipped weights"):
+        load("nothing")
+
+
+def test_pickle_is_refused_and_never_executed(tmp_path):
+    path = tmp_path / "model.pth"
+    torch.save({"weight": torch.zeros(2)}, path)
+    with pytest.raises(CheckpointError, match=r"model\.pth is not a readable safetensors.*unpickl"):
+        load(path)
+
+
+def test_truncated_file_is_refused(checkpoint):
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1000])
+    with pytest.raises(CheckpointError, match="not a readable safetensors"):
+        load(checkpoint)
+
+
+def test_safetensors_of_another_program_are_refused(tmp_path):
+    path = tmp_path / "other.safetensors"
+    save_file({"weight": torch.zeros(2)}, path)
+    with pytest.raises(CheckpointError, match="not written by lmanet"):
+        load(path)
+
+
+def test_another_architecture_is_named(checkpoint):
+    rewrite(checkpoint, change_config(backbone="resnet"))
+    with pytest.raises(CheckpointError, match=r"backbone must be one of.*'resnet'"):
+        load(checkpoint)
+
+
+def test_tensors_of_another_architecture_are_named(checkpoint):
+    rewrite(checkpoint, change_config(key_channels=8))
+    with pytest.raises(CheckpointError, match=r"memory.heads.weight is .*, expected"):
+        load(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"window_size": 4}, "must be odd"),
+        ({"memory_size": "four"}, "memory_size must be an integer"),
+        ({"surprise": 1}, "unknown model settings"),
+        ({"palette": [[1, 2, 3]]}, "one colour for each"),
+        ({"palette": "red"}, "palette must be a list"),
+        ({"class_names": [1, 2]}, "class_names must be a list of strings"),
+    ],
+)
+def test_bad_configuration_is_named(checkpoint, settings, message):
+    rewrite(checkpoint, change_config(**settings))
+    with pytest.raises(CheckpointError, match=message):
+        load(checkpoint)
+
+
+def test_missing_and_unknown_tensors_are_named(checkpoint):
+    def change(tensors, metadata):
+        tensors["stranger"] = tensors.pop("memory.heads.bias")
+
+    rewrite(checkpoint, change)
+    with pytest.raises(CheckpointError, match=r"missing memory\.heads\.bias; unknown stranger"):
+        load(checkpoint)
+
+
+def test_shipped_default_loads_and_stays_small():
+    from lmanet_core.checkpoint import DEFAULT_WEIGHTS, WEIGHTS_FOLDER, shipped_weights
+
+    assert DEFAULT_WEIGHTS in shipped_weights()
+    assert load().config.memory_size == 4
+    assert (WEIGHTS_FOLDER / f"{DEFAULT_WEIGHTS}.safetensors").stat().st_size < 8e6
