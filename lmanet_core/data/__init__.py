@@ -1,0 +1,1 @@
+"""Data sets: the synthetic street and the training clips cut from it."""

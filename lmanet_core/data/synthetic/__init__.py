@@ -1,0 +1,6 @@
+"""A procedural street: video with exact labels in the 19 Cityscapes classes, rendered on the CPU."""
+
+from lmanet_core.data.synthetic.config import StreetConfig
+from lmanet_core.data.synthetic.video import StreetVideo
+
+__all__ = ["StreetConfig", "StreetVideo"]

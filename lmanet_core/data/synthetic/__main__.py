@@ -1,0 +1,36 @@
+"""python -m lmanet_core.data.synthetic --output sheet.png: look at the synthetic street."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+
+from lmanet_core.classes import CITYSCAPES
+from lmanet_core.data.synthetic import StreetConfig, StreetVideo
+from lmanet_core.visualization import contact_sheet
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Draw a contact sheet of the synthetic street.")
+    parser.add_argument("--output", type=Path, required=True, help="PNG file to write")
+    parser.add_argument("--seed", type=int, default=1, help="of the first street")
+    parser.add_argument("--streets", type=int, default=5)
+    arguments = parser.parse_args()
+    sensor = StreetConfig(noise=8, flicker=0.05, motion_blur=0.5, occlusion_rate=15)
+    rows = []
+    for seed in range(arguments.seed, arguments.seed + arguments.streets):
+        clean, dirty = StreetVideo(seed), StreetVideo(seed, sensor)
+        clean.skip(45)
+        dirty.skip(45)
+        image, labels = next(clean)
+        rows.append((image, CITYSCAPES.colorize(labels), next(dirty)[0]))
+    sheet = contact_sheet(rows, ("image", "labels", "the same through a bad sensor"))
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(arguments.output), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    print(f"wrote {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""What a street video is asked to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_SMALLEST_SIDE = 32
+
+
+@dataclass(frozen=True)
+class StreetConfig:
+    """Size, rate and sensor of a street video. The defaults are a perfect sensor.
+
+    Attributes:
+        size: (width, height) in pixels.
+        frame_rate: frames per second of street time.
+        noise: standard deviation of the sensor noise, in grey levels of 0..255.
+        flicker: standard deviation of the exposure gain from frame to frame; 0.1 is ten percent.
+        motion_blur: 0..1, share of the frame interval that the shutter is open.
+        occlusion_rate: mud, wipers and the like per second, each covering a part of the image for
+            one to three frames. The labels remain those of the street behind.
+    """
+
+    size: tuple[int, int] = (512, 256)
+    frame_rate: float = 15.0
+    noise: float = 0.0
+    flicker: float = 0.0
+    motion_blur: float = 0.0
+    occlusion_rate: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(self.size) < _SMALLEST_SIDE:
+            raise ValueError(
+                f"size must be at least {_SMALLEST_SIDE}x{_SMALLEST_SIDE}, "
+                f"got {self.size[0]}x{self.size[1]}"
+            )
+        if self.frame_rate <= 0:
+            raise ValueError(f"frame_rate must be positive, got {self.frame_rate}")
+        if not 0 <= self.motion_blur <= 1:
+            raise ValueError(f"motion_blur must be in 0..1, got {self.motion_blur}")
+        for name in ("noise", "flicker", "occlusion_rate"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")

@@ -1,0 +1,1 @@
+"""`python -m lmanet_ros.demo`: the real node on a video, recorded, scored and pictured."""

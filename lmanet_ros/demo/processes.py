@@ -1,0 +1,69 @@
+"""Nodes as processes of their own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+END_TIMEOUT = 10.0
+TAIL_LINES = 20
+
+
+class ProcessError(RuntimeError):
+    """A process ended that should not have; the message has the last of what it said."""
+
+
+class NodeProcess:
+    """A node of this package, started with parameters; what it says goes into a file.
+
+    Args:
+        name: module in `lmanet_ros` and name of the node.
+        parameters: ROS parameters by name.
+        log_folder: where `<name>.log` is written.
+    """
+
+    def __init__(self, name: str, parameters: Mapping[str, object], log_folder: Path) -> None:
+        self.name = name
+        self._log = log_folder / f"{name}.log"
+        command = [sys.executable, "-m", f"lmanet_ros.{name}", "--ros-args"]
+        for parameter, value in parameters.items():
+            command += ["-p", f"{parameter}:={value}"]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+
+    def is_running(self) -> bool:
+        """Whether it still runs.
+
+        Raises:
+            ProcessError: it has ended with a status other than 0.
+        """
+        status = self._process.poll()
+        if status:
+            lines = self._log.read_text(errors="replace").splitlines()
+            tail = "\n".join(f"  {line}" for line in lines[-TAIL_LINES:])
+            raise ProcessError(f"{self.name} ended with status {status}; it said:\n{tail}")
+        return status is None
+
+    def end(self) -> None:
+        """End it as Ctrl-C does, with force if that is of no use."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(END_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def started(name: str, parameters: Mapping[str, object], log_folder: Path) -> Iterator[NodeProcess]:
+    """Run a node while the context lasts."""
+    process = NodeProcess(name, parameters, log_folder)
+    try:
+        yield process
+    finally:
+        process.end()

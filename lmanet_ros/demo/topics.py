@@ -1,0 +1,10 @@
+"""Names of the topics that the demo records and reads back."""
+
+IMAGE = "/image"
+GROUND_TRUTH = "/ground_truth"
+LABELS = "/segmentation_node/labels"
+CONFIDENCE = "/segmentation_node/confidence"
+COLOR = "/segmentation_node/color"
+OVERLAY = "/segmentation_node/overlay"
+OUTPUTS = (LABELS, CONFIDENCE, COLOR, OVERLAY)
+DIAGNOSTICS = "/diagnostics"

@@ -1,0 +1,217 @@
+"""Between ROS image messages and arrays, with whichever conversion library is installed."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import cv2
+import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+
+class ImageError(ValueError):
+    """An image message cannot be used.
+
+    Attributes:
+        kind: the reason in two or three words, the same for all errors of a kind.
+    """
+
+    def __init__(self, kind: str, details: str) -> None:
+        super().__init__(f"{kind}: {details}")
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How an encoding lays out its pixels in memory."""
+
+    pixel_bytes: int
+    sample_bytes: int = 1
+    even_width: bool = False
+    half_plane: bool = False
+    """Whether a plane of half the height follows the image, as the colours of nv12 do."""
+
+    def rows(self, height: int) -> int:
+        return height * 3 // 2 if self.half_plane else height
+
+
+_BAYER_PATTERNS = ("rggb", "bggr", "gbrg", "grbg")
+_LAYOUTS = {
+    "mono8": _Layout(1),
+    "rgb8": _Layout(3),
+    "bgr8": _Layout(3),
+    "rgba8": _Layout(4),
+    "bgra8": _Layout(4),
+    "mono16": _Layout(2, sample_bytes=2),
+    "rgb16": _Layout(6, sample_bytes=2),
+    "bgr16": _Layout(6, sample_bytes=2),
+    "rgba16": _Layout(8, sample_bytes=2),
+    "bgra16": _Layout(8, sample_bytes=2),
+    "yuv422": _Layout(2, even_width=True),
+    "yuv422_yuy2": _Layout(2, even_width=True),
+    "nv12": _Layout(1, even_width=True, half_plane=True),
+    **{f"bayer_{pattern}8": _Layout(1) for pattern in _BAYER_PATTERNS},
+    **{f"bayer_{pattern}16": _Layout(2, sample_bytes=2) for pattern in _BAYER_PATTERNS},
+}
+# Newer names of sensor_msgs that cv_bridge does not know.
+_ALIASES = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
+
+ENCODINGS = tuple(sorted({*_LAYOUTS, *_ALIASES}))
+"""All encodings that can be converted."""
+
+
+@dataclass(frozen=True)
+class _PlainImage:
+    """An image message without peculiarities: no padding, this machine's byte order."""
+
+    encoding: str
+    width: int
+    height: int
+    step: int
+    data: np.ndarray
+    is_bigendian: bool = sys.byteorder == "big"
+
+
+def check(message: Image | CompressedImage) -> None:
+    """Check that an image message is consistent, looking at its fields but not at its pixels.
+
+    Raises:
+        ImageError: no image of the form that the message claims can be in its data.
+    """
+    if isinstance(message, Image):
+        _check_size(message)
+        _check_bytes(message)
+    elif not message.data:
+        raise ImageError("no data", "expected the bytes of a JPEG or PNG file, got none")
+
+
+def to_rgb(message: Image | CompressedImage) -> np.ndarray:
+    """Convert an image message that passed `check`.
+
+    Returns:
+        (H, W, 3) uint8, RGB. May share memory with the message: read only.
+
+    Raises:
+        ImageError: compressed data cannot be decoded.
+    """
+    if isinstance(message, CompressedImage):
+        return _decode(message)
+    plain = _plain(message)
+    if plain.encoding == "nv12":
+        # cv_bridge does not know nv12; the other library is not needed for it, either.
+        planes = plain.data.reshape(-1, plain.width)
+        return cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_NV12)
+    return _convert(plain)
+
+
+def from_array(picture: np.ndarray, header: Header) -> Image:
+    """Make a message of a picture.
+
+    Args:
+        picture: (H, W) uint8 becomes mono8; (H, W, 3) uint8, RGB, becomes rgb8.
+        header: taken over as it is.
+    """
+    height, width = picture.shape[:2]
+    message = Image(header=header, height=height, width=width, step=picture.size // height)
+    message.encoding = "mono8" if picture.ndim == 2 else "rgb8"
+    # rclpy checks every single element of anything but an array('B').
+    message.data = array("B")
+    message.data.frombytes(np.ascontiguousarray(picture).data)
+    return message
+
+
+def _layout(message: Image) -> _Layout:
+    return _LAYOUTS[_ALIASES.get(message.encoding, message.encoding)]
+
+
+def _check_size(message: Image) -> None:
+    if message.encoding not in ENCODINGS:
+        raise ImageError(
+            "unknown encoding", f"expected one of {', '.join(ENCODINGS)}, got '{message.encoding}'"
+        )
+    layout, size = _layout(message), f"{message.width}x{message.height}"
+    if message.width == 0 or message.height == 0:
+        raise ImageError("zero size", f"expected at least 1x1 pixels, got {size}")
+    if layout.even_width and message.width % 2:
+        raise ImageError("odd size", f"{message.encoding} needs an even width, got {size}")
+    if layout.half_plane and message.height % 2:
+        raise ImageError("odd size", f"{message.encoding} needs an even height, got {size}")
+
+
+def _check_bytes(message: Image) -> None:
+    layout = _layout(message)
+    row_bytes = message.width * layout.pixel_bytes
+    if message.step < row_bytes:
+        raise ImageError(
+            "wrong step",
+            f"a row of {message.width} pixels of {message.encoding} has {row_bytes} bytes, "
+            f"expected at least that, got step {message.step}",
+        )
+    expected = message.step * layout.rows(message.height)
+    if len(message.data) != expected:
+        raise ImageError(
+            "wrong data length",
+            f"expected {expected} bytes ({layout.rows(message.height)} rows of step "
+            f"{message.step}), got {len(message.data)}",
+        )
+
+
+def _plain(message: Image) -> _PlainImage:
+    """Undo padding and foreign byte order, which not every conversion library does."""
+    layout = _layout(message)
+    row_bytes = message.width * layout.pixel_bytes
+    rows = np.frombuffer(message.data, np.uint8).reshape(-1, message.step)
+    data: np.ndarray = np.ascontiguousarray(rows[:, :row_bytes])
+    if layout.sample_bytes == 2 and bool(message.is_bigendian) != (sys.byteorder == "big"):
+        data = data.view(np.uint16).byteswap()
+    encoding = _ALIASES.get(message.encoding, message.encoding)
+    return _PlainImage(encoding, message.width, message.height, row_bytes, data)
+
+
+def _decode(message: CompressedImage) -> np.ndarray:
+    # Not with the conversion libraries: they call the same function, and then fail on grey images.
+    try:
+        picture = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        picture = None
+    if picture is None:
+        raise ImageError(
+            "undecodable",
+            f"expected a whole JPEG or PNG file, got {len(message.data)} bytes that are none "
+            f"(format '{message.format}')",
+        )
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def _load_converter() -> Callable[[Any], np.ndarray]:
+    """cv_bridge where ROS 2 brought one, otherwise rosbags-image."""
+    if _has_ros2_cv_bridge():
+        from cv_bridge import CvBridge
+
+        bridge = CvBridge()
+        return lambda image: bridge.imgmsg_to_cv2(image, "rgb8")
+
+    from rosbags.image import image_to_cvimage
+
+    return lambda image: image_to_cvimage(image, "rgb8")
+
+
+def _has_ros2_cv_bridge() -> bool:
+    try:
+        # PyPI's cv-bridge 1.13 is ROS 1's; ROS 2 began with 2.0.
+        if int(metadata.version("cv_bridge").partition(".")[0]) < 2:
+            return False
+        # Compiled against another NumPy than the one installed, it cannot be imported.
+        import cv_bridge.boost.cv_bridge_boost  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+_convert = _load_converter()

@@ -1,0 +1,59 @@
+"""Frames of video files and of folders of images."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from lmanet_core.data.video_files import VideoError, read_video
+
+
+def plain(*rgb: int) -> np.ndarray:
+    return np.full((48, 64, 3), rgb, np.uint8)
+
+
+FRAMES = [plain(200, 0, 0), plain(0, 200, 0), plain(0, 0, 200)]
+
+
+def write_images(folder: Path, names: list[str]) -> Path:
+    for name, frame in zip(names, FRAMES, strict=True):
+        cv2.imwrite(str(folder / name), frame[:, :, ::-1])
+    return folder
+
+
+def test_a_folder_is_played_in_the_order_of_the_names(tmp_path):
+    write_images(tmp_path, ["a1.png", "a2.bmp", "b0.PNG"])
+    (tmp_path / "notes.txt").write_text("no image")
+    np.testing.assert_array_equal(list(read_video(tmp_path)), FRAMES)
+
+
+def test_a_video_file_is_played_in_rgb(tmp_path):
+    file = tmp_path / "video.avi"
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    for frame in FRAMES:
+        writer.write(frame[:, :, ::-1])
+    writer.release()
+    played = list(read_video(file))
+    assert len(played) == len(FRAMES)
+    for frame, expected in zip(played, FRAMES, strict=True):
+        np.testing.assert_allclose(frame, expected, atol=10)
+
+
+def test_what_is_no_video_is_refused_and_named(tmp_path):
+    text = tmp_path / "video.mp4"
+    text.write_text("no video")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for path in (text, empty, tmp_path / "missing"):
+        with pytest.raises(VideoError, match=str(path)):
+            read_video(path)
+
+
+def test_a_broken_image_ends_the_video_with_its_name(tmp_path):
+    write_images(tmp_path, ["1.png", "2.png", "3.png"])
+    (tmp_path / "2.png").write_bytes(b"no image")
+    frames = read_video(tmp_path)
+    np.testing.assert_array_equal(next(frames), FRAMES[0])
+    with pytest.raises(VideoError, match=r"2\.png"):
+        next(frames)

@@ -1,0 +1,67 @@
+"""Intersection over union."""
+
+import numpy as np
+import pytest
+
+from lmanet_core.metrics import ConfusionMatrix
+
+
+def labels(*values: int) -> np.ndarray:
+    return np.array([values], np.uint8)
+
+
+def test_iou_by_hand():
+    matrix = ConfusionMatrix(4)
+    matrix.update(labels(0, 0, 1, 1), labels(0, 1, 1, 1))
+    matrix.update(labels(2, 0), labels(0, 0))
+    np.testing.assert_allclose(matrix.iou(), [2 / 4, 2 / 3, 0.0, np.nan])
+    assert matrix.miou() == pytest.approx((2 / 4 + 2 / 3 + 0.0) / 3)
+
+
+def test_ignored_pixels_do_not_count():
+    matrix = ConfusionMatrix(2)
+    matrix.update(labels(0, 1, 1), labels(0, 255, 255))
+    np.testing.assert_allclose(matrix.iou(), [1.0, np.nan])
+
+
+def test_predictions_that_are_no_class_are_misses():
+    matrix = ConfusionMatrix(2)
+    matrix.update(labels(0, 255, 7, 1), labels(0, 0, 0, 1))
+    np.testing.assert_allclose(matrix.iou(), [1 / 3, 1.0])
+
+
+def test_it_agrees_with_counting_sets_of_pixels():
+    random = np.random.default_rng(0)
+    matrix = ConfusionMatrix(19)
+    predicted, true = random.integers(0, 19, (2, 3, 40, 60), np.uint8)
+    for pair in zip(predicted, true, strict=True):
+        matrix.update(*pair)
+    expected = [
+        ((predicted == c) & (true == c)).sum() / ((predicted == c) | (true == c)).sum()
+        for c in range(19)
+    ]
+    np.testing.assert_allclose(matrix.iou(), expected)
+
+
+def test_nothing_counted_is_not_a_number():
+    matrix = ConfusionMatrix(2)
+    matrix.update(labels(0, 1), labels(255, 255))
+    assert np.isnan(matrix.miou())
+
+
+@pytest.mark.parametrize(
+    ("predicted", "true", "message"),
+    [
+        (labels(0, 0), labels(0), "same shape"),
+        (labels(0).astype(np.int64), labels(0), "uint8"),
+        (labels(0, 0), labels(2, 9), r"must be in 0\.\.1 or 255, got \[2, 9\]"),
+    ],
+)
+def test_bad_label_maps_are_refused(predicted, true, message):
+    with pytest.raises(ValueError, match=message):
+        ConfusionMatrix(2).update(predicted, true)
+
+
+def test_num_classes_must_leave_room_for_ignored_pixels():
+    with pytest.raises(ValueError, match=r"in 1\.\.255, got 256"):
+        ConfusionMatrix(256)

@@ -1,0 +1,170 @@
+"""Image messages and arrays: every encoding, padding, byte order, and what is refused."""
+
+import subprocess
+import sys
+from array import array
+
+import cv2
+import numpy as np
+import pytest
+from picture_encoding import encoded_message, gray
+from ros_harness import image_message, pixels
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from lmanet_ros.image_conversion import ENCODINGS, ImageError, check, from_array, to_rgb
+
+WIDTH, HEIGHT = 32, 16
+EXACT, YUV_ROUNDING = 0, 6
+
+
+@pytest.fixture(scope="module")
+def picture() -> np.ndarray:
+    """Two saturated halves: a wrong channel order or Bayer pattern shows, and YUV loses little."""
+    picture = np.empty((HEIGHT, WIDTH, 3), np.uint8)
+    picture[:, : WIDTH // 2] = (220, 120, 40)
+    picture[:, WIDTH // 2 :] = (20, 90, 200)
+    return picture
+
+
+def expected(picture: np.ndarray, encoding: str) -> tuple[np.ndarray, int]:
+    """What comes out, and by how much it may differ."""
+    if encoding.startswith("mono"):
+        return gray(picture), EXACT
+    is_yuv = encoding.startswith(("yu", "uy", "nv"))
+    return picture, YUV_ROUNDING if is_yuv else EXACT
+
+
+def assert_same(result: np.ndarray, wanted: np.ndarray, tolerance: int) -> None:
+    assert result.shape == wanted.shape
+    assert result.dtype == np.uint8
+    # Where colours meet and at the border, Bayer and YUV have no full information.
+    for columns in (slice(2, WIDTH // 2 - 2), slice(WIDTH // 2 + 2, -2)):
+        difference = result[2:-2, columns].astype(int) - wanted[2:-2, columns]
+        assert np.abs(difference).max() <= tolerance
+
+
+@pytest.mark.parametrize("padding", [0, 8])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_every_encoding_becomes_rgb(picture, encoding, padding):
+    message = encoded_message(picture, encoding, padding=padding)
+    assert_same(convert(message), *expected(picture, encoding))
+
+
+@pytest.mark.parametrize("encoding", [name for name in ENCODINGS if name.endswith("16")])
+def test_big_endian_samples_are_swapped(picture, encoding):
+    message = encoded_message(picture, encoding, big_endian=True, padding=6)
+    assert_same(convert(message), *expected(picture, encoding))
+
+
+def test_byte_order_means_nothing_for_bytes(picture):
+    assert_same(convert(encoded_message(picture, "bgr8", big_endian=True)), picture, EXACT)
+
+
+def test_an_image_of_odd_size_and_odd_step_is_converted():
+    picture = np.random.default_rng(0).integers(0, 256, (7, 5, 3), np.uint8)
+    result = convert(image_message(picture[:, :, ::-1], "bgr8", padding=1))
+    assert (result == picture).all()
+
+
+@pytest.mark.parametrize("extension", [".png", ".jpg"])
+@pytest.mark.parametrize("is_gray", [False, True])
+def test_compressed_images_become_rgb(picture, extension, is_gray):
+    original = gray(picture)[:, :, 0] if is_gray else picture[:, :, ::-1]
+    data = cv2.imencode(extension, original)[1]
+    message = CompressedImage(format=extension[1:], data=array("B", data.tobytes()))
+    assert_same(convert(message), gray(picture) if is_gray else picture, 0 if is_gray else 6)
+
+
+def convert(message: Image | CompressedImage) -> np.ndarray:
+    check(message)
+    return to_rgb(message)
+
+
+def refused(message: Image | CompressedImage) -> ImageError:
+    with pytest.raises(ImageError) as caught:
+        convert(message)
+    return caught.value
+
+
+def change(message: Image, **fields: object) -> Image:
+    for name, value in fields.items():
+        setattr(message, name, value)
+    return message
+
+
+@pytest.mark.parametrize(
+    ("encoding", "fields", "kind", "text"),
+    [
+        ("rgb8", {"encoding": "rgb9"}, "unknown encoding", "got 'rgb9'"),
+        ("rgb8", {"encoding": ""}, "unknown encoding", "got ''"),
+        ("rgb8", {"encoding": "32FC1"}, "unknown encoding", "got '32FC1'"),
+        ("rgb8", {"width": 0}, "zero size", "got 0x16"),
+        ("rgb8", {"height": 0}, "zero size", "got 32x0"),
+        ("rgb8", {"step": 95}, "wrong step", "has 96 bytes, expected at least that, got step 95"),
+        ("rgb8", {"step": 0}, "wrong step", "got step 0"),
+        ("rgb8", {"step": 97}, "wrong data length", "expected 1552 bytes"),
+        ("rgb8", {"data": array("B", bytes(100))}, "wrong data length", "got 100"),
+        ("rgb8", {"data": array("B", bytes(2000))}, "wrong data length", "got 2000"),
+        ("rgb8", {"height": 2**32 - 1}, "wrong data length", "got 1536"),
+        ("yuv422_yuy2", {"width": 31}, "odd size", "even width"),
+        ("nv12", {"height": 15}, "odd size", "even height"),
+        ("nv12", {"data": array("B", bytes(WIDTH * HEIGHT))}, "wrong data length", "24 rows"),
+    ],
+)
+def test_an_inconsistent_message_is_refused(picture, encoding, fields, kind, text):
+    error = refused(change(encoded_message(picture, encoding), **fields))
+    assert error.kind == kind
+    assert text in str(error)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [(b"", "no data"), (b"no picture", "undecodable"), (b"\xff\xd8", "undecodable")],
+)
+def test_compressed_data_that_is_no_picture_is_refused(data, kind):
+    assert refused(CompressedImage(format="jpeg", data=array("B", data))).kind == kind
+
+
+@pytest.mark.parametrize(("shape", "encoding"), [((4, 6), "mono8"), ((4, 6, 3), "rgb8")])
+def test_a_picture_becomes_a_message_and_back(shape, encoding):
+    picture = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    header = Header(frame_id="front")
+    message = from_array(picture, header)
+    assert (message.width, message.height, message.encoding) == (6, 4, encoding)
+    assert message.step == 6 * (picture.size // 24)
+    assert message.header == header
+    assert (pixels(message) == picture).all()
+    check(message)
+
+
+@pytest.mark.parametrize(("version", "is_used"), [("4.1.0", True), ("1.13.0.post0", False)])
+def test_the_cv_bridge_of_ros_2_is_used_where_there_is_one(tmp_path, version, is_used):
+    """PyPI's cv-bridge belongs to ROS 1 and must not be taken."""
+    package = tmp_path / "cv_bridge"
+    (package / "boost").mkdir(parents=True)
+    (package / "boost" / "__init__.py").touch()
+    (package / "boost" / "cv_bridge_boost.py").touch()
+    (package / "__init__.py").write_text(
+        "import numpy\n"
+        "class CvBridge:\n"
+        "    def imgmsg_to_cv2(self, message, desired_encoding):\n"
+        "        assert desired_encoding == 'rgb8'\n"
+        "        return numpy.full((message.height, message.width, 3), 42, numpy.uint8)\n"
+    )
+    metadata = tmp_path / f"cv_bridge-{version}.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: cv_bridge\nVersion: {version}"
+    )
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import numpy\n"
+        "from std_msgs.msg import Header\n"
+        "from lmanet_ros.image_conversion import from_array, to_rgb\n"
+        "print(to_rgb(from_array(numpy.zeros((2, 2), numpy.uint8), Header()))[0, 0, 0])\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == ("42" if is_used else "0")

@@ -1,0 +1,61 @@
+"""What colcon and pip make of the package."""
+
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import pytest
+from ros_harness import NodeProcess, connected, image_message, street
+
+from lmanet_core.checkpoint import DEFAULT_WEIGHTS
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "lib/lmanet_ros/segmentation_node",
+        "share/lmanet_ros/launch/segmentation.launch.py",
+        "share/lmanet_ros/config/erfnet.yaml",
+        "share/lmanet_ros/package.xml",
+        "share/ament_index/resource_index/packages/lmanet_ros",
+    ],
+)
+def test_colcon_installs_what_ros2_run_and_launch_look_for(prefix, path):
+    assert (prefix / path).is_file()
+
+
+def test_the_installed_executable_segments_and_ends_on_ctrl_c(workspace, prefix):
+    # With no more than what a user's shell does.
+    command = f". {workspace}/install/setup.sh && exec {prefix}/lib/lmanet_ros/segmentation_node"
+    process = NodeProcess(["sh", "-c", command], cwd=workspace)
+    try:
+        with connected(process) as client:
+            assert "memory of 2 frames" in process.output, "not the weights of this workspace"
+            message = image_message(street())
+            assert client.ask(message)["labels"].header == message.header
+            begin = time.monotonic()
+            process.signal(signal.SIGINT)
+            assert process.wait() == 0
+            assert time.monotonic() - begin < 2
+            assert "Traceback" not in process.output
+    finally:
+        process.end()
+
+
+def test_a_wheel_holds_code_weights_and_entry_point(workspace, tmp_path):
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path]
+    source = workspace / "src" / "lmanet_ros"
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, source], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))
+        assert "segmentation_node = lmanet_ros.segmentation_node:main" in (
+            archive.read(entry_points).decode()
+        )
+    assert f"lmanet_core/weights/{DEFAULT_WEIGHTS}.safetensors" in names
+    assert "lmanet_ros/node.py" in names
+    assert any(name.endswith("share/lmanet_ros/launch/segmentation.launch.py") for name in names)
+    assert not any(name.startswith(("test", "training")) for name in names)

@@ -1,0 +1,39 @@
+"""The slot between the thread that receives and the one that works."""
+
+from threading import Thread
+
+from lmanet_ros.mailbox import Mailbox
+
+
+def test_the_newest_item_wins():
+    mailbox: Mailbox[str] = Mailbox()
+    assert mailbox.put("old") is False
+    assert mailbox.put("new") is True
+    assert mailbox.take() == "new"
+    assert mailbox.put("next") is False
+
+
+def taken_by_a_waiting_thread(mailbox: Mailbox[str], act: object) -> list[str | None]:
+    taken: list[str | None] = []
+    thread = Thread(target=lambda: taken.append(mailbox.take()))
+    thread.start()
+    act()
+    thread.join(10)
+    return taken
+
+
+def test_who_waits_gets_the_item_that_comes():
+    mailbox: Mailbox[str] = Mailbox()
+    assert taken_by_a_waiting_thread(mailbox, lambda: mailbox.put("item")) == ["item"]
+
+
+def test_closing_wakes_who_waits():
+    mailbox: Mailbox[str] = Mailbox()
+    assert taken_by_a_waiting_thread(mailbox, mailbox.close) == [None]
+
+
+def test_a_closed_mailbox_gives_nothing_out():
+    mailbox: Mailbox[str] = Mailbox()
+    mailbox.put("item")
+    mailbox.close()
+    assert mailbox.take() is None

@@ -1,0 +1,84 @@
+"""Types, ranges and descriptions of the node's parameters."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import rclpy
+import yaml
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from lmanet_ros.parameters import NodeParameters, ParameterError, declare_parameters
+
+PARAMS_FILE = Path(__file__).parents[2] / "config" / "erfnet.yaml"
+
+
+@contextmanager
+def node_with(**values: object) -> Iterator[Node]:
+    overrides = [Parameter(name, value=value) for name, value in values.items()]
+    node = rclpy.create_node("parameters_test", parameter_overrides=overrides)
+    try:
+        yield node
+    finally:
+        node.destroy_node()
+
+
+def test_the_shipped_file_states_the_defaults_of_all_parameters():
+    (section,) = yaml.safe_load(PARAMS_FILE.read_text()).values()
+    values = section["ros__parameters"]
+    assert {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()} == asdict(
+        NodeParameters()
+    )
+
+
+def test_values_are_taken_over():
+    values = {"memory_size": 7, "work_size": [512, 256], "overlay_opacity": 1.0, "device": "cpu"}
+    with node_with(**values) as node:
+        parameters = declare_parameters(node)
+    assert parameters == NodeParameters(
+        memory_size=7, work_size=(512, 256), overlay_opacity=1.0, device="cpu"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expectation"),
+    [
+        ("memory_size", -2, "an integer in -1..64"),
+        ("memory_size", 65, "an integer in -1..64"),
+        ("memory_size", 2.0, "an integer in -1..64"),
+        ("threads", -1, "an integer in 0..1024"),
+        ("max_frame_gap", -0.1, "a number with a decimal point in 0.0.."),
+        ("max_frame_gap", 1, "a number with a decimal point in 0.0.."),
+        ("overlay_opacity", 1.1, "a number with a decimal point in 0.0..1.0"),
+        ("compressed", "yes", "true or false"),
+        ("checkpoint", 5, "a string"),
+        ("work_size", "512x256", "a list of integers"),
+        ("work_size", [512], "[width, height]"),
+        ("work_size", [512, 0], "[width, height]"),
+        ("work_size", [-512, 256], "[width, height]"),
+    ],
+)
+def test_a_bad_value_is_refused_and_named(name, value, expectation):
+    with (
+        node_with(**{name: value}) as node,
+        pytest.raises(ParameterError, match=f"^parameter '{name}': expected ") as caught,
+    ):
+        declare_parameters(node)
+    assert expectation in str(caught.value)
+    assert f"got {value!r}" in str(caught.value)
+
+
+def test_parameters_are_described_and_fixed_after_the_start():
+    with node_with() as node:
+        declare_parameters(node)
+        for name in asdict(NodeParameters()):
+            descriptor = node.describe_parameter(name)
+            assert len(descriptor.description) > 10
+            assert descriptor.read_only
+        (limits,) = node.describe_parameter("memory_size").integer_range
+        assert (limits.from_value, limits.to_value) == (-1, 64)
+        (limits,) = node.describe_parameter("overlay_opacity").floating_point_range
+        assert (limits.from_value, limits.to_value) == (0.0, 1.0)

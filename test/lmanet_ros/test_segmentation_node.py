@@ -1,0 +1,104 @@
+"""The process: how it starts, refuses to start, and ends."""
+
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from ros_harness import (
+    NODE_COMMAND,
+    NodeProcess,
+    connected,
+    image_message,
+    running_node,
+    street,
+    wait_until,
+)
+
+END_TIME = 2.0
+"""Seconds within which the process must end after a signal."""
+
+
+@contextmanager
+def starting(*arguments: str) -> Iterator[NodeProcess]:
+    process = NodeProcess([*NODE_COMMAND, "--ros-args", *arguments])
+    try:
+        yield process
+    finally:
+        process.end()
+
+
+def catches(process: NodeProcess, number: signal.Signals) -> bool:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    mask = int(re.search(r"SigCgt:\s+(\w+)", status)[1], 16)
+    return bool(mask >> (number - 1) & 1)
+
+
+def assert_ends_cleanly(process: NodeProcess, *numbers: signal.Signals) -> None:
+    begin = time.monotonic()
+    for number in numbers:
+        process.signal(number)
+    status = process.wait()
+    assert time.monotonic() - begin < END_TIME
+    assert status == 0, process.output
+    assert "Traceback" not in process.output
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGINT, signal.SIGTERM]],
+    ids=["Ctrl-C", "SIGTERM", "Ctrl-C under ros2 launch"],
+)
+def test_a_signal_ends_the_node(checkpoint, numbers):
+    with running_node(checkpoint) as process, connected(process) as client:
+        client.ask(image_message(street()))
+        assert_ends_cleanly(process, *numbers)
+
+
+def test_ctrl_c_ends_the_node_while_the_network_runs(checkpoint):
+    slow = ("-p", "work_size:=[3072, 1536]", "-p", "memory_size:=0")
+    with running_node(checkpoint, *slow) as process, connected(process) as client:
+        client.send(image_message(street()))
+        client.wait_for_count("received", 1)
+        assert_ends_cleanly(process, signal.SIGINT)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.3, 0.6, 0.9, 1.2, 1.5])
+def test_ctrl_c_ends_the_node_while_it_starts(checkpoint, delay):
+    with starting("-p", f"checkpoint:={checkpoint}") as process:
+        # Only Python code of ours catches SIGTERM: from then on the node is responsible.
+        wait_until(lambda: catches(process, signal.SIGTERM), "the program to begin")
+        time.sleep(delay)
+        assert_ends_cleanly(process, signal.SIGINT)
+
+
+def test_a_bad_value_stops_the_start_and_is_named(checkpoint, tmp_path):
+    params_file = tmp_path / "params.yaml"
+    params_file.write_text("/**: {ros__parameters: {memory_size: [}}")
+    good = ("-p", f"checkpoint:={checkpoint}")
+    reliability = "qos_overrides./image.subscription.reliability"
+    cases = {
+        "parameter 'memory_size': expected an integer in -1..64, got 99": ["-p", "memory_size:=99"],
+        "parameter 'checkpoint': no checkpoint '/no/such.safetensors'": [
+            "-p",
+            "checkpoint:=/no/such.safetensors",
+        ],
+        "parameter precision must be one of": [*good, "-p", "precision:=fp64"],
+        "parameter device must be": [*good, "-p", "device:=tpu"],
+        "parameter 'qos_overrides./image.subscription": [*good, "-p", f"{reliability}:=perhaps"],
+        str(params_file): [*good, "--params-file", str(params_file)],
+    }
+    with ExitStack() as stack:
+        # All at once: most of the time goes into starting Python.
+        processes = {
+            expected: stack.enter_context(starting(*arguments))
+            for expected, arguments in cases.items()
+        }
+        for expected, process in processes.items():
+            assert process.wait() == 1, process.output
+            assert expected in process.output
+            assert "segmentation_node cannot start: " in process.output
+            assert "Traceback" not in process.output
