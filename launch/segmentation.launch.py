@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
-
-from launch import LaunchContext, LaunchDescription
 
 DEFAULT_PARAMS_FILE = PathJoinSubstitution(
     [FindPackageShare("lmanet_ros"), "config", "erfnet.yaml"]

@@ -1,4 +1,4 @@
-"""A procedural street: video with exact labels in the 19 Cityscapes classes, rendered on the CPU."""
+"""A procedural street: video with exact labels in the 19 Cityscapes classes."""
 
 from lmanet_core.data.synthetic.config import StreetConfig
 from lmanet_core.data.synthetic.video import StreetVideo

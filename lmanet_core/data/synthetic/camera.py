@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 NEAR = 0.5
-"""Points nearer than this (m) are moved onto this plane, which leaves lines along the road exact."""
+"""Points nearer than this (m) are moved onto this plane: lines along the road stay exact."""
 
 VIEW_DISTANCE = 150.0
 """Nothing beyond this (m) is drawn."""

@@ -121,8 +121,7 @@ class Backdrop:
         veil[..., :3] = (1 - clear)[..., None] * air.haze
         size = (camera.width, region.shape[0])
         cv2.multiply(region, cv2.resize(gain, size), dst=region, scale=1 / 128)
-        veil = cv2.resize(np.repeat(veil, 2, axis=1), size)
-        cv2.add(region, veil, dst=region)
+        cv2.add(region, cv2.resize(np.repeat(veil, 2, axis=1), size), dst=region)
 
 
 def _sky(random: np.random.Generator, camera: Camera, air: Atmosphere) -> np.ndarray:
@@ -155,7 +154,7 @@ def _skyline(random: np.random.Generator, camera: Camera) -> list[tuple[int, np.
             crown = np.stack(
                 (u + width / 2 - width / 1.7 * np.cos(angles), -height * np.sin(angles)), 1
             )
-            outlines.append((VEGETATION, crown + (0, 0.01)))
+            outlines.append((VEGETATION, crown + np.array((0, 0.01))))
         u += width * 0.9
     return outlines
 

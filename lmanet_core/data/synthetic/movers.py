@@ -162,7 +162,7 @@ class Vehicle:
             if side not in visible:
                 continue
             for axle in self.wheels:
-                wheel = rim + (right * body.half_width, 0, axle)
+                wheel = rim + np.array((right * body.half_width, 0, axle))
                 points = canvas.camera.project(self._place(wheel))
                 canvas.fill(points, canvas.atmosphere.tone(_TYRE, depth), self.label)
 
@@ -175,8 +175,18 @@ class Vehicle:
         return 1.05 if sunward else 0.72
 
 
-CAR_COLORS = ((178, 24, 28), (30, 54, 120), (206, 206, 208), (44, 46, 50), (130, 134, 138),
-              (236, 236, 234), (24, 84, 60), (196, 148, 40), (92, 40, 36), (70, 110, 150))  # fmt: skip
+CAR_COLORS = (
+    (178, 24, 28),
+    (30, 54, 120),
+    (206, 206, 208),
+    (44, 46, 50),
+    (130, 134, 138),
+    (236, 236, 234),
+    (24, 84, 60),
+    (196, 148, 40),
+    (92, 40, 36),
+    (70, 110, 150),
+)
 _LIGHTS: tuple[Detail, ...] = (
     ("back", 0.03, 0.45, 0.2, 0.8, (200, 20, 24)),
     ("back", 0.8, 0.45, 0.97, 0.8, (200, 20, 24)),

@@ -207,11 +207,16 @@ class Street:
         speed = 8.0 + 1.5 * round(lane / LANE)
         x, heading = (-lane, float(np.pi)) if oncoming else (lane, 0.0)
         vehicle = make(x, s, heading, speed, random)
-        for other in self.movers:
-            if isinstance(other, movers.Vehicle) and abs(other.x - x) < 2.5:
-                if abs(other.s - s) < 0.5 * (other.length + vehicle.length) + 6:
-                    return
-        self.movers.append(vehicle)
+        if self._has_room_for(vehicle):
+            self.movers.append(vehicle)
+
+    def _has_room_for(self, vehicle: movers.Vehicle) -> bool:
+        return not any(
+            isinstance(other, movers.Vehicle)
+            and abs(other.x - vehicle.x) < 2.5
+            and abs(other.s - vehicle.s) < 0.5 * (other.length + vehicle.length) + 6
+            for other in self.movers
+        )
 
     # What is built
 

@@ -58,8 +58,9 @@ class Panel:
         begin = (cut - self.start) / (self.end - self.start)
         if self.roof is not None:
             ridge = self.x + side * 0.5 * self.depth
+            top = 1.35 * self.height
             slope = ((self.x, self.height, cut), (self.x, self.height, self.end),
-                     (ridge, 1.35 * self.height, self.end), (ridge, 1.35 * self.height, cut))  # fmt: skip
+                     (ridge, top, self.end), (ridge, top, cut))  # fmt: skip
             canvas.polygon(np.array(slope), self.roof, BUILDING, 1.1 if sunny else 0.8)
         corners = ((self.x, self.height, cut), (self.x, self.height, self.end),
                    (self.x, 0, self.end), (self.x, 0, cut))  # fmt: skip
