@@ -12,6 +12,9 @@ ARGS ?=
 # A video file or a folder of images for the demo.
 VIDEO ?=
 
+# A ROS installation that is sourced brings packages and libraries of another Python and release.
+unexport PYTHONPATH LD_LIBRARY_PATH AMENT_PREFIX_PATH RMW_IMPLEMENTATION
+
 .PHONY: demo test lint benchmark clean help
 
 demo: $(INSTALLED)
@@ -44,6 +47,7 @@ help:
 $(INSTALLED): setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --disable-pip-version-check "$(TORCH)" \
-		|| $(RUN) -m pip install --extra-index-url $(TORCH_INDEX) "$(TORCH)"
+		|| { echo "the package index has no $(TORCH), asking $(TORCH_INDEX)"; \
+		$(RUN) -m pip install --extra-index-url $(TORCH_INDEX) "$(TORCH)"; }
 	$(RUN) -m pip install --disable-pip-version-check --editable ".[ros,train,dev]"
 	touch $@

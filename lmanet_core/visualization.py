@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -14,9 +13,11 @@ BACKGROUND = (255, 255, 255)
 INK = (40, 40, 40)
 GUTTER = 8
 """Pixels around and between the pictures of a sheet."""
-LINE_HEIGHT = 28
+MIN_LINE_HEIGHT = 24
+"""Pixels; lines grow with the picture, which is likely to be seen scaled down."""
 FONT = cv2.FONT_HERSHEY_SIMPLEX
-FONT_SCALE = 0.5
+FONT_SCALE = 1 / 50
+"""Per pixel of line height."""
 
 
 def blend(image: np.ndarray, color: np.ndarray, opacity: float) -> np.ndarray:
@@ -42,11 +43,13 @@ def contact_sheet(rows: Sequence[Sequence[np.ndarray]], column_titles: Sequence[
             f"{[len(row) for row in rows]} pictures of shapes {sorted(shapes)}"
         )
     ((height, width, _),) = shapes
+    line_height = max(MIN_LINE_HEIGHT, width // 12)
     lefts = [GUTTER + column * (width + GUTTER) for column in range(len(column_titles))]
-    tops = [LINE_HEIGHT + GUTTER + row * (height + GUTTER) for row in range(len(rows))]
+    tops = [line_height + row * (height + GUTTER) for row in range(len(rows))]
     sheet = _blank(tops[-1] + height + GUTTER, lefts[-1] + width + GUTTER)
     for left, title in zip(lefts, column_titles, strict=True):
-        _write(sheet, title, left + (width - _text_width(title)) // 2, GUTTER // 2)
+        indent = (width - _text_width(title, line_height)) // 2
+        _write(sheet, title, left + indent, 0, line_height)
     for top, row in zip(tops, rows, strict=True):
         for left, picture in zip(lefts, row, strict=True):
             sheet[top : top + height, left : left + width] = picture
@@ -55,18 +58,21 @@ def contact_sheet(rows: Sequence[Sequence[np.ndarray]], column_titles: Sequence[
 
 def legend(classes: ClassTable, width: int = 1024) -> np.ndarray:
     """A strip that names the colour of each class, `width` pixels wide and as high as it needs."""
-    swatch = LINE_HEIGHT // 2
-    entry_width = max(map(_text_width, classes.names)) + swatch + 3 * GUTTER
+    line_height = max(MIN_LINE_HEIGHT, width // 50)
+    swatch = line_height // 2
+    gap = swatch // 2
+    entry_width = max(_text_width(name, line_height) for name in classes.names) + swatch + 3 * gap
     columns = max(1, min(len(classes), (width - GUTTER) // entry_width))
+    # Lines of equal length, and full ones.
     lines = -(-len(classes) // columns)
-    edges = np.linspace(GUTTER, max(width - GUTTER, GUTTER + columns), columns + 1).astype(int)
-    lefts = [left for left, _ in pairwise(edges.tolist())]
-    strip = _blank(lines * LINE_HEIGHT + GUTTER, width)
+    columns = -(-len(classes) // lines)
+    strip = _blank(lines * line_height + GUTTER, width)
     for index, (name, color) in enumerate(zip(classes.names, classes.palette, strict=True)):
         line, column = divmod(index, columns)
-        left, top = lefts[column], line * LINE_HEIGHT + (LINE_HEIGHT - swatch) // 2
+        left = GUTTER + column * (width - GUTTER) // columns
+        top = line * line_height + (line_height - swatch) // 2
         strip[top : top + swatch, left : left + swatch] = color
-        _write(strip, name, left + swatch + GUTTER, line * LINE_HEIGHT)
+        _write(strip, name, left + swatch + gap, line * line_height, line_height)
     return strip
 
 
@@ -74,12 +80,14 @@ def _blank(height: int, width: int) -> np.ndarray:
     return np.full((height, width, 3), BACKGROUND, np.uint8)
 
 
-def _write(picture: np.ndarray, text: str, left: int, top: int) -> None:
-    """Write a line of LINE_HEIGHT pixels; `top` is its upper edge."""
-    (_, height), _ = cv2.getTextSize(text, FONT, FONT_SCALE, 1)
-    baseline = top + (LINE_HEIGHT + height) // 2
-    cv2.putText(picture, text, (left, baseline), FONT, FONT_SCALE, INK, 1, cv2.LINE_AA)
+def _write(picture: np.ndarray, text: str, left: int, top: int, line_height: int) -> None:
+    """Write a line of text in the middle of `line_height` pixels below `top`."""
+    scale = FONT_SCALE * line_height
+    # Of a letter without descender, so that all lines sit alike.
+    (_, height), _ = cv2.getTextSize("l", FONT, scale, 1)
+    baseline = top + (line_height + height) // 2
+    cv2.putText(picture, text, (left, baseline), FONT, scale, INK, 1, cv2.LINE_AA)
 
 
-def _text_width(text: str) -> int:
-    return int(cv2.getTextSize(text, FONT, FONT_SCALE, 1)[0][0])
+def _text_width(text: str, line_height: int) -> int:
+    return int(cv2.getTextSize(text, FONT, FONT_SCALE * line_height, 1)[0][0])

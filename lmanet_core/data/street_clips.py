@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 MAX_LEAD_IN = 150
 """Frames skipped at most before a scene's first clip, so that all parts of a drive are seen."""
 
+OPEN_SCENES = 8
+"""Clips come from that many scenes in turn, so that those of a batch differ."""
+
 
 @dataclass(frozen=True)
 class ClipConfig:
@@ -27,7 +31,7 @@ class ClipConfig:
         frames: T, frames in a clip.
         max_stride: consecutive frames of a clip lie 1..max_stride video frames apart, so that a
             network learns to live with dropped frames.
-        clips_per_scene: clips cut from one video before a new one begins.
+        clips_per_scene: clips cut from one video, on average, before a new one begins.
         noise, flicker, motion_blur, occlusion_rate: upper bounds of the sensor effects, drawn
             uniformly for each video; see `StreetConfig`.
     """
@@ -65,10 +69,12 @@ class StreetClips(IterableDataset[tuple[Tensor, Tensor]]):
         cv2.setNumThreads(1)
         worker = get_worker_info()
         random = np.random.default_rng([self._seed, worker.id if worker else 0])
-        while True:
-            video = self._new_video(random)
-            for _ in range(self._config.clips_per_scene):
-                yield self._cut_clip(video, random)
+        scenes = [self._new_video(random) for _ in range(OPEN_SCENES)]
+        for number in itertools.count():
+            scene = int(random.integers(OPEN_SCENES))
+            yield self._cut_clip(scenes[scene], random)
+            if (number + 1) % self._config.clips_per_scene == 0:
+                scenes[scene] = self._new_video(random)
 
     def _new_video(self, random: np.random.Generator) -> StreetVideo:
         config = self._config

@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
-import numpy as np
+from tqdm import tqdm
+
+from lmanet_core import CITYSCAPES, VideoSegmenter
+from lmanet_core.metrics import ConfusionMatrix
+from lmanet_ros.demo.bag import answered_frames, frame_counts
 
 
 @dataclass(frozen=True)
 class Score:
-    """Figures of a recording; times in milliseconds.
+    """Figures of a recording.
 
     Attributes:
-        frames: what happened to the frames, by the node's own account.
-        answered: frames in the recording with all outputs; the figures below are about them.
-        latency_p50, latency_p95: from the stamp of an image to the arrival of its labels.
-        iou: of each class, of the node's labels against the exact ones; None without those.
-        single_frame_iou: the same for a network that sees one frame at a time.
+        frame_counts: what happened to the frames, by the node's own account.
+        latencies: seconds from an image's stamp to the arrival of its labels, of each frame that
+            was answered.
+        matrices: labels against the exact ones, all on the same frames: 'node' and, if there is a
+            network to compare with, 'single_frame'; empty if exact labels are not known.
     """
 
-    frames: dict[str, int]
-    answered: int
-    latency_p50: float
-    latency_p95: float
-    iou: np.ndarray | None
-    single_frame_iou: np.ndarray | None
+    frame_counts: dict[str, int]
+    latencies: list[float] = field(default_factory=list)
+    matrices: dict[str, ConfusionMatrix] = field(default_factory=dict)
+
+
+def score(bag: Path, single_frame: VideoSegmenter | None) -> Score:
+    """Read a recording and compare what is in it.
+
+    Args:
+        bag: as `session.record` makes it.
+        single_frame: a network without memory to compare with.
+    """
+    result = Score(frame_counts(bag))
+    progress = tqdm(
+        answered_frames(bag), "scoring", result.frame_counts.get("processed"), unit="frame"
+    )
+    for frame in progress:
+        result.latencies.append(frame.latency)
+        if frame.ground_truth is None:
+            continue
+        predictions = {"node": frame.labels}
+        if single_frame is not None:
+            predictions["single_frame"] = single_frame.step(frame.image, confidence=False).labels
+        for name, labels in predictions.items():
+            matrix = result.matrices.setdefault(name, ConfusionMatrix(len(CITYSCAPES)))
+            matrix.update(labels, frame.ground_truth)
+    return result

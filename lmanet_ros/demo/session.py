@@ -11,6 +11,7 @@ from pathlib import Path
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from sensor_msgs.msg import Image
 from tqdm import tqdm
@@ -122,6 +123,8 @@ class _Listener:
         """Show a progress bar of answered frames."""
         with tqdm(total=frames, desc="playing", unit="frame") as self._progress:
             yield
+            # A video may be shorter than that.
+            self._progress.total = self._progress.n
         self._progress = None
 
     def _show_progress(self) -> None:
@@ -144,7 +147,8 @@ def _own_network() -> Iterator[None]:
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     # Domains up to 101 keep clear of the ports that Linux hands out to others.
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
-    rclpy.init()
+    # Ctrl-C is to raise KeyboardInterrupt, not to shut ROS down beneath the recorder.
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         yield
     finally:

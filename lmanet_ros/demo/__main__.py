@@ -1,0 +1,133 @@
+"""Command line of the demo: `python -m lmanet_ros.demo --help`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from lmanet_core import CheckpointError, ClassTable, VideoSegmenter, load
+from lmanet_core.checkpoint import DEFAULT_WEIGHTS, shipped_weights
+from lmanet_core.data.video_files import VideoError, read_video
+from lmanet_ros.demo import pictures, report
+from lmanet_ros.demo.processes import ProcessError
+from lmanet_ros.demo.scoring import score
+from lmanet_ros.demo.session import record
+
+STREET_SIZE = (512, 256)
+MAX_VIDEO_PIXELS = 640 * 480
+"""Larger videos are scaled down, for machines without a GPU."""
+SENSOR = {"noise": 8.0, "flicker": 0.05, "occlusion_rate": 0.5}
+"""What the street's camera suffers from."""
+FILES = "contact_sheet.png, demo.mp4, summary.json, bag/ (MCAP rosbag2), *.log"
+SINGLE_FRAME_WEIGHTS = "erfnet-single-synthetic"
+
+
+def main() -> int:
+    arguments = _parse_arguments()
+    try:
+        _run(arguments)
+    except (CheckpointError, VideoError, ProcessError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m lmanet_ros.demo",
+        description="Segment a video with the real node; record, score and picture what it says.",
+    )
+    parser.add_argument("--video", help="video file or folder of images; default: synthetic street")
+    parser.add_argument("--output", type=Path, default=Path("demo_output"))
+    parser.add_argument("--frames", type=int, default=200, help="at most")
+    parser.add_argument("--rate", type=float, default=10.0, help="frames per second")
+    parser.add_argument("--size", type=_size, help="WIDTHxHEIGHT; default: fits the video")
+    parser.add_argument("--checkpoint", help="file or name of shipped weights; default: shipped")
+    parser.add_argument("--seed", type=int, default=0, help="of the synthetic street")
+    arguments = parser.parse_args()
+    if arguments.frames < 1 or arguments.rate <= 0:
+        parser.error("--frames and --rate must be more than 0")
+    return arguments
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = (int(side) for side in text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT, got {text!r}") from None
+    return width, height
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    output, bag = arguments.output, arguments.output / "bag"
+    # Whatever is wrong with the arguments shows before anything is started.
+    classes = load(arguments.checkpoint).config.classes
+    width, height = arguments.size or _fitting_size(arguments.video)
+    output.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(bag, ignore_errors=True)
+
+    record(
+        bag,
+        node_parameters={"checkpoint": arguments.checkpoint} if arguments.checkpoint else {},
+        publisher_parameters=_video(arguments) | {"width": width, "height": height},
+        frames=arguments.frames,
+        log_folder=output,
+    )
+    result = score(bag, None if arguments.video else _single_frame_network())
+    if not result.latencies:
+        raise ProcessError(f"segmentation_node has answered no frame, see {output}/*.log")
+    summary = {
+        "checkpoint": arguments.checkpoint or DEFAULT_WEIGHTS,
+        "video": arguments.video,
+        "size": f"{width}x{height}",
+        "rate": arguments.rate,
+        **report.summarize(result),
+    }
+    (output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    _write_pictures(bag, output, summary, arguments.rate, classes)
+    print(f"\n{report.format_summary(summary)}\n\nin {output}/: {FILES}")
+
+
+def _video(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Parameters of the publisher that say what to play."""
+    if arguments.video:
+        return {"rate": arguments.rate, "video": arguments.video}
+    return {"rate": arguments.rate, "seed": arguments.seed, **SENSOR}
+
+
+def _write_pictures(
+    bag: Path, output: Path, summary: dict[str, Any], rate: float, classes: ClassTable
+) -> None:
+    answered = summary["answered"]
+    pictures.write_contact_sheet(bag, output / "contact_sheet.png", answered, classes)
+    rate *= answered / summary["frames"]["published"]
+    if not pictures.write_video(bag, output / "demo.mp4", rate):
+        print("OpenCV cannot write MPEG-4 videos here: no demo.mp4", file=sys.stderr)
+
+
+def _fitting_size(video: str | None) -> tuple[int, int]:
+    """(width, height) of the frames to play, when the user does not say."""
+    if not video:
+        return STREET_SIZE
+    frame = next(read_video(video), None)
+    if frame is None:
+        raise VideoError(f"there are no frames in {video}")
+    height, width = frame.shape[:2]
+    scale = min(1.0, (MAX_VIDEO_PIXELS / (width * height)) ** 0.5)
+    return max(1, round(scale * width)), max(1, round(scale * height))
+
+
+def _single_frame_network() -> VideoSegmenter | None:
+    if SINGLE_FRAME_WEIGHTS not in shipped_weights():
+        return None
+    return VideoSegmenter(load(SINGLE_FRAME_WEIGHTS))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""What a recording looks like: a video and a contact sheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from lmanet_core import CITYSCAPES, ClassTable
+from lmanet_core.visualization import contact_sheet, legend
+from lmanet_ros.demo.bag import AnsweredFrame, answered_frames
+
+SHEET_ROWS = 5
+CODEC = cv2.VideoWriter.fourcc(*"mp4v")
+
+
+def write_contact_sheet(bag: Path, path: Path, answered: int, classes: ClassTable) -> None:
+    """Write frames from all parts of a recording with what the node says about them.
+
+    Args:
+        bag: the recording.
+        path: image file to write.
+        answered: number of frames in the recording that were answered, at least 1.
+        classes: of the node's network, for the legend.
+    """
+    count = min(SHEET_ROWS, answered)
+    # From the middles of equal parts: the very first frame has no memory yet.
+    chosen = {int((row + 0.5) * answered / count) for row in range(count)}
+    frames = [frame for index, frame in enumerate(answered_frames(bag)) if index in chosen]
+    rows = [_panels(frame) for frame in frames]
+    sheet = contact_sheet([list(row.values()) for row in rows], list(rows[0]))
+    sheet = np.vstack([sheet, legend(classes, sheet.shape[1])])
+    cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+
+
+def write_video(bag: Path, path: Path, rate: float) -> bool:
+    """Write all answered frames with what the node says about them as an MPEG-4 video.
+
+    Args:
+        bag: the recording.
+        path: `.mp4` file to write.
+        rate: frames per second.
+
+    Returns:
+        False if OpenCV cannot write such videos here.
+    """
+    writer = cv2.VideoWriter()
+    try:
+        for frame in tqdm(answered_frames(bag), path.name, unit="frame"):
+            panels = _panels(frame)
+            sheet = contact_sheet([list(panels.values())], list(panels))
+            # The codec wants even sides.
+            sheet = sheet[: sheet.shape[0] // 2 * 2, : sheet.shape[1] // 2 * 2]
+            size = (sheet.shape[1], sheet.shape[0])
+            if not writer.isOpened() and not writer.open(str(path), CODEC, rate, size):
+                return False
+            writer.write(cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    finally:
+        writer.release()
+    return True
+
+
+def _panels(frame: AnsweredFrame) -> dict[str, np.ndarray]:
+    """Titled pictures of a frame."""
+    panels = {"input": frame.image, "labels": frame.color, "overlay": frame.overlay}
+    if frame.ground_truth is not None:
+        panels["exact labels"] = CITYSCAPES.colorize(frame.ground_truth)
+    return panels

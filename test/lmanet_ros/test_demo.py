@@ -1,0 +1,135 @@
+"""The demo in a short form, from its command line."""
+
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from ros_harness import street
+from rosbags.highlevel import AnyReader
+
+from lmanet_core import CITYSCAPES
+
+FRAMES = 20
+WIDTH, HEIGHT = 256, 128
+OUTPUTS = ("labels", "confidence", "color", "overlay")
+
+
+def run_demo(output: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lmanet_ros.demo", "--output", output, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def read_bag(bag: Path) -> dict[str, list]:
+    messages = defaultdict(list)
+    with AnyReader([bag]) as reader:
+        for connection, _, data in reader.messages():
+            messages[connection.topic].append(reader.deserialize(data, connection.msgtype))
+    return messages
+
+
+def stamps(messages: list) -> list[tuple[int, int]]:
+    return [(m.header.stamp.sec, m.header.stamp.nanosec) for m in messages]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory, checkpoint) -> Path:
+    """Output of the demo on the synthetic street."""
+    output = tmp_path_factory.mktemp("demo")
+    arguments = ["--frames", str(FRAMES), "--size", f"{WIDTH}x{HEIGHT}", "--checkpoint", checkpoint]
+    result = run_demo(output, *arguments)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "mIoU" in result.stdout
+    return output
+
+
+def test_the_summary_accounts_for_every_frame(demo):
+    summary = json.loads((demo / "summary.json").read_text())
+    frames = summary["frames"]
+    assert frames["published"] == frames["received"] == FRAMES
+    assert frames["processed"] + frames["dropped"] == FRAMES
+    assert summary["answered"] == frames["processed"] > 0
+    assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p95"]
+    assert 0 <= summary["miou"]["node"] < 0.5
+
+
+def test_the_bag_holds_what_went_over_the_wire(demo):
+    assert list((demo / "bag").glob("*.mcap"))
+    messages = read_bag(demo / "bag")
+    assert messages["/diagnostics"]
+    assert len(messages["/image"]) == FRAMES
+    assert stamps(messages["/image"]) == stamps(messages["/ground_truth"])
+    asked = {stamp: m.header.frame_id for m in messages["/image"] for stamp in stamps([m])}
+    for name in OUTPUTS:
+        answers = messages[f"/segmentation_node/{name}"]
+        assert stamps(answers) == sorted(set(stamps(answers)))
+        for answer, stamp in zip(answers, stamps(answers), strict=True):
+            assert answer.header.frame_id == asked[stamp]
+            assert (answer.width, answer.height) == (WIDTH, HEIGHT)
+
+
+def test_the_miou_is_that_of_the_labels_in_the_bag(demo):
+    messages = read_bag(demo / "bag")
+    truths = dict(zip(stamps(messages["/ground_truth"]), messages["/ground_truth"], strict=True))
+    labels = messages["/segmentation_node/labels"]
+    predicted = np.concatenate([m.data for m in labels])
+    true = np.concatenate([truths[stamp].data for stamp in stamps(labels)])
+    iou = [
+        ((predicted == c) & (true == c)).sum() / ((predicted == c) | (true == c)).sum()
+        for c in range(len(CITYSCAPES))
+        if c in predicted or c in true
+    ]
+    summary = json.loads((demo / "summary.json").read_text())
+    assert summary["miou"]["node"] == pytest.approx(np.mean(iou), abs=1e-4)
+
+
+def test_the_pictures_show_input_labels_overlay_and_truth(demo):
+    sheet = cv2.imread(str(demo / "contact_sheet.png"))
+    assert sheet.shape[1] > 4 * WIDTH
+    assert sheet.shape[0] > 5 * HEIGHT
+    video = cv2.VideoCapture(str(demo / "demo.mp4"))
+    answered = json.loads((demo / "summary.json").read_text())["answered"]
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == answered
+    assert video.get(cv2.CAP_PROP_FRAME_WIDTH) > 4 * WIDTH
+
+
+def test_a_folder_of_images_is_segmented_without_a_score(tmp_path, checkpoint):
+    video = tmp_path / "video"
+    video.mkdir()
+    for number in range(4):
+        cv2.imwrite(str(video / f"{number}.png"), street(96, 64, seed=number))
+    result = run_demo(tmp_path / "out", "--video", video, "--checkpoint", checkpoint)
+    assert result.returncode == 0, result.stdout + result.stderr
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["frames"]["published"] == 4
+    assert summary["size"] == "96x64"
+    assert summary["miou"] == {}
+    assert "mIoU" not in result.stdout
+    assert (tmp_path / "out" / "contact_sheet.png").exists()
+
+
+def test_a_process_that_dies_is_named_with_the_last_it_said(tmp_path, checkpoint):
+    (tmp_path / "0.png").write_bytes(cv2.imencode(".png", street())[1].tobytes())
+    (tmp_path / "1.png").write_bytes(b"no image")
+    result = run_demo(tmp_path / "out", "--video", tmp_path, "--checkpoint", checkpoint)
+    assert result.returncode == 1
+    assert "demo: video_publisher ended with status 1" in result.stderr
+    assert "1.png is not an image" in result.stderr
+
+
+def test_what_cannot_work_is_refused_before_anything_starts(tmp_path, checkpoint):
+    good = ["--checkpoint", checkpoint]
+    for bad in (["--checkpoint", "missing"], ["--video", "missing"]):
+        result = run_demo(tmp_path / "out", *good, *bad)
+        assert result.returncode == 1
+        assert "'missing'" in result.stderr
+        assert "Traceback" not in result.stderr
+    assert not (tmp_path / "out").exists()
