@@ -26,6 +26,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from tqdm import tqdm
 
+from lmanet_core.arguments import image_size
 from lmanet_ros.image_conversion import from_array
 
 NODE_COMMAND = (sys.executable, "-m", "lmanet_ros.segmentation_node")
@@ -62,7 +63,7 @@ def main() -> None:
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lmanet_ros.benchmark", description=__doc__)
-    parser.add_argument("--size", default="1024x512", help="WIDTHxHEIGHT")
+    parser.add_argument("--size", type=image_size, default=(1024, 512), help="WIDTHxHEIGHT")
     parser.add_argument("--frames", type=int, default=100, help="to measure, after some to warm up")
     parser.add_argument("--checkpoint", help="file or name of shipped weights; default: shipped")
     parser.add_argument("--json", type=Path, help="file for the figures")
@@ -107,8 +108,10 @@ class _Camera:
         self.diagnostics = {value.key: value.value for value in message.status[0].values}
 
 
-def _measure(process: subprocess.Popen[bytes], size: str, frames: int) -> dict[str, Any]:
-    width, height = (int(side) for side in size.split("x"))
+def _measure(
+    process: subprocess.Popen[bytes], size: tuple[int, int], frames: int
+) -> dict[str, Any]:
+    width, height = size
     picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     frame = from_array(picture, Header(frame_id="camera"))
     camera = _Camera(process)
@@ -122,7 +125,7 @@ def _measure(process: subprocess.Popen[bytes], size: str, frames: int) -> dict[s
     process.send_signal(signal.SIGINT)
     process.wait(DEADLINE)
     return {
-        "size": size,
+        "size": f"{width}x{height}",
         "frames": frames,
         "step_ms": float(camera.diagnostics["step_ms_median"]),
         "overhead_ms": float(camera.diagnostics["overhead_ms_median"]),

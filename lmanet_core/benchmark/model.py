@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lmanet_core.arguments import image_size
 from lmanet_core.benchmark.timing import time_in_turns
 from lmanet_core.checkpoint import load
 from lmanet_core.models import build_model
@@ -20,7 +21,7 @@ HELP = "VideoSegmenter.step with memory against the single-frame network"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the benchmark's options on its sub-command."""
-    parser.add_argument("--size", type=_size, default=(512, 256), help="WIDTHxHEIGHT")
+    parser.add_argument("--size", type=image_size, default=(512, 256), help="WIDTHxHEIGHT")
     parser.add_argument("--checkpoint", help="file or name of shipped weights; default: shipped")
     parser.add_argument("--memory-size", type=int, help="frames remembered; default: the model's")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
@@ -64,11 +65,3 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"{name:16} {value}")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
-
-
-def _size(text: str) -> tuple[int, int]:
-    try:
-        width, height = (int(side) for side in text.lower().split("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT, got {text!r}") from None
-    return width, height

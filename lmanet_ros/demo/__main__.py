@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lmanet_core import CheckpointError, ClassTable, VideoSegmenter, load
+from lmanet_core.arguments import image_size
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS, shipped_weights
 from lmanet_core.data.video_files import VideoError, read_video
 from lmanet_ros.demo import pictures, report
@@ -47,21 +48,13 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("demo_output"))
     parser.add_argument("--frames", type=int, default=200, help="at most")
     parser.add_argument("--rate", type=float, default=10.0, help="frames per second")
-    parser.add_argument("--size", type=_size, help="WIDTHxHEIGHT; default: fits the video")
+    parser.add_argument("--size", type=image_size, help="WIDTHxHEIGHT; default: fits the video")
     parser.add_argument("--checkpoint", help="file or name of shipped weights; default: shipped")
     parser.add_argument("--seed", type=int, default=0, help="of the synthetic street")
     arguments = parser.parse_args()
     if arguments.frames < 1 or arguments.rate <= 0:
         parser.error("--frames and --rate must be more than 0")
     return arguments
-
-
-def _size(text: str) -> tuple[int, int]:
-    try:
-        width, height = (int(side) for side in text.lower().split("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT, got {text!r}") from None
-    return width, height
 
 
 def _run(arguments: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lmanet_core.data.synthetic.canvas import Canvas, Rgb
+from lmanet_core.data.synthetic.canvas import Canvas, Easel, Rgb
 from lmanet_core.data.synthetic.labels import (
     BICYCLE,
     BUS,
@@ -338,7 +338,7 @@ class Pedestrian:
         for sign in (1, -1):
             leg = ((0.07 * sign, 0.88 * tall), (0.09 * sign + swing * sign, 0.05))
             canvas.stroke(easel, leg, 0.15, look.trousers, PERSON)
-        _paint_upper_body(canvas, self, look, PERSON, swing)
+        _paint_upper_body(canvas, easel, look, PERSON, swing)
 
 
 @dataclass
@@ -381,18 +381,18 @@ class Rider:
             )
             canvas.stroke(easel, leg, 0.14, self.look.trousers, RIDER)
         raised = replace(self.look, height=self.look.height * 1.04)
-        _paint_upper_body(canvas, self, raised, RIDER, 0.0, helmet=True)
+        _paint_upper_body(canvas, easel, raised, RIDER, 0.0, helmet=True)
 
 
 def _paint_upper_body(
     canvas: Canvas,
-    person: Pedestrian | Rider,
+    easel: Easel,
     look: Look,
     label: int,
     swing: float,
     helmet: bool = False,
 ) -> None:
-    easel, tall = canvas.easel(person.x, person.s), look.height
+    tall = look.height
     torso: Sequence[Rgb] = (
         (-0.16, 0.82 * tall), (0.16, 0.82 * tall), (0.23, 1.4 * tall),
         (0.12, 1.5 * tall), (-0.12, 1.5 * tall), (-0.23, 1.4 * tall),

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from lmanet_core.data.synthetic.camera import NEAR
-from lmanet_core.data.synthetic.canvas import Canvas, Rgb
+from lmanet_core.data.synthetic.canvas import Canvas, Easel, Rgb
 from lmanet_core.data.synthetic.labels import (
     BICYCLE,
     BUILDING,
@@ -140,10 +140,10 @@ class TrafficSign:
             canvas.disc(easel, 0, 2.5, 0.36, (200, 30, 30), TRAFFIC_SIGN)
             canvas.disc(easel, 0, 2.5, 0.26, (240, 240, 240), TRAFFIC_SIGN)
         elif self.kind == 1:
-            self._triangle(canvas, 0.45, (200, 30, 30))
-            self._triangle(canvas, 0.29, (240, 240, 235))
+            self._triangle(canvas, easel, 0.45, (200, 30, 30))
+            self._triangle(canvas, easel, 0.29, (240, 240, 235))
         elif self.kind == 2:
-            self._board(canvas, 0.34, 0.34, (30, 80, 180))
+            self._board(canvas, easel, 0.34, 0.34, (30, 80, 180))
             canvas.disc(easel, 0, 2.5, 0.14, (240, 240, 240), TRAFFIC_SIGN)
         elif self.kind == 3:
             angles = np.pi / 8 + np.arange(8) * np.pi / 4
@@ -152,16 +152,16 @@ class TrafficSign:
             band = ((-0.26, 2.44), (0.26, 2.44), (0.26, 2.56), (-0.26, 2.56))
             canvas.cutout(easel, band, (240, 240, 240), TRAFFIC_SIGN)
         else:
-            self._board(canvas, 0.75, 0.32, (236, 200, 40))
+            self._board(canvas, easel, 0.75, 0.32, (236, 200, 40))
 
-    def _triangle(self, canvas: Canvas, radius: float, color: Rgb) -> None:
+    def _triangle(self, canvas: Canvas, easel: Easel, radius: float, color: Rgb) -> None:
         outline = ((-0.87 * radius, 2.5 - 0.5 * radius), (0.87 * radius, 2.5 - 0.5 * radius),
                    (0, 2.5 + radius))  # fmt: skip
-        canvas.cutout(canvas.easel(self.x, self.end), outline, color, TRAFFIC_SIGN)
+        canvas.cutout(easel, outline, color, TRAFFIC_SIGN)
 
-    def _board(self, canvas: Canvas, right: float, up: float, color: Rgb) -> None:
+    def _board(self, canvas: Canvas, easel: Easel, right: float, up: float, color: Rgb) -> None:
         outline = ((-right, 2.5 - up), (right, 2.5 - up), (right, 2.5 + up), (-right, 2.5 + up))
-        canvas.cutout(canvas.easel(self.x, self.end), outline, color, TRAFFIC_SIGN)
+        canvas.cutout(easel, outline, color, TRAFFIC_SIGN)
 
 
 @dataclass(frozen=True)
