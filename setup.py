@@ -2,9 +2,22 @@
 
 from glob import glob
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 PACKAGE = "lmanet_ros"
+
+# A plain C++ library, called through its C interface: building it needs a compiler, but neither
+# PyTorch nor Python headers. Without a compiler the package installs all the same (`optional`).
+FUSED_CPU_KERNEL = Extension(
+    "lmanet_core.ops.backends._fused_cpu",
+    sources=sorted(glob("lmanet_core/ops/csrc/*.cpp")),
+    depends=sorted(glob("lmanet_core/ops/csrc/*.h")),
+    language="c++",
+    # Compiled for OpenMP, but linked to no runtime of it: when it is loaded it finds the one that
+    # PyTorch has loaded, whose threads it is to share.
+    extra_compile_args=["-std=c++17", "-O3", "-g0", "-fopenmp", "-ffp-contract=fast", "-Wno-psabi"],
+    optional=True,
+)
 
 setup(
     name=PACKAGE,
@@ -16,6 +29,7 @@ setup(
     maintainer_email="maintainers@lmanet-ros.invalid",
     python_requires=">=3.10",
     packages=find_packages(include=["lmanet_core*", "lmanet_ros*"]),
+    ext_modules=[FUSED_CPU_KERNEL],
     package_data={"lmanet_core": ["weights/*.safetensors", "weights/*.md"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),

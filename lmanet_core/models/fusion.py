@@ -31,6 +31,6 @@ class GatedFusion(nn.Module):
     def forward(self, query_values: Tensor, read: Tensor) -> Tensor:
         """(B, Dv, H, W) twice -> (B, C, H, W)."""
         both = torch.cat([query_values, read], dim=1)
-        both = functional.relu(self.dropout(self.bn(both)))
+        both = functional.relu(self.dropout(self.bn(both)), inplace=True)
         query, memory = (self.gate(both).sigmoid() * self.expand(both)).chunk(2, dim=1)
-        return functional.relu(self.out_bn(query + memory))
+        return functional.relu(self.out_bn(query + memory), inplace=True)

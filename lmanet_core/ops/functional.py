@@ -1,18 +1,29 @@
-"""The public operator: argument checks and the choice of an implementation live here, only."""
+"""The public operators: argument checks and the choice of an implementation live here, only."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
+import torch
 from torch import Tensor
 
-from lmanet_core.ops.dense import global_attention
-from lmanet_core.ops.reference import local_attention_reference
-from lmanet_core.ops.tiled import local_attention_tiled
+from lmanet_core.ops.backends import fused_cpu
+from lmanet_core.ops.backends.dense import global_attention
+from lmanet_core.ops.backends.tiled import local_attention_tiled
+from lmanet_core.ops.reference import local_attention_reference, local_correlation_reference
+from lmanet_core.ops.registration import local_attention_op
+
+
+def _local_attention_fused(query: Tensor, keys: Tensor, values: Tensor, window_size: int) -> Tensor:
+    return local_attention_op(query, keys, values, window_size)[0]
+
 
 _IMPLEMENTATIONS = {
+    "fused": _local_attention_fused,
     "tiled": local_attention_tiled,
     "reference": local_attention_reference,
 }
-IMPLEMENTATIONS = tuple(_IMPLEMENTATIONS)
+IMPLEMENTATIONS = ("auto", *_IMPLEMENTATIONS)
 """Names that `local_attention` accepts as `implementation`, the default first."""
 
 
@@ -22,7 +33,7 @@ def local_attention(
     values: Tensor,
     window_size: int | None,
     *,
-    implementation: str = "tiled",
+    implementation: str = "auto",
 ) -> Tensor:
     """Read the memory: every location attends to a window around it in all S frames.
 
@@ -33,57 +44,132 @@ def local_attention(
     in the softmax. Scores are not scaled. With `window_size=None` every location attends to
     every other (the paper's global form), and scores are scaled by 1/sqrt(Dk).
 
+    No input is copied, whatever its strides: a partly filled ring buffer is passed as
+    `keys[:, :filled], values[:, :filled]`. Under autocast inputs are cast to its dtype.
+
     Args:
         query: (B, Dk, H, W).
         keys: (B, S, Dk, H, W), S >= 1, in any order of frames.
         values: (B, S, Dv, H, W).
         window_size: side of the window in feature map cells, odd, or None.
         implementation: one of `IMPLEMENTATIONS`; ignored by the global form, which has just one.
+            'auto': the fused kernel where there is one for device and dtype, otherwise 'tiled'.
 
     Returns:
         (B, Dv, H, W), of the query's dtype.
 
     Raises:
-        ValueError: shapes, window, devices or dtypes do not fit each other.
+        ValueError: shapes, window, devices or dtypes do not fit each other, or the implementation
+            is not there for them.
 
     Source: Paul et al., IROS 2021, section III-B; border and scale as in the authors' code.
     """
-    _check_arguments(query, keys, values, window_size)
+    query, keys, values = _autocast(query, keys, values)
+    _check_keys(query, keys)
+    _check_values(query, keys, values)
+    _check_window_size(window_size)
     if window_size is None:
         return global_attention(query, keys, values)
-    if implementation not in _IMPLEMENTATIONS:
+    implement = _IMPLEMENTATIONS[_choose(implementation, query)]
+    return implement(query, keys, values, window_size)
+
+
+def local_correlation(query: Tensor, keys: Tensor, window_size: int) -> Tensor:
+    """The scores of `local_attention`, to look at: its softmax is over S and displacements.
+
+    They take S * w * w times the memory of a feature map; attention itself never makes them.
+
+    Args:
+        query: (B, Dk, H, W).
+        keys: (B, S, Dk, H, W), S >= 1.
+        window_size: w, side of the window in feature map cells, odd.
+
+    Returns:
+        (B, S, w * w, H, W); displacement (dy, dx) is at index (dy + h) * w + dx + h with
+        h = (w - 1) / 2. 0 where the position is outside of the image.
+
+    Raises:
+        ValueError: shapes, window, devices or dtypes do not fit each other.
+
+    Source: Paul et al., IROS 2021, equation (2).
+    """
+    query, keys = _autocast(query, keys)
+    _check_keys(query, keys)
+    _check_window_size(window_size)
+    return local_correlation_reference(query, keys, window_size)
+
+
+def _autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
+    device = tensors[0].device.type
+    if device not in ("cpu", "cuda") or not torch.is_autocast_enabled(device):
+        return tensors
+    return tuple(tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors)
+
+
+def _choose(implementation: str, query: Tensor) -> str:
+    if implementation not in IMPLEMENTATIONS:
         raise ValueError(
             f"implementation must be one of {list(IMPLEMENTATIONS)}, got {implementation!r}"
         )
-    return _IMPLEMENTATIONS[implementation](query, keys, values, window_size)
-
-
-def _check_arguments(query: Tensor, keys: Tensor, values: Tensor, window_size: int | None) -> None:
-    shapes = f"query {tuple(query.shape)}, keys {tuple(keys.shape)}, values {tuple(values.shape)}"
-    if query.dim() != 4 or keys.dim() != 5 or values.dim() != 5:
+    if implementation == "auto":
+        return "fused" if _has_fused_kernel(query) else "tiled"
+    if implementation == "fused" and not _has_fused_kernel(query):
         raise ValueError(
-            "expected query (B, Dk, H, W), keys (B, S, Dk, H, W) and values (B, S, Dv, H, W), "
-            f"got {shapes}"
+            f"there is no fused kernel for {query.dtype} on device type '{query.device.type}' "
+            "here; use implementation 'auto'"
         )
+    return implementation
+
+
+def _has_fused_kernel(query: Tensor) -> bool:
+    if query.device.type == "cuda":
+        return query.dtype != torch.float64 and _has_triton()
+    on_cpu = query.device.type in ("cpu", "meta")
+    return on_cpu and fused_cpu.supports(query.dtype) and fused_cpu.is_available()
+
+
+@torch.compiler.assume_constant_result
+def _has_triton() -> bool:
+    return find_spec("triton") is not None
+
+
+def _check_keys(query: Tensor, keys: Tensor) -> None:
+    shapes = f"query {tuple(query.shape)} and keys {tuple(keys.shape)}"
+    if query.dim() != 4 or keys.dim() != 5:
+        raise ValueError(f"expected query (B, Dk, H, W) and keys (B, S, Dk, H, W), got {shapes}")
     batch, key_channels, height, width = query.shape
     frames = keys.shape[1]
     if keys.shape != (batch, frames, key_channels, height, width):
         raise ValueError(
             f"keys must be (B, S, Dk, H, W) with the query's B, Dk, H, W; got {shapes}"
         )
-    if values.shape[:2] != (batch, frames) or values.shape[3:] != (height, width):
-        raise ValueError(f"values must be (B, S, Dv, H, W) with the keys' B, S, H, W; got {shapes}")
-    if frames == 0:
-        raise ValueError("the memory holds no frame (S = 0); there is nothing to read")
-    if not query.dtype == keys.dtype == values.dtype:
+    if query.numel() == 0 or frames == 0:
+        raise ValueError(f"there is nothing to read: no dimension may be 0, got {shapes}")
+    _check_same("keys", query, keys)
+
+
+def _check_values(query: Tensor, keys: Tensor, values: Tensor) -> None:
+    batch, frames, _, height, width = keys.shape
+    fits = values.dim() == 5 and values.shape[2] > 0
+    if not fits or values.shape != (batch, frames, values.shape[2], height, width):
         raise ValueError(
-            "query, keys and values must have one dtype, "
-            f"got {query.dtype}, {keys.dtype} and {values.dtype}"
+            "values must be (B, S, Dv, H, W) with the keys' B, S, H, W; "
+            f"got keys {tuple(keys.shape)} and values {tuple(values.shape)}"
         )
-    if not query.device == keys.device == values.device:
+    _check_same("values", query, values)
+
+
+def _check_same(name: str, query: Tensor, memory: Tensor) -> None:
+    if memory.dtype != query.dtype:
         raise ValueError(
-            "query, keys and values must be on one device, "
-            f"got {query.device}, {keys.device} and {values.device}"
+            f"query and {name} must have one dtype, got {query.dtype} and {memory.dtype}"
         )
+    if memory.device != query.device:
+        raise ValueError(
+            f"query and {name} must be on one device, got {query.device} and {memory.device}"
+        )
+
+
+def _check_window_size(window_size: int | None) -> None:
     if window_size is not None and (window_size < 1 or window_size % 2 == 0):
         raise ValueError(f"window_size must be odd and positive, or None; got {window_size}")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lmanet_core.config import MAX_MEMORY_SIZE
 from lmanet_core.models import LMANet
+from lmanet_core.runtime.folding import fold_batch_norms
 from lmanet_core.runtime.precision import resolve_device, resolve_precision
 from lmanet_core.runtime.ring_buffer import RingBuffer
 
@@ -69,6 +70,8 @@ class VideoSegmenter:
         self._shape: torch.Size | None = None
         # channels_last is what convolutions run fastest in, on CPUs and GPUs.
         self._model = copy.deepcopy(model).eval().requires_grad_(False)
+        # Before the conversion: folded in full precision, rounded once.
+        fold_batch_norms(self._model)
         self._model.to(self.device, self.dtype)
         # PyTorch's annotations lack this overload.
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

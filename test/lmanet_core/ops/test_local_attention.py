@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lmanet_core.ops import local_attention
+from lmanet_core.ops import local_attention, local_correlation
+
+fast_forms = pytest.mark.parametrize("implementation", ["tiled", "fused"])
 
 
 def random_inputs(
@@ -53,7 +55,7 @@ def attention_at(
     ]
 
 
-@pytest.mark.parametrize("implementation", ["reference", "tiled"])
+@pytest.mark.parametrize("implementation", ["reference", "tiled", "fused"])
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (4, 5), (8, 10), (3, 0)])
 def test_follows_the_equation_also_at_the_border(implementation, row, column):
     query, keys, values = random_inputs()
@@ -73,39 +75,61 @@ def test_follows_the_equation_also_at_the_border(implementation, row, column):
     window_size=st.sampled_from([1, 3, 7, 21]),
     seed=st.integers(0, 1000),
 )
-def test_tiled_form_equals_the_oracle(window_size, **shape):
+def test_fast_forms_equal_the_oracle(window_size, **shape):
     inputs = random_inputs(**shape)
     expected = local_attention(*inputs, window_size, implementation="reference")
-    assert torch.allclose(local_attention(*inputs, window_size), expected, atol=1e-12)
+    for implementation in ("tiled", "fused"):
+        read = local_attention(*inputs, window_size, implementation=implementation)
+        assert torch.allclose(read, expected, atol=1e-12)
 
 
-def test_tiled_form_in_single_precision_is_within_1e_5_of_the_oracle_in_double():
+@fast_forms
+def test_single_precision_is_within_1e_5_of_the_oracle_in_double(implementation):
     query, keys, values = random_inputs(1, 4, 16, 64, 20, 30)
     query, keys = query / 2, keys / 2
     expected = local_attention(query, keys, values, 21, implementation="reference")
-    read = local_attention(query.float(), keys.float(), values.float(), 21)
+    inputs = query.float(), keys.float(), values.float()
+    read = local_attention(*inputs, 21, implementation=implementation)
     assert (read - expected).abs().max() < 1e-5
 
 
-def test_gradients_pass_gradcheck():
-    inputs = [tensor.requires_grad_() for tensor in random_inputs(1, 2, 2, 2, 4, 9)]
-    assert torch.autograd.gradcheck(lambda q, k, v: local_attention(q, k, v, 3), inputs)
+@fast_forms
+@pytest.mark.parametrize("window_size", [1, 3, 7])
+def test_gradients_pass_gradcheck(implementation, window_size):
+    def attend(*inputs):
+        return local_attention(*inputs, window_size, implementation=implementation)
+
+    inputs = [tensor.requires_grad_() for tensor in random_inputs(1, 2, 2, 3, 4, 9)]
+    assert torch.autograd.gradcheck(attend, inputs)
 
 
-def test_large_scores_do_not_overflow():
-    query, keys, values = (tensor.float() for tensor in random_inputs())
-    read = local_attention(query * 100, keys * 100, values, 7)
-    assert read.isfinite().all()
-    # A convex combination never exceeds what it combines.
-    assert read.abs().max() <= values.abs().max() + 1e-5
+@fast_forms
+def test_large_scores_do_not_overflow(implementation):
+    query, keys, values = random_inputs()
+    # Scores of some +-100, and of a few times that.
+    query, keys = 10 * query, 10 * keys
+    expected = local_attention(query, keys, values, 7, implementation="reference")
+    inputs = query.float(), keys.float(), values.float()
+    read = local_attention(*inputs, 7, implementation=implementation)
+    assert (read - expected).abs().max() < 1e-3
 
 
-def test_can_be_trained_after_inference_mode():
+@fast_forms
+def test_lowest_scores_outside_of_the_image_do_not_overflow(implementation):
+    query, keys, values = (tensor.float() for tensor in random_inputs(height=3, width=3))
+    inputs = query.abs() * 30, -keys.abs() * 30, values
+    read = local_attention(*inputs, 7, implementation=implementation)
+    # The padding has score 0, everything else far less.
+    assert read.abs().max() < 1e-5
+
+
+@fast_forms
+def test_can_be_trained_after_inference_mode(implementation):
     inputs = random_inputs(seed=3)
     with torch.inference_mode():
-        local_attention(*inputs, 9)
+        local_attention(*inputs, 9, implementation=implementation)
     inputs[0].requires_grad_()
-    local_attention(*inputs, 9).sum().backward()
+    local_attention(*inputs, 9, implementation=implementation).sum().backward()
     assert inputs[0].grad is not None
 
 
@@ -132,9 +156,10 @@ def test_order_of_frames_does_not_matter(window_size):
     ("change", "message"),
     [
         (lambda q, k, v: (q[0], k, v, 3), r"expected query \(B, Dk, H, W\)"),
+        (lambda q, k, v: (q, k, v[0], 3), "values must be"),
         (lambda q, k, v: (q, k[:, :, :2], v, 3), "keys must be"),
         (lambda q, k, v: (q, k, v[..., :2], 3), "values must be"),
-        (lambda q, k, v: (q, k[:, :0], v[:, :0], 3), "holds no frame"),
+        (lambda q, k, v: (q, k[:, :0], v[:, :0], 3), "nothing to read"),
         (lambda q, k, v: (q, k.float(), v, 3), "one dtype"),
         (lambda q, k, v: (q, k, v.to("meta"), 3), "one device"),
         (lambda q, k, v: (q, k, v, 4), "must be odd"),
@@ -149,3 +174,39 @@ def test_wrong_arguments_are_explained(change, message):
 def test_unknown_implementation_is_explained():
     with pytest.raises(ValueError, match="implementation must be one of"):
         local_attention(*random_inputs(), 3, implementation="magic")
+
+
+def test_a_missing_kernel_is_explained():
+    inputs = (tensor.half() for tensor in random_inputs())
+    with pytest.raises(ValueError, match="no fused kernel for"):
+        local_attention(*inputs, 3, implementation="fused")
+
+
+@fast_forms
+def test_autocast_brings_the_inputs_to_one_dtype(implementation):
+    query, keys, values = random_inputs()
+    with torch.autocast("cpu", torch.bfloat16):
+        read = local_attention(
+            query.bfloat16(), keys.float(), values, 5, implementation=implementation
+        )
+    assert read.dtype == torch.bfloat16
+    expected = local_attention(query, keys, values, 5, implementation="reference")
+    assert (read - expected).abs().max() < 5e-2
+
+
+def test_correlation_is_the_score_at_each_displacement():
+    query, keys, _ = random_inputs(batch=2, frames=3)
+    scores = local_correlation(query, keys, 5)
+    assert scores.shape == (2, 3, 25, 9, 11)
+    row, column, dy, dx = 4, 6, -2, 1
+    expected = query[1, :, row, column] @ keys[1, 2, :, row + dy, column + dx]
+    assert torch.isclose(scores[1, 2, (dy + 2) * 5 + dx + 2, row, column], expected)
+    assert (scores[:, :, :10, 0] == 0).all(), "rows above the image"
+
+
+def test_correlation_explains_wrong_arguments():
+    query, keys, _ = random_inputs()
+    with pytest.raises(ValueError, match="must be odd"):
+        local_correlation(query, keys, 2)
+    with pytest.raises(ValueError, match="keys must be"):
+        local_correlation(query[:, :1], keys, 3)

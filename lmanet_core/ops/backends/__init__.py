@@ -1,0 +1,1 @@
+"""Implementations of local attention; `lmanet_core.ops.functional` chooses among them."""

@@ -1,0 +1,13 @@
+// What kernel.h needs, apart from it because it must come before any target pragma.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <type_traits>
+
+#include "instruction_sets.h"

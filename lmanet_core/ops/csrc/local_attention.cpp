@@ -1,0 +1,58 @@
+// Choice of the kernel at run time: one source, compiled once for each instruction set.
+#include "local_attention.h"
+
+#include "instruction_sets.h"
+
+namespace {
+
+const Kernels *kernels_for(const LmanetProblem &problem) {
+  if (problem.type == kLmanetDouble)
+    return &baseline_kernels;
+  switch (problem.instructions) {
+  case kLmanetBaseline:
+    return &baseline_kernels;
+#if defined(__x86_64__)
+  case kLmanetAvx2:
+    return &avx2_kernels;
+  case kLmanetAvx512:
+    return &avx512_kernels;
+#endif
+  default:
+    return nullptr;
+  }
+}
+
+} // namespace
+
+int32_t lmanet_best_instructions() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
+    return kLmanetAvx512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    return kLmanetAvx2;
+#endif
+  return kLmanetBaseline;
+}
+
+int32_t lmanet_forward(const LmanetProblem *problem, const LmanetArray *query,
+                       const LmanetArray *keys, const LmanetArray *values,
+                       const LmanetArray *read, const LmanetArray *log_sum_exp) {
+  const Kernels *kernels = kernels_for(*problem);
+  if (!kernels)
+    return 1;
+  return kernels->forward(*problem, *query, *keys, *values, *read, *log_sum_exp);
+}
+
+int32_t lmanet_backward(const LmanetProblem *problem, const LmanetArray *query,
+                        const LmanetArray *keys, const LmanetArray *values,
+                        const LmanetArray *read, const LmanetArray *log_sum_exp,
+                        const LmanetArray *grad_read, const LmanetArray *grad_query,
+                        const LmanetArray *grad_keys, const LmanetArray *grad_values) {
+  const Kernels *kernels = kernels_for(*problem);
+  if (!kernels)
+    return 1;
+  return kernels->backward(*problem, *query, *keys, *values, *read, *log_sum_exp, *grad_read,
+                           *grad_query, *grad_keys, *grad_values);
+}

@@ -1,0 +1,46 @@
+// C interface of the fused local attention; see local_attention.cpp.
+#pragma once
+
+#include <cstdint>
+
+extern "C" {
+
+// A strided (batch, frame, channel, row, column) array; strides in elements. Arrays without a
+// dimension have stride 0 there.
+struct LmanetArray {
+  void *data;
+  int64_t strides[5];
+};
+
+enum LmanetType : int32_t { kLmanetFloat = 0, kLmanetBfloat16 = 1, kLmanetDouble = 2 };
+
+enum LmanetInstructions : int32_t {
+  kLmanetBaseline = 0, // SSE2 on x86, NEON on AArch64
+  kLmanetAvx2 = 1,
+  kLmanetAvx512 = 2,
+};
+
+struct LmanetProblem {
+  int64_t batch, frames, key_channels, value_channels, height, width, window_size;
+  int32_t type;
+  int32_t instructions;
+  int32_t threads;
+};
+
+// The best instructions that both this library and this processor have.
+int32_t lmanet_best_instructions();
+
+// Both return 0, or 1 for a type or instructions that are not there.
+
+// Writes `read` (of the inputs' type) and `log_sum_exp` (double for double inputs, else float).
+int32_t lmanet_forward(const LmanetProblem *problem, const LmanetArray *query,
+                       const LmanetArray *keys, const LmanetArray *values,
+                       const LmanetArray *read, const LmanetArray *log_sum_exp);
+
+// Writes the three gradients from what the forward pass was given and has written.
+int32_t lmanet_backward(const LmanetProblem *problem, const LmanetArray *query,
+                        const LmanetArray *keys, const LmanetArray *values,
+                        const LmanetArray *read, const LmanetArray *log_sum_exp,
+                        const LmanetArray *grad_read, const LmanetArray *grad_query,
+                        const LmanetArray *grad_keys, const LmanetArray *grad_values);
+}

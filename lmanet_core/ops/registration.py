@@ -1,0 +1,103 @@
+"""The fused kernels as PyTorch operators, so that autograd, compile, export and autocast know them.
+
+`lmanet::local_attention(query, keys, values, window_size) -> (read, log_sum_exp)`; the second
+result is what the backward pass needs to recompute the probabilities.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lmanet_core.ops.backends import fused_cpu
+
+_Gradients = tuple[Tensor, Tensor, Tensor]
+
+
+@torch.library.custom_op("lmanet::local_attention", mutates_args=(), device_types="cpu")
+def local_attention_op(
+    query: Tensor, keys: Tensor, values: Tensor, window_size: int
+) -> tuple[Tensor, Tensor]:
+    """read (B, Dv, H, W) and log_sum_exp (B, H, W); see `lmanet_core.ops.local_attention`."""
+    return fused_cpu.forward(query, keys, values, window_size)
+
+
+@torch.library.custom_op("lmanet::local_attention_backward", mutates_args=(), device_types="cpu")
+def local_attention_backward_op(
+    grad_read: Tensor,
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    read: Tensor,
+    log_sum_exp: Tensor,
+    window_size: int,
+) -> _Gradients:
+    """Gradients of query, keys and values."""
+    return fused_cpu.backward(grad_read, query, keys, values, read, log_sum_exp, window_size)
+
+
+@local_attention_op.register_kernel("cuda")
+def _forward_cuda(
+    query: Tensor, keys: Tensor, values: Tensor, window_size: int
+) -> tuple[Tensor, Tensor]:
+    # Imported here because Triton comes with the CUDA builds of PyTorch, only.
+    from lmanet_core.ops.backends import fused_cuda
+
+    return fused_cuda.forward(query, keys, values, window_size)
+
+
+@local_attention_backward_op.register_kernel("cuda")
+def _backward_cuda(
+    grad_read: Tensor,
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    read: Tensor,
+    log_sum_exp: Tensor,
+    window_size: int,
+) -> _Gradients:
+    from lmanet_core.ops.backends import fused_cuda
+
+    return fused_cuda.backward(grad_read, query, keys, values, read, log_sum_exp, window_size)
+
+
+@local_attention_op.register_fake
+def _forward_fake(
+    query: Tensor, keys: Tensor, values: Tensor, window_size: int
+) -> tuple[Tensor, Tensor]:
+    batch, _, height, width = query.shape
+    read = torch.empty_like(
+        query.new_empty((batch, values.shape[2], height, width)),
+        memory_format=torch.channels_last,
+    )
+    statistics = torch.float64 if query.dtype == torch.float64 else torch.float32
+    return read, query.new_empty((batch, height, width), dtype=statistics)
+
+
+@local_attention_backward_op.register_fake
+def _backward_fake(
+    grad_read: Tensor,
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    read: Tensor,
+    log_sum_exp: Tensor,
+    window_size: int,
+) -> _Gradients:
+    return torch.empty_like(query), torch.empty_like(keys), torch.empty_like(values)
+
+
+def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    query, keys, values, ctx.window_size = inputs
+    ctx.save_for_backward(query, keys, values, *output)
+    ctx.mark_non_differentiable(output[1])
+
+
+def _differentiate(ctx: Any, grad_read: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    grads = local_attention_backward_op(grad_read, *ctx.saved_tensors, ctx.window_size)
+    return (*grads, None)
+
+
+local_attention_op.register_autograd(_differentiate, setup_context=_save_for_backward)

@@ -1,0 +1,196 @@
+"""The fused CPU kernel: layouts, partial memory, instruction sets, number formats, threads."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from lmanet_core.ops import local_attention
+from lmanet_core.ops.backends import fused_cpu
+
+INSTRUCTION_SETS = fused_cpu.INSTRUCTION_SETS[
+    : fused_cpu.INSTRUCTION_SETS.index(fused_cpu.best_instruction_set()) + 1
+]
+
+
+def random_tensor(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def random_inputs(frames: int = 2, height: int = 7, width: int = 18) -> tuple[Tensor, ...]:
+    return (
+        random_tensor(1, 6, height, width, seed=1),
+        random_tensor(1, frames, 6, height, width, seed=2) / 2,
+        random_tensor(1, frames, 10, height, width, seed=3),
+    )
+
+
+def channels_last(tensor: Tensor) -> Tensor:
+    """The same numbers, channels innermost in memory."""
+    return tensor.movedim(-3, -1).contiguous().movedim(-1, -3)
+
+
+def gradients(inputs: tuple[Tensor, ...], window_size: int, implementation: str) -> list[Tensor]:
+    """Of a weighted sum of what was read."""
+    leaves = [tensor.detach().requires_grad_() for tensor in inputs]
+    read = local_attention(*leaves, window_size, implementation=implementation)
+    weights = random_tensor(*read.shape, seed=4).to(read.dtype)
+    return list(torch.autograd.grad(read, leaves, weights))
+
+
+def relative_error(actual: Tensor, expected: Tensor) -> float:
+    return float((actual - expected).abs().max() / expected.abs().max())
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    batch=st.integers(1, 2),
+    slots=st.integers(1, 5),
+    filled=st.integers(1, 5),
+    key_channels=st.integers(1, 20),
+    value_channels=st.integers(1, 40),
+    size=st.tuples(st.integers(1, 12), st.integers(1, 40)),
+    window_size=st.sampled_from([1, 3, 5, 7, 21]),
+    layouts=st.tuples(*[st.booleans()] * 3),
+    seed=st.integers(0, 100),
+)
+def test_any_shape_layout_and_fill_in_single_precision(
+    batch, slots, filled, key_channels, value_channels, size, window_size, layouts, seed
+):
+    inputs = (
+        random_tensor(batch, key_channels, *size, seed=seed),
+        random_tensor(batch, slots, key_channels, *size, seed=seed + 1) / key_channels**0.5,
+        random_tensor(batch, slots, value_channels, *size, seed=seed + 2),
+    )
+    query, keys, values = (
+        channels_last(tensor) if innermost else tensor
+        for tensor, innermost in zip(inputs, layouts, strict=True)
+    )
+    inputs = query, keys[:, :filled], values[:, :filled]
+    doubles = tuple(tensor.double() for tensor in inputs)
+    expected = local_attention(*doubles, window_size, implementation="reference")
+    read = local_attention(*inputs, window_size, implementation="fused")
+    assert (read - expected).abs().max() < 1e-5
+    for actual, exact in zip(
+        gradients(inputs, window_size, "fused"),
+        gradients(doubles, window_size, "reference"),
+        strict=True,
+    ):
+        assert (actual - exact).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("window_size", [1, 3, 9])
+def test_all_instruction_sets_agree(instruction_set, window_size):
+    inputs = random_inputs()
+    doubles = tuple(tensor.double() for tensor in inputs)
+    expected = local_attention(*doubles, window_size, implementation="reference")
+    read, log_sum_exp = fused_cpu.forward(*inputs, window_size, instruction_set)
+    assert (read - expected).abs().max() < 1e-5
+    weights = random_tensor(*read.shape, seed=4)
+    grads = fused_cpu.backward(weights, *inputs, read, log_sum_exp, window_size, instruction_set)
+    for actual, exact in zip(grads, gradients(doubles, window_size, "reference"), strict=True):
+        assert relative_error(actual, exact) < 1e-5
+
+
+def test_bfloat16_is_computed_in_single_precision():
+    inputs = tuple(tensor.bfloat16() for tensor in random_inputs())
+    doubles = tuple(tensor.double() for tensor in inputs)
+    read = local_attention(*inputs, 9, implementation="fused")
+    expected = local_attention(*doubles, 9, implementation="reference")
+    assert read.dtype == torch.bfloat16
+    assert (read - expected).abs().max() < 2e-2
+    for actual, exact in zip(
+        gradients(inputs, 9, "fused"), gradients(doubles, 9, "reference"), strict=True
+    ):
+        assert actual.dtype == torch.bfloat16
+        assert relative_error(actual, exact) < 2e-2
+
+
+def test_a_partly_filled_memory_is_not_copied_and_the_rest_is_not_read():
+    query, keys, values = random_inputs(frames=4)
+    expected = local_attention(query, keys[:, :2].clone(), values[:, :2].clone(), 7)
+    keys[:, 2:] = values[:, 2:] = float("nan")
+    assert torch.equal(local_attention(query, keys[:, :2], values[:, :2], 7), expected)
+
+
+@pytest.mark.parametrize("tensor", ["query", "keys", "values"])
+def test_nan_comes_out_exactly_where_it_was_read(tensor):
+    query, keys, values = random_inputs(height=12, width=30)
+    row, column, radius = 5, 13, 3
+    spoilt = {"query": query, "keys": keys[0], "values": values[0]}[tensor]
+    spoilt[0, 0 if tensor != "query" else slice(None), row, column] = float("nan")
+    read = local_attention(query, keys, values, 2 * radius + 1, implementation="fused")
+    expected = torch.zeros(12, 30, dtype=torch.bool)
+    reach = 0 if tensor == "query" else radius
+    rows = slice(row - reach, row + reach + 1)
+    expected[rows, column - reach : column + reach + 1] = True
+    channel = read[0, 0].isnan()
+    assert torch.equal(channel, expected)
+
+
+def test_result_is_channels_last_as_convolutions_like_it():
+    read = local_attention(*random_inputs(), 7, implementation="fused")
+    assert read.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_threads_are_those_of_pytorch():
+    script = (
+        "import os, torch\n"
+        "from lmanet_core.ops import local_attention\n"
+        "torch.set_num_threads(3)\n"
+        "torch.randn(1 << 20).exp()\n"
+        "before = len(os.listdir('/proc/self/task'))\n"
+        "inputs = torch.randn(1, 4, 32, 64), torch.randn(1, 2, 4, 32, 64)\n"
+        "local_attention(*inputs, inputs[1], 9, implementation='fused')\n"
+        "print(before, len(os.listdir('/proc/self/task')))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    before, after = map(int, result.stdout.split())
+    assert before == after
+
+
+def test_number_of_threads_does_not_change_the_result():
+    inputs = random_inputs(height=20)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = local_attention(*inputs, 9, implementation="fused")
+        torch.set_num_threads(3)
+        together = local_attention(*inputs, 9, implementation="fused")
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(alone, together)
+
+
+def test_without_the_library_the_tiled_form_takes_over_and_says_so_once(tmp_path):
+    package = Path(fused_cpu.__file__).parents[2]
+    ignored = shutil.ignore_patterns("*.so", "__pycache__", "weights")
+    shutil.copytree(package, tmp_path / "lmanet_core", ignore=ignored)
+    script = (
+        "import torch\n"
+        "from lmanet_core.ops import local_attention\n"
+        "inputs = torch.randn(1, 4, 9, 9), torch.randn(1, 2, 4, 9, 9)\n"
+        "for _ in range(3):\n"
+        "    read = local_attention(*inputs, inputs[1], 5)\n"
+        "tiled = local_attention(*inputs, inputs[1], 5, implementation='tiled')\n"
+        "assert torch.equal(read, tiled)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(re.findall("without its fused CPU kernel", result.stderr)) == 1
+    assert "compiler" in result.stderr
