@@ -44,7 +44,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Pat
     workspace = tmp_path_factory.mktemp("workspace")
     source = workspace / "src" / "lmanet_ros"
     for part in PARTS:
-        shutil.copytree(PROJECT / part, source / part, ignore=shutil.ignore_patterns("__pycache__"))
+        # Without the libraries that an editable installation has built in place.
+        ignored = shutil.ignore_patterns("__pycache__", "*.so")
+        shutil.copytree(PROJECT / part, source / part, ignore=ignored)
     for file in FILES:
         shutil.copy(PROJECT / file, source)
     weights = source / "lmanet_core" / "weights"

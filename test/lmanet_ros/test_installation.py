@@ -1,10 +1,14 @@
 """What colcon and pip make of the package."""
 
+import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
 from ros_harness import NodeProcess, connected, image_message, street
@@ -44,12 +48,29 @@ def test_the_installed_executable_segments_and_ends_on_ctrl_c(workspace, prefix)
         process.end()
 
 
-def test_a_wheel_holds_code_weights_and_entry_point(workspace, tmp_path):
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path]
-    source = workspace / "src" / "lmanet_ros"
-    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, source], check=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+def test_colcon_builds_the_fused_kernel(prefix):
+    assert list(prefix.glob("lib/python*/site-packages/lmanet_core/ops/backends/_fused_cpu*.so"))
+
+
+def build_wheel(workspace: Path, folder: Path, **environment: str) -> Path:
+    """Build the package's wheel in `folder`, from a copy of the sources."""
+    source = shutil.copytree(workspace / "src" / "lmanet_ros", folder / "source")
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder]
+    command = [sys.executable, "-m", "pip", "wheel", *options, source]
+    subprocess.run(command, check=True, env={**os.environ, **environment})
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def test_a_wheel_without_a_compiler_holds_all_but_the_kernel(workspace, tmp_path):
+    with zipfile.ZipFile(build_wheel(workspace, tmp_path, CC="false", CXX="false")) as archive:
+        names = archive.namelist()
+    assert "lmanet_core/ops/backends/fused_cpu.py" in names
+    assert not any(name.endswith(".so") for name in names)
+
+
+def test_a_wheel_holds_code_kernel_weights_and_entry_point(workspace, tmp_path):
+    with zipfile.ZipFile(build_wheel(workspace, tmp_path)) as archive:
         names = archive.namelist()
         (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))
         assert "segmentation_node = lmanet_ros.segmentation_node:main" in (
@@ -57,5 +78,6 @@ def test_a_wheel_holds_code_weights_and_entry_point(workspace, tmp_path):
         )
     assert f"lmanet_core/weights/{DEFAULT_WEIGHTS}.safetensors" in names
     assert "lmanet_ros/node.py" in names
+    assert any(re.match(r"lmanet_core/ops/backends/_fused_cpu.*\.so", name) for name in names)
     assert any(name.endswith("share/lmanet_ros/launch/segmentation.launch.py") for name in names)
     assert not any(name.startswith(("test", "training")) for name in names)
