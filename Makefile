@@ -15,7 +15,7 @@ VIDEO ?=
 # A ROS installation that is sourced brings packages and libraries of another Python and release.
 unexport PYTHONPATH LD_LIBRARY_PATH AMENT_PREFIX_PATH RMW_IMPLEMENTATION
 
-.PHONY: demo test lint benchmark clean help
+.PHONY: demo test test-gpu lint benchmark clean help
 
 demo: $(INSTALLED)
 	$(RUN) -m lmanet_ros.demo $(if $(VIDEO),--video "$(VIDEO)") $(ARGS)
@@ -23,13 +23,18 @@ demo: $(INSTALLED)
 test: lint
 	$(RUN) -m pytest $(ARGS)
 
+# In an environment that has a CUDA build of PyTorch already.
+test-gpu:
+	$(PYTHON) -m pytest -m gpu $(ARGS)
+
 lint: $(INSTALLED)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
 benchmark: $(INSTALLED)
-	$(RUN) -m lmanet_core.benchmark model --size 512x256 $(ARGS)
+	$(RUN) -m lmanet_core.benchmark ops $(ARGS)
+	$(RUN) -m lmanet_core.benchmark model --size 512x256
 	$(RUN) -m lmanet_ros.benchmark --size 1024x512
 
 clean:
@@ -38,8 +43,9 @@ clean:
 help:
 	@echo "make demo [VIDEO=path] [ARGS=...]  segment a video with the real node; results in demo_output/"
 	@echo "make test [ARGS=...]               lint, types and the whole test suite"
+	@echo "make test-gpu PYTHON=python3       the tests that need a CUDA device, in the current environment"
 	@echo "make lint                          ruff and mypy alone"
-	@echo "make benchmark                     cost of the memory, overhead of the node"
+	@echo "make benchmark                     the operator, cost of the memory, overhead of the node"
 	@echo "make clean                         remove what the other targets made"
 
 # Only a '+cpu' version is asked for, so that no index can answer with a CUDA build of PyTorch.

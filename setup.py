@@ -52,7 +52,16 @@ setup(
             "tqdm",
         ],
         "train": ["tqdm"],
-        "dev": ["pytest", "hypothesis", "ruff", "mypy", "colcon-common-extensions"],
+        "dev": [
+            "pytest",
+            "hypothesis",
+            "ruff",
+            "mypy",
+            "colcon-common-extensions",
+            # Interprets and compiles the CUDA kernels without a GPU. The tests know this release.
+            "triton==3.9.*",
+            "matplotlib",
+        ],
     },
     entry_points={
         "console_scripts": [

@@ -1,0 +1,206 @@
+"""Compiles the CUDA kernels for chips that need not be there, and reads what the assembler says."""
+
+from __future__ import annotations
+
+import io
+import re
+import tempfile
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import triton
+from torch import Tensor
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from lmanet_core.ops.backends.fused_cuda import Launch, backward_launches, forward_launch
+
+REGISTERS = 65536
+"""32-bit registers of a multiprocessor, on all chips below; one scheduler has a quarter."""
+TENSOR_MEMORY = 512
+"""Columns of a multiprocessor's tensor memory, where there is one."""
+
+
+@dataclass(frozen=True)
+class Chip:
+    """Limits of a multiprocessor and, at the end, of a block on it; memory in bytes.
+
+    Source: CUDA Programming Guide, "Compute Capabilities".
+    """
+
+    name: str
+    threads: int
+    blocks: int
+    shared_memory: int
+    block_shared_memory: int
+    reserved_per_block: int = 1024
+
+
+CHIPS = {
+    75: Chip("T4, RTX 20", 1024, 16, 64 << 10, 64 << 10, reserved_per_block=0),
+    80: Chip("A100", 2048, 32, 164 << 10, 163 << 10),
+    86: Chip("RTX 30", 1536, 16, 100 << 10, 99 << 10),
+    87: Chip("Jetson Orin", 1536, 16, 164 << 10, 163 << 10),
+    89: Chip("RTX 40", 1536, 24, 100 << 10, 99 << 10),
+    90: Chip("H100", 2048, 32, 228 << 10, 227 << 10),
+    100: Chip("B200", 2048, 32, 228 << 10, 227 << 10),
+    110: Chip("Jetson Thor", 1536, 24, 228 << 10, 227 << 10),
+    120: Chip("RTX 50", 1536, 24, 100 << 10, 99 << 10),
+}
+"""By compute capability: 87 is 8.7."""
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Sizes that a model uses the operator with."""
+
+    frames: int
+    window_size: int
+    key_channels: int
+    value_channels: int
+    height: int
+    width: int
+
+    def launches(self, dtype: torch.dtype, compute_capability: int) -> dict[str, Launch]:
+        """All kernels, forward and backward, by name, on tensors that have no data."""
+        query = self._tensor(self.key_channels, dtype)
+        keys = self._tensor(self.key_channels, dtype, self.frames)
+        values = self._tensor(self.value_channels, dtype, self.frames)
+        read = self._tensor(self.value_channels, dtype)
+        log_sum_exp = torch.empty(1, self.height, self.width, device="meta")
+        forward = forward_launch(
+            query, keys, values, read, log_sum_exp, self.window_size, compute_capability
+        )
+        backward = backward_launches(
+            read,
+            query,
+            keys,
+            values,
+            read,
+            log_sum_exp,
+            (query, keys, values),
+            self.window_size,
+            compute_capability,
+        )
+        return {_name(launch): launch for launch in (forward, *backward)}
+
+    def _tensor(self, channels: int, dtype: torch.dtype, *frames: int) -> Tensor:
+        """(1, *frames, channels, height, width), channels last."""
+        shape = (1, *frames, self.height, self.width, channels)
+        return torch.empty(shape, dtype=dtype, device="meta").movedim(-1, -3)
+
+
+OPERATING_POINTS = {
+    "erfnet": OperatingPoint(4, 21, 16, 64, 64, 128),
+    "pspnet": OperatingPoint(3, 21, 128, 2048, 128, 256),
+}
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a block of a compiled kernel takes: registers of a thread, memory in bytes."""
+
+    registers: int
+    spilled: int
+    shared_memory: int
+    tensor_memory: int
+    threads: int
+
+    def blocks_per_multiprocessor(self, chip: Chip) -> int:
+        """How many blocks run side by side."""
+        warps = self.threads // 32
+        warp_registers = -(-self.registers * 32 // 256) * 256
+        scheduler_warps = REGISTERS // 4 // warp_registers
+        limits = [
+            chip.blocks,
+            chip.threads // self.threads,
+            4 * scheduler_warps // warps,
+            chip.shared_memory // (self.shared_memory + chip.reserved_per_block),
+        ]
+        if self.tensor_memory:
+            limits.append(TENSOR_MEMORY // self.tensor_memory)
+        return min(limits)
+
+    def occupancy(self, chip: Chip) -> float:
+        """Threads that run over threads that could, 0..1."""
+        return self.blocks_per_multiprocessor(chip) * self.threads / chip.threads
+
+
+def compile_for_chip(launch: Launch, compute_capability: int) -> Resources:
+    """Compile and assemble a kernel; needs no GPU.
+
+    Raises:
+        triton.runtime.errors.PTXASError: the assembler refuses what the compiler made.
+    """
+    target = GPUTarget("cuda", compute_capability, 32)
+    log = io.StringIO()
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        triton.knobs.cache.scope(),
+        triton.knobs.nvidia.scope(),
+        redirect_stdout(log),
+    ):
+        # A kernel from the cache would come without the assembler's log.
+        triton.knobs.cache.dir = cache
+        triton.knobs.nvidia.dump_ptxas_log = True
+        compiled = triton.compile(_source(launch), target=target, options=launch.options)
+    return Resources(
+        registers=_figure(log.getvalue(), r"Used (\d+) registers"),
+        spilled=_figure(log.getvalue(), r"(\d+) bytes spill stores"),
+        shared_memory=compiled.metadata.shared,
+        tensor_memory=compiled.metadata.tmem_size or 0,
+        threads=32 * compiled.metadata.num_warps,
+    )
+
+
+def _name(launch: Launch) -> str:
+    parts = [name.removeprefix("of_") for name in ("of_keys", "of_values")
+             if launch.constants.get(name)]  # fmt: skip
+    name = launch.kernel.__name__.removesuffix("_kernel")
+    return name.replace("memory", "_".join(parts))
+
+
+def _figure(log: str, pattern: str) -> int:
+    match = re.search(pattern, log)
+    if match is None:
+        raise RuntimeError(f"the assembler's log has no {pattern!r}: {log!r}")
+    return int(match[1])
+
+
+def _source(launch: Launch) -> ASTSource:
+    """The kernel as it is specialised when these arguments are passed to it on a device."""
+    signature: dict[str, Any] = {}
+    constants: dict[tuple[int, ...], Any] = {}
+    attributes: dict[tuple[int, ...], Any] = {}
+    for index, name in enumerate(launch.kernel.arg_names):
+        if name in launch.constants:
+            signature[name] = "constexpr"
+            constants[(index,)] = launch.constants[name]
+        else:
+            signature[name] = _specialise(launch.arguments[name], (index,), constants, attributes)
+    return ASTSource(launch.kernel, signature, constants, attributes)
+
+
+def _specialise(
+    argument: Any,
+    path: tuple[int, ...],
+    constants: dict[tuple[int, ...], Any],
+    attributes: dict[tuple[int, ...], Any],
+) -> Any:
+    """The argument's type; notes what is 1 or divisible by 16, as Triton does."""
+    if isinstance(argument, tuple):
+        types = [
+            _specialise(element, (*path, index), constants, attributes)
+            for index, element in enumerate(argument)
+        ]
+        return type(argument)(*types)
+    if isinstance(argument, int) and argument == 1:
+        constants[path] = 1
+        return "constexpr"
+    if isinstance(argument, Tensor) or argument % 16 == 0:
+        attributes[path] = [["tt.divisibility", 16]]
+    if isinstance(argument, Tensor):
+        return "*" + triton.runtime.jit.type_canonicalisation_dict[str(argument.dtype)[6:]]
+    return "i32" if argument < 2**31 else "i64"

@@ -1,0 +1,232 @@
+"""The fused CUDA kernels: forward and backward, in Triton, for tensor cores.
+
+Triton is imported here and in `fused_cuda_kernels` only: import this module where it is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import triton
+from torch import Tensor
+
+from lmanet_core.ops.backends.fused_cuda_kernels import (
+    Cut,
+    Planes,
+    forward_kernel,
+    grad_memory_kernel,
+    grad_query_kernel,
+)
+
+_TYPES = (torch.float16, torch.bfloat16, torch.float32)
+
+
+def supports(dtype: torch.dtype) -> bool:
+    """float16, bfloat16 (from Ampere on) and float32; sums are kept in float32."""
+    return dtype in _TYPES
+
+
+def forward(query: Tensor, keys: Tensor, values: Tensor, window_size: int) -> tuple[Tensor, Tensor]:
+    """Local attention; see `lmanet_core.ops.local_attention` for shapes.
+
+    Any strides will do, channels last are the fastest: then a position is one piece of memory. A
+    frame must span fewer than 2^31 elements. A NaN among the values reaches those who see it and no
+    one else; so does an infinity, as NaN.
+
+    Returns:
+        read (B, Dv, H, W), channels last, and the logarithm of the sum of exponentials of the
+        scores (B, H, W), float32.
+    """
+    batch, _, height, width = query.shape
+    read = torch.empty(
+        (batch, values.shape[2], height, width),
+        dtype=query.dtype,
+        device=query.device,
+        memory_format=torch.channels_last,
+    )
+    log_sum_exp = query.new_empty((batch, height, width), dtype=torch.float32)
+    launch = forward_launch(
+        query, keys, values, read, log_sum_exp, window_size, _compute_capability(query.device)
+    )
+    with torch.cuda.device_of(query):
+        launch.run()
+    return read, log_sum_exp
+
+
+def backward(
+    grad_read: Tensor,
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    read: Tensor,
+    log_sum_exp: Tensor,
+    window_size: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of query, keys and values, from what `forward` was given and has returned.
+
+    Probabilities are computed anew and nothing is added atomically: the same inputs give the same
+    bits. Other than in `forward`, a NaN may reach all that is within a window and a tile.
+    """
+    gradients = (torch.empty_like(query), torch.empty_like(keys), torch.empty_like(values))
+    launches = backward_launches(
+        grad_read,
+        query,
+        keys,
+        values,
+        read,
+        log_sum_exp,
+        gradients,
+        window_size,
+        _compute_capability(query.device),
+    )
+    with torch.cuda.device_of(query):
+        for launch in launches:
+            launch.run()
+    return gradients
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A kernel with all that it is started with, to be run on a chip or compiled for one."""
+
+    kernel: Any
+    grid: tuple[int, int, int]
+    arguments: dict[str, Any]
+    constants: dict[str, Any]
+    warps: int
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the compiler is told."""
+        return {"num_warps": self.warps, "num_stages": 2, "enable_fp_fusion": True}
+
+    def run(self) -> None:
+        """Start the kernel on the current device."""
+        self.kernel[self.grid](**self.arguments, **self.constants, **self.options)
+
+
+def forward_launch(
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    read: Tensor,
+    log_sum_exp: Tensor,
+    window_size: int,
+    compute_capability: int,
+) -> Launch:
+    """How `forward` fills `read` and `log_sum_exp` on a chip, 87 for example; looks at no data."""
+    cut = _cut(keys, values, window_size, compute_capability)
+    tensors = {
+        "query": query,
+        "keys": keys,
+        "values": values,
+        "read": read,
+        "log_sum_exp": log_sum_exp,
+    }
+    blocks = triton.cdiv(cut.value_channels, cut.value_block)
+    grid = (_tiles(cut, query), blocks, len(query))
+    return _launch(forward_kernel, grid, tensors, cut=cut)
+
+
+def backward_launches(
+    grad_read: Tensor,
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    read: Tensor,
+    log_sum_exp: Tensor,
+    gradients: tuple[Tensor, Tensor, Tensor],
+    window_size: int,
+    compute_capability: int,
+) -> list[Launch]:
+    """How `backward` fills `gradients`, in this order, like `forward_launch`."""
+    cut = _cut(keys, values, window_size, compute_capability)
+    tensors = {
+        "grad_read": grad_read,
+        "query": query,
+        "keys": keys,
+        "values": values,
+        "read": read,
+        "log_sum_exp": log_sum_exp,
+        "mean_grad": torch.empty_like(log_sum_exp),
+        "grad_query": gradients[0],
+        "grad_keys": gradients[1],
+        "grad_values": gradients[2],
+    }
+    tiles, streams, planes = _tiles(cut, query), len(query), len(query) * keys.shape[1]
+    key_blocks = triton.cdiv(cut.key_channels, cut.key_block)
+    value_blocks = triton.cdiv(cut.value_channels, cut.value_block)
+    passes = [(key_blocks, True, False), (value_blocks, False, True)]
+    # One pass makes both gradients of the memory where shared memory has room for it.
+    if key_blocks == value_blocks == 1 and cut.key_block + cut.value_block <= 128:
+        passes = [(1, True, True)]
+    return [
+        _launch(grad_query_kernel, (tiles, key_blocks, streams), tensors, cut=cut),
+        *(
+            _launch(
+                grad_memory_kernel,
+                (tiles, blocks, planes),
+                tensors,
+                cut=cut,
+                of_keys=of_keys,
+                of_values=of_values,
+            )
+            for blocks, of_keys, of_values in passes
+        ),
+    ]
+
+
+def _cut(keys: Tensor, values: Tensor, window_size: int, compute_capability: int) -> Cut:
+    """What no chip spills registers for; docs/performance.md has the figures.
+
+    Triton drives tensor cores from Ampere on, and float32 would lose digits in them. Without them
+    a thread holds whole rows and columns of the factors, so that pieces have to be small.
+    """
+    tensor_cores = compute_capability >= 80 and keys.dtype != torch.float32
+    key_channels, value_channels = keys.shape[2], values.shape[2]
+    key_block, value_block = (
+        max(16, triton.next_power_of_2(channels)) for channels in (key_channels, value_channels)
+    )
+    if not tensor_cores:
+        sizes = (4, 8, 16, 16, min(key_block, 64), min(value_block, 64))
+    else:
+        sizes = (8, 8, 64, 128, min(key_block, 128), min(value_block, 256))
+    return Cut(window_size, key_channels, value_channels, *sizes)
+
+
+def _tiles(cut: Cut, query: Tensor) -> int:
+    height, width = query.shape[-2:]
+    return triton.cdiv(height, cut.tile_rows) * triton.cdiv(width, cut.tile_columns)
+
+
+def _launch(
+    kernel: Any, grid: tuple[int, int, int], tensors: dict[str, Tensor], cut: Cut, **parts: bool
+) -> Launch:
+    """Give the kernel those tensors that it asks for."""
+    _, frames, _, height, width = tensors["keys"].shape
+    planes = {name: _planes(t) for name, t in tensors.items() if name in kernel.arg_names}
+    small = cut.tile_size > 32 and max(cut.key_block, cut.value_block) <= 64
+    return Launch(
+        kernel,
+        grid,
+        {**planes, "frames": frames, "height": height, "width": width},
+        {"cut": cut, **parts},
+        warps=4 if small else 8,
+    )
+
+
+def _planes(tensor: Tensor) -> Planes:
+    """(B, S, D, H, W), (B, D, H, W) or (B, H, W) as planes."""
+    while tensor.dim() < 5:
+        tensor = tensor[:, None]
+    return Planes(tensor, *tensor.stride())
+
+
+def _compute_capability(device: torch.device) -> int:
+    """90 for Hopper; 80 for Triton's interpreter, which runs on the CPU."""
+    if device.type != "cuda":
+        return 80
+    major, minor = torch.cuda.get_device_capability(device)
+    return 10 * major + minor

@@ -1,0 +1,48 @@
+"""The CUDA kernels compile for all chips and fit them; this needs no GPU."""
+
+import pytest
+import torch
+
+pytest.importorskip("triton", reason="Triton is not installed")
+
+from lmanet_core.benchmark.cuda_compilation import (
+    CHIPS,
+    OPERATING_POINTS,
+    Resources,
+    compile_for_chip,
+)
+
+
+def assert_fit(point: str, dtype: torch.dtype, compute_capability: int) -> None:
+    chip = CHIPS[compute_capability]
+    for name, launch in OPERATING_POINTS[point].launches(dtype, compute_capability).items():
+        taken = compile_for_chip(launch, compute_capability)
+        assert taken.spilled == 0, f"{name}: {taken}"
+        assert taken.shared_memory <= chip.block_shared_memory, f"{name}: {taken}"
+        assert taken.blocks_per_multiprocessor(chip) >= 1, f"{name}: {taken}"
+
+
+@pytest.mark.parametrize("point", OPERATING_POINTS)
+@pytest.mark.parametrize("compute_capability", CHIPS)
+def test_kernels_fit_every_chip(compute_capability, point):
+    assert_fit(point, torch.float16, compute_capability)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
+def test_kernels_fit_orin_in_other_types(dtype):
+    assert_fit("erfnet", dtype, 87)
+
+
+def test_occupancy_is_that_of_the_scarcest_resource():
+    few_registers = Resources(
+        registers=32, spilled=0, shared_memory=0, tensor_memory=0, threads=128
+    )
+    orin = CHIPS[87]
+    assert few_registers.occupancy(orin) == 1
+    # 255 registers are 256, and 256 * 32 are an eighth of what a warp's scheduler has.
+    many = Resources(registers=255, spilled=0, shared_memory=0, tensor_memory=0, threads=128)
+    assert many.blocks_per_multiprocessor(orin) == 2
+    large = Resources(
+        registers=32, spilled=0, shared_memory=100 << 10, tensor_memory=0, threads=128
+    )
+    assert large.blocks_per_multiprocessor(orin) == 1
