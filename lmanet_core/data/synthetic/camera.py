@@ -58,4 +58,4 @@ class Camera:
         pixels = np.empty((len(points), 2))
         pixels[:, 0] = self.center_u + x * scale
         pixels[:, 1] = self.horizon + (self.y - points[:, 1]) * scale
-        return np.clip(pixels, -_FARTHEST_PIXEL, _FARTHEST_PIXEL, out=pixels)
+        return pixels.clip(-_FARTHEST_PIXEL, _FARTHEST_PIXEL, out=pixels)

@@ -23,13 +23,16 @@ from lmanet_core.data.synthetic.labels import (
 _GLASS = (38, 46, 56)
 _TYRE = (26, 26, 28)
 _FACES = {
-    "back": (0, 1, 5, 4),
-    "front": (2, 3, 7, 6),
-    "left": (3, 0, 4, 7),
-    "right": (1, 2, 6, 5),
-    "top": (4, 5, 6, 7),
+    "back": [0, 1, 5, 4],
+    "front": [2, 3, 7, 6],
+    "left": [3, 0, 4, 7],
+    "right": [1, 2, 6, 5],
+    "top": [4, 5, 6, 7],
 }
 """Corners of a block's faces, seen from outside: bottom left, bottom right, top right, top left."""
+
+_SMALLEST_DETAILED = 10
+"""Canvas pixels; details of lower blocks would be less than a pixel."""
 
 Detail = tuple[str, float, float, float, float, Rgb]
 """A rectangle on a face: face, left, bottom, right, top as shares of the face, colour."""
@@ -71,6 +74,12 @@ class Block:
                 (-narrow, self.top, self.front - front),
             )
         )
+
+
+def _is_seen_from_outside(face: np.ndarray) -> bool:
+    """Whether the corners (4, 2) of a face run counter-clockwise on the image, v pointing down."""
+    (right, down), (up_right, up_down) = (face[2] - face[0]).tolist(), (face[3] - face[1]).tolist()
+    return bool(right * up_down < down * up_right)
 
 
 @dataclass
@@ -127,19 +136,21 @@ class Vehicle:
     def _paint_block(self, canvas: Canvas, block: Block) -> set[str]:
         corners = self._place(block.corners())
         pixels = canvas.camera.project(corners)
+        if pixels[:, 0].max() < 0 or pixels[:, 0].min() > canvas.camera.width:
+            return set()
         depth = self.s - canvas.camera.s
+        details = block.details if np.ptp(pixels[:, 1]) >= _SMALLEST_DETAILED else ()
         visible = set()
         for name, indices in _FACES.items():
-            face = pixels[list(indices)]
-            u, v = face[:, 0], face[:, 1]
-            if float(u @ np.roll(v, -1) - v @ np.roll(u, -1)) >= 0:
+            face = pixels[indices]
+            if not _is_seen_from_outside(face):
                 continue
             visible.add(name)
             gain = self._gain(name, canvas)
             canvas.fill(face, canvas.atmosphere.tone(block.color, depth, gain), self.label)
-            for detail in block.details:
+            for detail in details:
                 if detail[0] == name:
-                    self._paint_detail(canvas, corners[list(indices)], detail, depth)
+                    self._paint_detail(canvas, corners[indices], detail, depth)
         return visible
 
     def _paint_detail(self, canvas: Canvas, face: np.ndarray, detail: Detail, depth: float) -> None:
