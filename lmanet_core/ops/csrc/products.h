@@ -52,11 +52,13 @@ inline void correlate(const T *a, int64_t channels, const T *b, int64_t b_stride
     correlate_chunk<T, 1>(a, channels, b + x, b_stride, scores + x, score_stride);
 }
 
-template <typename T, int kVectors>
-inline void accumulate_chunk(const T *p, int64_t p_stride, int64_t window, const T *b,
+// kWindow: the window's size where it is known to the compiler, which unrolls it; otherwise 0.
+template <typename T, int kVectors, int kWindow>
+inline void accumulate_chunk(const T *p, int64_t p_stride, int64_t any_window, const T *b,
                              int64_t b_stride, T *out, int64_t out_stride) {
   static_assert(kBlock == 4, "the ends of the band are written out for blocks of four");
   constexpr int lanes = Simd<T>::lanes;
+  const int64_t window = kWindow ? kWindow : any_window;
   Vector<T> sums[kBlock][kVectors];
   for (int i = 0; i < kBlock; ++i)
     for (int v = 0; v < kVectors; ++v)
@@ -67,6 +69,7 @@ inline void accumulate_chunk(const T *p, int64_t p_stride, int64_t window, const
     add_products<T, kVectors, 0, 0>(sums, p, p_stride, b);
     add_products<T, kVectors, 0, 1>(sums, p + 1, p_stride, b + b_stride);
     add_products<T, kVectors, 0, 2>(sums, p + 2, p_stride, b + 2 * b_stride);
+#pragma GCC unroll 6
     for (int64_t x = 3; x < window; ++x)
       add_products<T, kVectors, 0, 3>(sums, p + x, p_stride, b + x * b_stride);
     p += window;
@@ -87,21 +90,30 @@ inline void accumulate_chunk(const T *p, int64_t p_stride, int64_t window, const
       store(out + i * out_stride + v * lanes, sums[i][v]);
 }
 
+template <typename T, int kWindow>
+inline void accumulate_as(const T *p, int64_t p_stride, int64_t window, const T *b,
+                          int64_t b_stride, T *out, int64_t out_stride, int64_t channels) {
+  constexpr int lanes = Simd<T>::lanes;
+  int64_t c = 0;
+  for (; c + kChunk * lanes <= channels; c += kChunk * lanes)
+    accumulate_chunk<T, kChunk, kWindow>(p, p_stride, window, b + c, b_stride, out + c, out_stride);
+  const int64_t rest = (channels - c) / lanes;
+  if (kChunk > 3 && rest == 3)
+    accumulate_chunk<T, 3, kWindow>(p, p_stride, window, b + c, b_stride, out + c, out_stride);
+  else if (rest == 2)
+    accumulate_chunk<T, 2, kWindow>(p, p_stride, window, b + c, b_stride, out + c, out_stride);
+  else if (rest == 1)
+    accumulate_chunk<T, 1, kWindow>(p, p_stride, window, b + c, b_stride, out + c, out_stride);
+}
+
 // out[i][c] += sum over x in the window of i of p[i][x] * b[x][c]; `channels` in whole vectors.
 template <typename T>
 inline void accumulate(const T *p, int64_t p_stride, int64_t window, const T *b, int64_t b_stride,
                        T *out, int64_t out_stride, int64_t channels) {
-  constexpr int lanes = Simd<T>::lanes;
-  int64_t c = 0;
-  for (; c + kChunk * lanes <= channels; c += kChunk * lanes)
-    accumulate_chunk<T, kChunk>(p, p_stride, window, b + c, b_stride, out + c, out_stride);
-  const int64_t rest = (channels - c) / lanes;
-  if (kChunk > 3 && rest == 3)
-    accumulate_chunk<T, 3>(p, p_stride, window, b + c, b_stride, out + c, out_stride);
-  else if (rest == 2)
-    accumulate_chunk<T, 2>(p, p_stride, window, b + c, b_stride, out + c, out_stride);
-  else if (rest == 1)
-    accumulate_chunk<T, 1>(p, p_stride, window, b + c, b_stride, out + c, out_stride);
+  if (window == 21) // the default of all models
+    accumulate_as<T, 21>(p, p_stride, window, b, b_stride, out, out_stride, channels);
+  else
+    accumulate_as<T, 0>(p, p_stride, window, b, b_stride, out, out_stride, channels);
 }
 
 } // namespace
