@@ -27,7 +27,9 @@ class ClipConfig:
 
     Attributes:
         size: (width, height) of the rendered frames.
-        crop_width: random columns kept of each clip; rows are kept, a street's rows mean depth.
+        crop_size: (width, height) of the part that is kept of each clip, around a pixel of a class
+            drawn from those in sight, so that rare ones are seen often.
+        crops_per_clip: crops cut from each clip, one after the other; rendering is what costs.
         frames: T, frames in a clip.
         max_stride: consecutive frames of a clip lie 1..max_stride video frames apart, so that a
             network learns to live with dropped frames.
@@ -37,7 +39,8 @@ class ClipConfig:
     """
 
     size: tuple[int, int] = (512, 256)
-    crop_width: int = 256
+    crop_size: tuple[int, int] = (256, 256)
+    crops_per_clip: int = 1
     frames: int = 5
     max_stride: int = 3
     clips_per_scene: int = 4
@@ -47,16 +50,19 @@ class ClipConfig:
     occlusion_rate: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.crop_width <= self.size[0]:
+        width, height = self.crop_size
+        if not (0 < width <= self.size[0] and 0 < height <= self.size[1]):
             raise ValueError(
-                f"crop_width must be in 1..{self.size[0]}, the frames' width; got {self.crop_width}"
+                f"crop_size must be within {self.size}, the size of the frames; "
+                f"got {self.crop_size}"
             )
-        if min(self.frames, self.max_stride, self.clips_per_scene) < 1:
-            raise ValueError("frames, max_stride and clips_per_scene must be at least 1")
+        for name in ("crops_per_clip", "frames", "max_stride", "clips_per_scene"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 class StreetClips(IterableDataset[tuple[Tensor, Tensor]]):
-    """Yields (clip (T, 3, H, W) uint8 RGB, labels (H, W) int64 of the last frame) without end.
+    """Yields (clip (T, 3, H, W) uint8 RGB, labels (T, H, W) int64) without end.
 
     The same seed gives the same clips; each loader worker gets scenes of its own.
     """
@@ -72,7 +78,9 @@ class StreetClips(IterableDataset[tuple[Tensor, Tensor]]):
         scenes = [self._new_video(random) for _ in range(OPEN_SCENES)]
         for number in itertools.count():
             scene = int(random.integers(OPEN_SCENES))
-            yield self._cut_clip(scenes[scene], random)
+            images, labels = self._render_clip(scenes[scene], random)
+            for _ in range(self._config.crops_per_clip):
+                yield _crop(images, labels, self._config.crop_size, random)
             if (number + 1) % self._config.clips_per_scene == 0:
                 scenes[scene] = self._new_video(random)
 
@@ -89,17 +97,38 @@ class StreetClips(IterableDataset[tuple[Tensor, Tensor]]):
         video.skip(int(random.integers(MAX_LEAD_IN)))
         return video
 
-    def _cut_clip(self, video: StreetVideo, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-        config = self._config
-        stride = int(random.integers(1, config.max_stride + 1))
-        left = int(random.integers(config.size[0] - config.crop_width + 1))
-        columns = slice(left, left + config.crop_width)
-        mirror = slice(None, None, -1 if random.random() < 0.5 else 1)
+    def _render_clip(
+        self, video: StreetVideo, random: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Images (T, H, W, 3) and labels (T, H, W), both uint8."""
+        stride = int(random.integers(1, self._config.max_stride + 1))
         video.skip(int(random.integers(10, 40)))
-        images = []
-        for _ in range(config.frames):
+        frames = []
+        for _ in range(self._config.frames):
             video.skip(stride - 1)
-            image, labels = next(video)
-            images.append(image[:, columns][:, mirror])
-        clip = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
-        return clip, torch.from_numpy(labels[:, columns][:, mirror].astype(np.int64))
+            frames.append(next(video))
+        images, labels = zip(*frames, strict=True)
+        return np.stack(images), np.stack(labels)
+
+
+def _crop(
+    images: np.ndarray, labels: np.ndarray, size: tuple[int, int], random: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """A crop of a whole clip, mirrored half of the time."""
+    rows, columns = _draw_crop(labels[-1], size, random)
+    mirror = slice(None, None, -1 if random.random() < 0.5 else 1)
+    clip = torch.from_numpy(images[:, rows, columns][:, :, mirror].copy())
+    truth = torch.from_numpy(labels[:, rows, columns][:, :, mirror].astype(np.int64))
+    return clip.permute(0, 3, 1, 2), truth
+
+
+def _draw_crop(
+    labels: np.ndarray, size: tuple[int, int], random: np.random.Generator
+) -> tuple[slice, slice]:
+    """Rows and columns of a crop of (H, W) labels that has a pixel of a class drawn at random."""
+    present = np.flatnonzero(np.bincount(labels.ravel()))
+    pixels = np.argwhere(labels == random.choice(present))
+    pixel = pixels[random.integers(len(pixels))]
+    crop = np.array(size[::-1])
+    top, left = np.clip(pixel - random.integers(crop), 0, np.array(labels.shape) - crop).tolist()
+    return slice(top, top + size[1]), slice(left, left + size[0])
