@@ -27,14 +27,15 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError) as error:
-        raise CheckpointError(f"{path} is not a readable PyTorch checkpoint: {error}") from None
     except pickle.UnpicklingError:
         raise CheckpointError(
             f"{path} holds more than tensors and plain values, and unpickling that can run code. "
             "Save its state dict alone, where you trust the file: "
             "torch.save(torch.load(path, weights_only=False)['state_dict'], 'clean.pth')"
         ) from None
+    except Exception as error:
+        # What the unpickler does with the bytes of another format is anybody's guess.
+        raise CheckpointError(f"{path} is not a readable PyTorch checkpoint: {error}") from None
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not _is_state_dict(content):
