@@ -52,6 +52,8 @@ setup(
             "tqdm",
         ],
         "train": ["tqdm"],
+        # The backbone segformer_b0.
+        "segformer": ["transformers"],
         "dev": [
             "pytest",
             "hypothesis",
@@ -61,10 +63,12 @@ setup(
             # Interprets and compiles the CUDA kernels without a GPU. The tests know this release.
             "triton==3.9.*",
             "matplotlib",
+            "transformers",
         ],
     },
     entry_points={
         "console_scripts": [
+            "lmanet = lmanet_core.command.__main__:main",
             "segmentation_node = lmanet_ros.segmentation_node:main",
             "video_publisher = lmanet_ros.video_publisher:main",
         ],

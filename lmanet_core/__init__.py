@@ -1,6 +1,6 @@
 """Video semantic segmentation with local memory attention; free of ROS."""
 
-from lmanet_core.checkpoint import CheckpointError, load, save_checkpoint
+from lmanet_core.checkpoint import CheckpointError, load, load_provenance, save_checkpoint
 from lmanet_core.classes import CITYSCAPES, ClassTable
 from lmanet_core.config import ModelConfig
 from lmanet_core.models import LMANet, build_model
@@ -16,5 +16,6 @@ __all__ = [
     "VideoSegmenter",
     "build_model",
     "load",
+    "load_provenance",
     "save_checkpoint",
 ]

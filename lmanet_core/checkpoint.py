@@ -80,6 +80,23 @@ def load(path_or_name: str | Path | None = None) -> LMANet:
     return model.eval()
 
 
+def load_provenance(path_or_name: str | Path | None = None) -> dict[str, Any]:
+    """What `save_checkpoint` was told about where the weights come from.
+
+    Args:
+        path_or_name: as `load` takes it.
+
+    Raises:
+        CheckpointError: there is no such file, or it is not a checkpoint of this project.
+    """
+    path = _resolve(DEFAULT_WEIGHTS if path_or_name is None else path_or_name)
+    metadata, _ = _read_file(path)
+    try:
+        return dict(json.loads(metadata.get("provenance", "{}")))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: bad provenance in the metadata: {error}") from None
+
+
 def _resolve(path_or_name: str | Path) -> Path:
     path = Path(path_or_name)
     shipped = WEIGHTS_FOLDER / f"{path_or_name}.safetensors"
@@ -93,6 +110,15 @@ def _resolve(path_or_name: str | Path) -> Path:
 
 
 def _read(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
+    metadata, tensors = _read_file(path)
+    try:
+        return ModelConfig.from_dict(json.loads(metadata["config"])), tensors
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: bad model configuration in the metadata: {error}") from None
+
+
+def _read_file(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a file that this project wrote."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -100,17 +126,15 @@ def _read(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path} is not a readable safetensors file ({error}). Checkpoints of other formats, "
-            "such as PyTorch .pth files, are not opened because unpickling can run code"
+            "such as PyTorch .pth files, are not opened because unpickling can run code; "
+            "`lmanet convert` turns published ones into this format"
         ) from None
     if metadata.get("format") != FORMAT:
         raise CheckpointError(
             f"{path}: expected the metadata entry format = '{FORMAT}', "
             f"got {metadata.get('format')!r}; the file was not written by lmanet"
         )
-    try:
-        return ModelConfig.from_dict(json.loads(metadata["config"])), tensors
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: bad model configuration in the metadata: {error}") from None
+    return metadata, tensors
 
 
 def _check_tensors(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:

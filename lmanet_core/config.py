@@ -9,6 +9,10 @@ from typing import Any
 from lmanet_core.classes import CITYSCAPES, ClassTable
 
 MAX_MEMORY_SIZE = 64
+FUSIONS = ("gated", "concatenation", "bottleneck")
+"""Ways to join what was read with the current frame, see `lmanet_core.models.fusion`."""
+MEMORY_POLICIES = ("every", "every_nth", "random")
+"""Which past frames enter the memory, see `ModelConfig.memory_policy`."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,21 @@ class ModelConfig:
             another. 0 makes a plain single-frame network without any memory modules.
         window_size: side of the square attention window, odd; None attends to all positions.
         key_channels: Dk, channels of queries and keys.
-        value_channels: Dv, channels of the values.
+        value_channels: Dv, channels of the values; None: the values are the features themselves,
+            without a convolution.
+        fusion: one of `FUSIONS`. 'concatenation' needs Dv to be half of the features' channels,
+            'bottleneck' all of them.
+        memory_policy: one of `MEMORY_POLICIES`. 'every' remembers every frame, 'every_nth' the
+            first and every `memory_interval`-th after it. 'random' trains on `memory_size` frames
+            drawn from the clip's past; evaluated or streamed, it is 'every'.
+        memory_interval: n of 'every_nth'; the other policies do not look at it.
+        write_before_read: whether a frame enters the memory before it reads, and so attends to
+            itself, too.
+
+    Raises:
+        ValueError: a value has the wrong type or range.
+
+    Source: Paul et al., IROS 2021, section III; the options are those of its ablations.
     """
 
     backbone: str = "erfnet"
@@ -30,12 +48,24 @@ class ModelConfig:
     memory_size: int = 4
     window_size: int | None = 21
     key_channels: int = 16
-    value_channels: int = 64
+    value_channels: int | None = 64
+    fusion: str = "gated"
+    memory_policy: str = "every"
+    memory_interval: int = 2
+    write_before_read: bool = False
 
     def __post_init__(self) -> None:
         _check_int("memory_size", self.memory_size, 0, MAX_MEMORY_SIZE)
         _check_int("key_channels", self.key_channels, 1, 4096)
-        _check_int("value_channels", self.value_channels, 1, 4096)
+        if self.value_channels is not None:
+            _check_int("value_channels", self.value_channels, 1, 4096)
+        _check_choice("fusion", self.fusion, FUSIONS)
+        _check_choice("memory_policy", self.memory_policy, MEMORY_POLICIES)
+        _check_int("memory_interval", self.memory_interval, 1, 1000)
+        if not isinstance(self.write_before_read, bool):
+            raise ValueError(
+                f"write_before_read must be true or false, got {self.write_before_read!r}"
+            )
         if self.window_size is not None:
             _check_int("window_size", self.window_size, 1, 1023)
             if self.window_size % 2 == 0:
@@ -43,6 +73,11 @@ class ModelConfig:
                     f"window_size is the side of a centred window and must be odd, "
                     f"got {self.window_size}"
                 )
+
+    @property
+    def write_interval(self) -> int:
+        """A stream remembers its first frame and every so many-th after it."""
+        return self.memory_interval if self.memory_policy == "every_nth" else 1
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON or YAML; the class table becomes two lists."""
@@ -85,3 +120,8 @@ def _parse_classes(names: Any, palette: Any) -> ClassTable:
 def _check_int(name: str, value: Any, low: int, high: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise ValueError(f"{name} must be an integer in {low}..{high}, got {value!r}")
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}")

@@ -1,7 +1,17 @@
 """Networks: single-frame backbones, the local memory, and LMANet that joins them."""
 
-from lmanet_core.models.backbone import BACKBONES, Backbone
+from lmanet_core.models.backbone import BACKBONES, Backbone, find_backbone
 from lmanet_core.models.lmanet import LMANet, MemoryStore, build_model
 from lmanet_core.models.memory import LocalMemory
+from lmanet_core.models.size_rule import SizeRule
 
-__all__ = ["BACKBONES", "Backbone", "LMANet", "LocalMemory", "MemoryStore", "build_model"]
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "LMANet",
+    "LocalMemory",
+    "MemoryStore",
+    "SizeRule",
+    "build_model",
+    "find_backbone",
+]

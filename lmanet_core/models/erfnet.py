@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lmanet_core.models.size_rule import SizeRule
+
 BATCH_NORM_EPS = 1e-3
 
 
@@ -107,6 +109,7 @@ class ERFNet(nn.Module):
 
     feature_channels = 128
     stride = 8
+    size_rule = SizeRule(multiple=8)
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 BATCH_NORM_EPS = 1e-3
 DROPOUT = 0.3
+BOTTLENECK_CHANNELS = 256
 
 
 class GatedFusion(nn.Module):
@@ -34,3 +37,72 @@ class GatedFusion(nn.Module):
         both = functional.relu(self.dropout(self.bn(both)), inplace=True)
         query, memory = (self.gate(both).sigmoid() * self.expand(both)).chunk(2, dim=1)
         return functional.relu(self.out_bn(query + memory), inplace=True)
+
+
+class ConcatenationFusion(nn.Module):
+    """The ablation without gates: out = ReLU(Dropout(BN([query values, read]))).
+
+    Raises:
+        ValueError: two values do not have as many channels as the features.
+
+    Source: Paul et al., IROS 2021, the ablation of the fusion; layers as in the authors' code.
+    """
+
+    def __init__(self, value_channels: int, feature_channels: int) -> None:
+        super().__init__()
+        if 2 * value_channels != feature_channels:
+            raise ValueError(
+                "fusion 'concatenation' puts two values in the place of the features: expected "
+                f"value_channels {feature_channels / 2:g} for {feature_channels} feature channels, "
+                f"got {value_channels}"
+            )
+        self.bn = nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS)
+        self.dropout = nn.Dropout2d(DROPOUT)
+
+    def forward(self, query_values: Tensor, read: Tensor) -> Tensor:
+        """(B, Dv, H, W) twice -> (B, 2 Dv, H, W)."""
+        both = self.bn(torch.cat([query_values, read], dim=1))
+        return functional.relu(self.dropout(both), inplace=True)
+
+
+class BottleneckFusion(nn.Module):
+    """The fusion for wide features: gates from a few shared channels, nothing expanded.
+
+        b = ReLU(BN(D query values + D read))
+        out = ReLU(BN(sigmoid(A_Q b) * query values + sigmoid(A_M b) * read))
+
+    with 1x1 convolutions, D to 256 channels and A back. Both sources go through the same D.
+
+    Raises:
+        ValueError: values and features differ in their number of channels.
+
+    Source: Paul et al., IROS 2021, section III-C for PSPNet; layers as in the authors' code.
+    """
+
+    def __init__(self, value_channels: int, feature_channels: int) -> None:
+        super().__init__()
+        if value_channels != feature_channels:
+            raise ValueError(
+                "fusion 'bottleneck' weights the values themselves: expected value_channels "
+                f"{feature_channels}, as many as the features have, or null; got {value_channels}"
+            )
+        self.down = nn.Conv2d(value_channels, BOTTLENECK_CHANNELS, 1)
+        self.bn = nn.BatchNorm2d(BOTTLENECK_CHANNELS, eps=BATCH_NORM_EPS)
+        # Both gates read the same input: one convolution.
+        self.gate = nn.Conv2d(BOTTLENECK_CHANNELS, 2 * feature_channels, 1)
+        self.out_bn = nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS)
+
+    def forward(self, query_values: Tensor, read: Tensor) -> Tensor:
+        """(B, C, H, W) twice -> (B, C, H, W)."""
+        both = functional.relu(self.bn(self.down(query_values) + self.down(read)), inplace=True)
+        query_gate, memory_gate = self.gate(both).sigmoid().chunk(2, dim=1)
+        fused = torch.addcmul(query_gate * query_values, memory_gate, read)
+        return functional.relu(self.out_bn(fused), inplace=True)
+
+
+FUSION_MODULES: Mapping[str, Callable[[int, int], nn.Module]] = {
+    "gated": GatedFusion,
+    "concatenation": ConcatenationFusion,
+    "bottleneck": BottleneckFusion,
+}
+"""`ModelConfig.fusion` -> constructor from Dv and C."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from lmanet_core.config import ModelConfig
-from lmanet_core.models.backbone import BACKBONES, Backbone
+from lmanet_core.models.backbone import Backbone, find_backbone
 from lmanet_core.models.memory import LocalMemory
 
 
@@ -18,19 +19,25 @@ class MemoryStore(Protocol):
         """keys (B, S, Dk, H, W) and values (B, S, Dv, H, W) of the S frames held; None if empty."""
 
     def write(self, key: Tensor, value: Tensor) -> None:
-        """Remember a frame, (B, Dk, H, W) and (B, Dv, H, W); forget the oldest when full."""
+        """Offer a frame, (B, Dk, H, W) and (B, Dv, H, W); a full store forgets its oldest."""
 
 
 class LMANet(nn.Module):
     """Video segmentation network; `forward` for clips (training), `step` for streams.
 
     With `config.memory_size` 0 it is the plain single-frame network and `memory` is None.
+
+    Raises:
+        ValueError: the fusion does not fit the backbone's features.
+
+    Source: Paul et al., IROS 2021, section III and figure 2.
     """
 
     def __init__(self, config: ModelConfig, backbone: Backbone) -> None:
         super().__init__()
         self.config = config
         self.stride = backbone.stride
+        self.size_rule = backbone.size_rule
         self.encoder = backbone.encoder
         self.decoder = backbone.decoder
         self.memory: LocalMemory | None = None
@@ -40,14 +47,15 @@ class LMANet(nn.Module):
                 config.key_channels,
                 config.value_channels,
                 config.window_size,
+                config.fusion,
             )
 
     def step(self, images: Tensor, store: MemoryStore | None) -> Tensor:
         """Segment the next frame of B streams and remember it.
 
         Args:
-            images: (B, 3, H, W), RGB in 0..1, sides multiples of `stride`.
-            store: the streams' memory, read and then written; None segments the frame alone.
+            images: (B, 3, H, W), RGB in 0..1, sides that `size_rule` allows.
+            store: the streams' memory; None segments the frame alone.
 
         Returns:
             (B, num_classes, H, W) logits. With nothing in memory the decoder reads the encoder's
@@ -57,38 +65,54 @@ class LMANet(nn.Module):
         if self.memory is None or store is None:
             return self.decoder(features)
         frame = self.memory.project(features)
+        if self.config.write_before_read:
+            store.write(frame.memory_key, frame.memory_value)
         if (past := store.read()) is not None:
             features = self.memory.read_and_fuse(frame, *past)
-        store.write(frame.memory_key, frame.memory_value)
+        if not self.config.write_before_read:
+            store.write(frame.memory_key, frame.memory_value)
         return self.decoder(features)
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Segment the last frame of each clip, all earlier ones being its memory.
+        """Segment the last frame of each clip, what came before being its memory.
 
         Args:
-            clips: (B, T, 3, H, W), T >= 1, RGB in 0..1, sides multiples of `stride`.
+            clips: (B, T, 3, H, W), T >= 1, RGB in 0..1, sides that `size_rule` allows.
 
         Returns:
             (B, num_classes, H, W) logits of frame T - 1, those that streaming over the clip with
-            a memory of at least T - 1 frames gives.
+            a memory of at least T frames gives. In training mode the policy 'random' draws the
+            frames that are remembered, the same for all clips of the batch.
         """
-        batch, frames = clips.shape[:2]
-        if self.memory is None or frames == 1:
-            return self.decoder(self.encoder(clips[:, -1]))
-        features = self.encoder(clips.flatten(0, 1)).unflatten(0, (batch, frames))
-        past = self.memory.project(features[:, :-1].flatten(0, 1))
+        last = clips.shape[1] - 1
+        remembered = self._remembered(last)
+        if self.memory is None or not remembered:
+            return self.decoder(self.encoder(clips[:, last]))
+        # In memory or not, the last frame is encoded once and comes last.
+        frames = sorted({*remembered, last})
+        features = self.encoder(clips[:, frames].flatten(0, 1))
+        features = features.unflatten(0, (len(clips), len(frames)))
+        past = self.memory.project(features[:, : len(remembered)].flatten(0, 1))
         current = self.memory.project(features[:, -1])
-        keys = past.memory_key.unflatten(0, (batch, frames - 1))
-        values = past.memory_value.unflatten(0, (batch, frames - 1))
+        keys = past.memory_key.unflatten(0, (len(clips), len(remembered)))
+        values = past.memory_value.unflatten(0, (len(clips), len(remembered)))
         return self.decoder(self.memory.read_and_fuse(current, keys, values))
+
+    def _remembered(self, last: int) -> list[int]:
+        """Indices of the clip's frames that are in memory when frame `last` reads."""
+        config = self.config
+        if self.training and config.memory_policy == "random":
+            own = [last] if config.write_before_read else []
+            drawn = torch.randperm(last)[: config.memory_size - len(own)].tolist()
+            return sorted(drawn) + own
+        end = last + 1 if config.write_before_read else last
+        return list(range(0, end, config.write_interval))
 
 
 def build_model(config: ModelConfig) -> LMANet:
     """A network with random weights; the same PyTorch seed gives the same weights.
 
     Raises:
-        ValueError: the backbone is unknown.
+        ValueError: the backbone is unknown or not installed, or the fusion does not fit it.
     """
-    if config.backbone not in BACKBONES:
-        raise ValueError(f"backbone must be one of {sorted(BACKBONES)}, got {config.backbone!r}")
-    return LMANet(config, BACKBONES[config.backbone](len(config.classes)))
+    return LMANet(config, find_backbone(config.backbone)(len(config.classes)))

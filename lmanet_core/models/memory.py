@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from lmanet_core.models.fusion import GatedFusion
+from lmanet_core.models.fusion import FUSION_MODULES
 from lmanet_core.ops import local_attention
 
 
@@ -26,6 +26,16 @@ class Projection(NamedTuple):
 class LocalMemory(nn.Module):
     """Memory heads, local attention and fusion; wraps any features of `feature_channels`.
 
+    Args:
+        feature_channels: C.
+        key_channels: Dk.
+        value_channels: Dv; None: both values are the features themselves, Dv = C.
+        window_size: side of the attention window in feature cells, odd; None: everywhere.
+        fusion: one of `lmanet_core.config.FUSIONS`.
+
+    Raises:
+        ValueError: the fusion does not fit the numbers of channels.
+
     Source: Paul et al., IROS 2021, section III.
     """
 
@@ -33,19 +43,26 @@ class LocalMemory(nn.Module):
         self,
         feature_channels: int,
         key_channels: int,
-        value_channels: int,
+        value_channels: int | None,
         window_size: int | None,
+        fusion: str = "gated",
     ) -> None:
         super().__init__()
         self.window_size = window_size
-        self._channels = [key_channels, value_channels] * 2
+        self._passes_values = value_channels is None
+        head = [key_channels] if value_channels is None else [key_channels, value_channels]
+        self._channels = head * 2
         # Both heads read the same features: one convolution with their outputs side by side.
         self.heads = nn.Conv2d(feature_channels, sum(self._channels), 3, padding=1)
-        self.fusion = GatedFusion(value_channels, feature_channels)
+        self.fusion = FUSION_MODULES[fusion](value_channels or feature_channels, feature_channels)
 
     def project(self, features: Tensor) -> Projection:
         """(B, C, H, W) features -> the frame's keys and values."""
-        return Projection(*self.heads(features).split(self._channels, dim=1))
+        parts = self.heads(features).split(self._channels, dim=1)
+        if self._passes_values:
+            query_key, memory_key = parts
+            return Projection(query_key, features, memory_key, features)
+        return Projection(*parts)
 
     def read_and_fuse(self, frame: Projection, keys: Tensor, values: Tensor) -> Tensor:
         """Read past frames around each location of this one.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -11,14 +13,25 @@ def fold_batch_norms(model: nn.Module) -> None:
 
     The outputs stay the same but for rounding; the model can no longer be trained. A module says
     what can be folded: `norms_after_convolutions` are pairs of names of its attributes, a
-    convolution and the batch normalisation that takes nothing but its output.
+    convolution and the batch normalisation that takes nothing but its output. In an
+    `nn.Sequential` those are the neighbours.
 
     Args:
         model: a network in eval mode.
     """
     for module in model.modules():
-        for conv_name, norm_name in getattr(module, "norms_after_convolutions", ()):
+        for conv_name, norm_name in _foldable(module):
             conv, norm = getattr(module, conv_name), getattr(module, norm_name)
             transposed = isinstance(conv, nn.ConvTranspose2d)
             setattr(module, conv_name, fuse_conv_bn_eval(conv, norm, transposed))
             setattr(module, norm_name, nn.Identity())
+
+
+def _foldable(module: nn.Module) -> list[tuple[str, str]]:
+    if not isinstance(module, nn.Sequential):
+        return list(getattr(module, "norms_after_convolutions", ()))
+    return [
+        (conv_name, norm_name)
+        for (conv_name, conv), (norm_name, norm) in pairwise(module.named_children())
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+    ]

@@ -11,14 +11,25 @@ class RingBuffer:
 
     The slots' order is not the frames' order. Attention does not mind: its softmax runs over an
     unordered set of frames. Satisfies `lmanet_core.models.MemoryStore`.
+
+    Args:
+        memory_size: S, number of slots.
+        write_interval: of the frames offered, the first and every so many-th after it are kept.
+
+    Raises:
+        ValueError: an argument is below 1.
     """
 
-    def __init__(self, memory_size: int) -> None:
+    def __init__(self, memory_size: int, write_interval: int = 1) -> None:
         if memory_size < 1:
             raise ValueError(f"memory_size must be at least 1, got {memory_size}")
+        if write_interval < 1:
+            raise ValueError(f"write_interval must be at least 1, got {write_interval}")
         self.memory_size = memory_size
+        self.write_interval = write_interval
         self.filled = 0
         self._next = 0
+        self._offered = 0
         self._keys: Tensor | None = None
         self._values: Tensor | None = None
 
@@ -35,11 +46,16 @@ class RingBuffer:
         """Copy a frame's key (B, Dk, H, W) and value (B, Dv, H, W) into the oldest slot.
 
         The first write allocates all slots. Frames of another shape may come after `clear`.
+        Frames between two that are due are left out.
         """
         if self._keys is None or self._values is None or self._keys[:, 0].shape != key.shape:
             self._keys = _allocate(key, self.memory_size)
             self._values = _allocate(value, self.memory_size)
             self.clear()
+        due = self._offered % self.write_interval == 0
+        self._offered += 1
+        if not due:
+            return
         self._keys[:, self._next] = key
         self._values[:, self._next] = value
         self._next = (self._next + 1) % self.memory_size
@@ -49,6 +65,7 @@ class RingBuffer:
         """Forget all frames; the slots stay allocated."""
         self.filled = 0
         self._next = 0
+        self._offered = 0
 
 
 def _allocate(frame: Tensor, memory_size: int) -> Tensor:

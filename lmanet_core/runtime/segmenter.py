@@ -36,7 +36,7 @@ class VideoSegmenter:
         precision: 'auto', 'fp32', 'bf16' or 'fp16' (CUDA only).
         device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
         work_size: (width, height) at which the network runs; None: the image's own size. Sides are
-            rounded to multiples of the model's stride, images resized if that changes them.
+            rounded to the nearest that the model accepts, images resized if that changes them.
 
     Raises:
         ValueError: an argument is out of range, or the model has no memory to use.
@@ -58,15 +58,18 @@ class VideoSegmenter:
                 f"this is a single-frame network without memory modules; memory_size must be 0, "
                 f"got {memory_size}"
             )
-        if work_size is not None and min(work_size) < model.stride:
+        smallest = model.size_rule.smallest
+        if work_size is not None and min(work_size) < smallest:
             raise ValueError(
-                f"work_size must be (width, height), each at least {model.stride}, got {work_size}"
+                f"work_size must be (width, height), each at least {smallest}, got {work_size}"
             )
         self.memory_size = memory_size
         self.device = resolve_device(device)
         self.dtype = resolve_precision(precision, self.device)
         self._work_size = work_size
-        self._store = RingBuffer(memory_size) if memory_size > 0 else None
+        self._store: RingBuffer | None = None
+        if memory_size > 0:
+            self._store = RingBuffer(memory_size, model.config.write_interval)
         self._shape: torch.Size | None = None
         # channels_last is what convolutions run fastest in, on CPUs and GPUs.
         self._model = copy.deepcopy(model).eval().requires_grad_(False)
@@ -117,9 +120,9 @@ class VideoSegmenter:
 
     def _to_tensor(self, image: np.ndarray) -> Tensor:
         """(H, W, 3) uint8 -> (1, 3, H', W') in 0..1 at working size, channels_last."""
-        stride = self._model.stride
         width, height = self._work_size or (image.shape[1], image.shape[0])
-        size = (_round_to(width, stride), _round_to(height, stride))
+        nearest = self._model.size_rule.nearest
+        size = (nearest(width), nearest(height))
         image = np.ascontiguousarray(_resize(image, size, cv2.INTER_LINEAR))
         if not image.flags.writeable:
             image = image.copy()
@@ -140,7 +143,3 @@ def _resize(picture: np.ndarray, size: tuple[int, int], interpolation: int) -> n
     if (picture.shape[1], picture.shape[0]) == size:
         return picture
     return cv2.resize(picture, size, interpolation=interpolation)
-
-
-def _round_to(side: int, stride: int) -> int:
-    return max(stride, round(side / stride) * stride)

@@ -1,0 +1,1 @@
+"""The command line program `lmanet`, one module per verb."""

@@ -1,0 +1,94 @@
+"""The program `lmanet`, as a user runs it."""
+
+import pytest
+import torch
+
+from lmanet_core import ModelConfig, build_model, load, load_provenance, save_checkpoint
+from lmanet_core.command.__main__ import main
+from lmanet_core.models.cost import network_cost
+
+
+@pytest.fixture(scope="module")
+def erfnet_pth(tmp_path_factory):
+    """A file with the published names of ERFNet; those of this library differ by a prefix only."""
+    model = build_model(ModelConfig(memory_size=0))
+    path = tmp_path_factory.mktemp("published") / "erfnet_pretrained.pth"
+    torch.save({f"module.{name}": tensor for name, tensor in model.state_dict().items()}, path)
+    return path
+
+
+def test_convert_writes_a_checkpoint_that_loads_and_says_where_it_is_from(
+    erfnet_pth, tmp_path, capsys
+):
+    output = tmp_path / "erfnet.safetensors"
+    assert main(["convert", str(erfnet_pth), str(output)]) == 0
+    assert "ERFNet" in capsys.readouterr().out
+    published = torch.load(erfnet_pth, weights_only=True)
+    weights = load(output).state_dict()
+    assert all(
+        torch.equal(weights[name.removeprefix("module.")], published[name]) for name in published
+    )
+    provenance = load_provenance(output)
+    assert provenance["converted_from"] == "erfnet_pretrained.pth"
+    assert len(provenance["sha256"]) == 64
+
+
+def test_convert_takes_other_classes_from_a_file(tmp_path, capsys):
+    classes = tmp_path / "classes.yaml"
+    classes.write_text("class_names: [floor, robot]\npalette: [[1, 2, 3], [4, 5, 6]]\n")
+    config = ModelConfig.from_dict(
+        {"memory_size": 0, "class_names": ["a", "b"], "palette": [[0, 0, 0], [1, 1, 1]]}
+    )
+    torch.save(build_model(config).state_dict(), tmp_path / "in.pth")
+    output = tmp_path / "out.safetensors"
+    arguments = ["convert", str(tmp_path / "in.pth"), str(output), "--classes", str(classes)]
+    assert main([*arguments, "--precision", "fp16"]) == 0
+    assert load(output).config.classes.names == ("floor", "robot")
+    classes.write_text("names: []")
+    assert main(arguments) == 1
+    assert "expected the two entries class_names and palette" in capsys.readouterr().err
+
+
+def test_what_cannot_be_converted_ends_with_one_line_and_status_1(tmp_path, capsys):
+    torch.save({"fc.weight": torch.zeros(1)}, tmp_path / "other.pth")
+    assert main(["convert", str(tmp_path / "other.pth"), str(tmp_path / "out.safetensors")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("lmanet: ")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_info_tells_what_is_in_a_checkpoint_and_what_it_costs(tmp_path, capsys):
+    path = tmp_path / "model.safetensors"
+    model = build_model(ModelConfig(memory_size=3, window_size=11))
+    save_checkpoint(model, path, provenance={"data": "nothing at all"})
+    assert main(["info", str(path), "--size", "200x102"]) == 0
+    text = capsys.readouterr().out
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    for fact in ("erfnet", "19: road", f"{parameters:,}", "at 200x104", "nothing at all"):
+        assert fact in text
+    assert "128 x 13 x 25" in text
+
+
+def test_info_of_a_missing_file_ends_with_status_1(capsys):
+    assert main(["info", "nothing"]) == 1
+    assert "no checkpoint 'nothing'" in capsys.readouterr().err
+
+
+def test_macs_are_those_counted_by_hand():
+    model = build_model(ModelConfig(memory_size=3, window_size=11))
+    cost = network_cost(model, (64, 32))
+    positions = 4 * 8
+    assert cost.macs["memory heads"] == positions * 128 * 2 * (16 + 64) * 9
+    assert cost.macs["attention"] == positions * 3 * 121 * (16 + 64)
+    assert cost.macs["fusion"] == positions * 9 * (128 * 256 + 2 * 64 * 128)
+    assert cost.values_per_frame == positions * (16 + 64)
+    assert list(cost.macs) == ["encoder", "memory heads", "attention", "fusion", "decoder"]
+
+
+def test_macs_of_a_single_frame_network_and_of_the_global_window():
+    single = network_cost(build_model(ModelConfig(memory_size=0)), (64, 32))
+    assert list(single.macs) == ["encoder", "decoder"]
+    assert single.values_per_frame == 0
+    everywhere = network_cost(build_model(ModelConfig(memory_size=1, window_size=None)), (64, 32))
+    assert everywhere.macs["attention"] == (4 * 8) ** 2 * (16 + 64)

@@ -1,0 +1,198 @@
+"""The ablations of the paper: each is a setting, and each does what it says."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from lmanet_core import ModelConfig, VideoSegmenter, build_model, load, save_checkpoint
+from lmanet_core.models.fusion import BottleneckFusion, ConcatenationFusion
+from lmanet_core.runtime import RingBuffer
+
+
+def build(**settings):
+    torch.manual_seed(0)
+    return build_model(ModelConfig(**{"window_size": 5} | settings)).eval()
+
+
+def stream(model, clip, store):
+    for index in range(clip.shape[1]):
+        logits = model.step(clip[:, index], store)
+    return logits
+
+
+@pytest.mark.parametrize("memory_size", [0, 1, 20])
+def test_memory_size_at_inference_may_differ_from_training(memory_size):
+    segmenter = VideoSegmenter(build(memory_size=4), memory_size=memory_size)
+    images = np.random.default_rng(0).integers(0, 256, (22, 16, 16, 3), dtype=np.uint8)
+    for image in images:
+        segmenter.step(image)
+    assert segmenter.filled == memory_size
+
+
+@pytest.mark.parametrize("window_size", [1, 11, 21, 41, None])
+@torch.no_grad()
+def test_every_window_reads_what_its_formula_says(window_size):
+    model = build(window_size=window_size)
+    query, keys, values = (
+        torch.randn(1, 16, 6, 7),
+        torch.randn(2, 16, 6, 7),
+        torch.randn(2, 64, 6, 7),
+    )
+    frame = model.memory.project(torch.randn(1, 128, 6, 7))._replace(query_key=query)
+    half = 0 if window_size is None else window_size // 2
+    scores, candidates = [], []
+    for key, value in zip(keys, values, strict=True):
+        if window_size is None:
+            # All positions are candidates of every position.
+            scores.append(torch.einsum("chw,cn->nhw", query[0], key.flatten(1)) / 16**0.5)
+            candidates.append(value.flatten(1).T[:, :, None, None].expand(-1, -1, 6, 7))
+        else:
+            shape = (-1, window_size**2, 6, 7)
+            unfolded = functional.unfold(key[None], window_size, padding=half).view(shape)
+            scores.append((query[0, :, None] * unfolded).sum(0))
+            unfolded = functional.unfold(value[None], window_size, padding=half).view(shape)
+            candidates.append(unfolded.transpose(0, 1))
+    weights = torch.cat(scores).softmax(0)
+    read = (weights[:, None] * torch.cat(candidates)).sum(0)[None]
+    expected = model.memory.fusion(frame.query_value, read)
+    result = model.memory.read_and_fuse(frame, keys[None], values[None])
+    assert torch.allclose(result, expected, atol=1e-4)
+
+
+def randomise(norm):
+    norm.running_mean.normal_()
+    norm.running_var.uniform_(0.5, 2)
+    norm.weight.data.normal_()
+    norm.bias.data.normal_()
+
+
+def batch_norm(x, norm):
+    scaled = (x - norm.running_mean[:, None, None]) / (
+        norm.running_var[:, None, None] + 1e-3
+    ).sqrt()
+    return scaled * norm.weight[:, None, None] + norm.bias[:, None, None]
+
+
+@torch.no_grad()
+def test_concatenation_follows_its_formula():
+    fusion = ConcatenationFusion(4, 8).eval()
+    randomise(fusion.bn)
+    query, read = torch.randn(2, 1, 4, 3, 5)
+    expected = batch_norm(torch.cat([query, read], 1), fusion.bn).relu()
+    assert torch.allclose(fusion(query, read), expected, atol=1e-5)
+
+
+@torch.no_grad()
+def test_bottleneck_follows_its_formula():
+    fusion = BottleneckFusion(8, 8).eval()
+    randomise(fusion.bn)
+    randomise(fusion.out_bn)
+    query, read = torch.randn(2, 1, 8, 3, 5)
+
+    def pointwise(x, layer, channels):
+        weight = layer.weight[channels, :, 0, 0]
+        return torch.einsum("oc,bchw->bohw", weight, x) + layer.bias[channels, None, None]
+
+    every = slice(None)
+    down = pointwise(query, fusion.down, every) + pointwise(read, fusion.down, every)
+    narrow = batch_norm(down, fusion.bn).relu()
+    expected = pointwise(narrow, fusion.gate, slice(0, 8)).sigmoid() * query
+    expected = expected + pointwise(narrow, fusion.gate, slice(8, 16)).sigmoid() * read
+    expected = batch_norm(expected, fusion.out_bn).relu()
+    assert torch.allclose(fusion(query, read), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fusion", "value_channels"),
+    [
+        ("gated", 64),
+        ("gated", None),
+        ("concatenation", 64),
+        ("bottleneck", 128),
+        ("bottleneck", None),
+    ],
+)
+@torch.no_grad()
+def test_every_fusion_trains_streams_and_is_saved(fusion, value_channels, tmp_path):
+    model = build(fusion=fusion, value_channels=value_channels)
+    clip = torch.rand(1, 3, 3, 16, 24)
+    logits = model(clip)
+    assert (stream(model, clip, RingBuffer(2)) - logits).abs().max() < 1e-5
+    save_checkpoint(model, tmp_path / "model.safetensors")
+    loaded = load(tmp_path / "model.safetensors")
+    assert loaded.config == model.config
+    assert torch.equal(loaded(clip), logits)
+
+
+@pytest.mark.parametrize(
+    ("fusion", "message"),
+    [
+        ("concatenation", "expected value_channels 64 for 128 feature channels, got 32"),
+        (
+            "bottleneck",
+            "expected value_channels 128, as many as the features have, or null; got 32",
+        ),
+    ],
+)
+def test_values_that_do_not_fit_the_fusion_are_explained(fusion, message):
+    with pytest.raises(ValueError, match=message):
+        build(fusion=fusion, value_channels=32)
+
+
+@pytest.mark.parametrize(
+    ("settings", "remembered"),
+    [
+        ({}, [0, 1, 2, 3, 4]),
+        ({"memory_policy": "every_nth", "memory_interval": 2}, [0, 2, 4]),
+        ({"memory_policy": "every_nth", "memory_interval": 3}, [0, 3]),
+        ({"memory_policy": "random"}, [0, 1, 2, 3, 4]),
+    ],
+    ids=["every", "every second", "every third", "random"],
+)
+@torch.no_grad()
+def test_memory_policy_decides_what_a_stream_remembers(settings, remembered):
+    model = build(**settings)
+    clip = torch.rand(1, 6, 3, 16, 16)
+    store = RingBuffer(8, model.config.write_interval)
+    logits = stream(model, clip, store)
+    assert (logits - model(clip)).abs().max() < 1e-5
+    plain = build()
+    expected = plain(clip[:, [*remembered, 5]])
+    assert (logits - expected).abs().max() < 1e-5
+
+
+def test_the_segmenter_follows_the_policy():
+    model = build(memory_size=4, memory_policy="every_nth", memory_interval=3)
+    segmenter = VideoSegmenter(model)
+    image = np.zeros((16, 16, 3), np.uint8)
+    filled = []
+    for _ in range(8):
+        segmenter.step(image)
+        filled.append(segmenter.filled)
+    assert filled == [1, 1, 1, 2, 2, 2, 3, 3]
+    segmenter.reset()
+    segmenter.step(image)
+    assert segmenter.filled == 1, "the first frame after a reset is remembered"
+
+
+def test_random_draws_memory_size_frames_while_training():
+    model = build(memory_size=3, memory_policy="random").train()
+    draws = {tuple(model._remembered(9)) for _ in range(50)}
+    assert len(draws) > 10
+    assert all(len(set(draw)) == 3 and max(draw) < 9 for draw in draws)
+    assert model._remembered(2) == [0, 1], "no more than there are"
+    model(torch.rand(2, 5, 3, 16, 16)).sum().backward()
+    assert model.memory.heads.weight.grad.abs().sum() > 0
+
+
+@torch.no_grad()
+def test_written_before_reading_a_frame_attends_to_itself():
+    before, after = build(write_before_read=True), build()
+    clip = torch.rand(1, 3, 3, 16, 24)
+    assert (stream(before, clip, RingBuffer(4)) - before(clip)).abs().max() < 1e-5
+    # The same as a memory that holds the frame twice over, once as a past frame.
+    assert (before(clip) - after(clip[:, [0, 1, 2, 2]])).abs().max() < 1e-5
+    first = clip[:, :1]
+    assert (before(first) - after(first[:, [0, 0]])).abs().max() < 1e-5
+    assert torch.equal(stream(before, first, RingBuffer(4)), before(first))

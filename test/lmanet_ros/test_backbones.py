@@ -1,0 +1,60 @@
+"""Another backbone by another file in config/, and by nothing else."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from ros_harness import NODE_COMMAND, NodeProcess, connected, image_message, pixels, street
+
+from lmanet_core import ModelConfig, VideoSegmenter, build_model, load, save_checkpoint
+
+CONFIG = Path(__file__).parents[2] / "config"
+SETTINGS = {
+    "pspnet": {"backbone": "pspnet50", "value_channels": None, "fusion": "bottleneck"},
+    "segformer": {"backbone": "segformer_b0"},
+}
+
+
+def parameters(path: Path) -> dict:
+    return yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_files_differ_in_the_network_alone(name):
+    usual, other = parameters(CONFIG / "erfnet.yaml"), parameters(CONFIG / f"{name}.yaml")
+    assert list(usual) == list(other)
+    differences = {key for key in usual if usual[key] != other[key]}
+    assert (
+        {"checkpoint", "work_size"} <= differences <= {"checkpoint", "work_size", "max_frame_gap"}
+    )
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_node_segments_with_the_network_of_its_parameters_file(name, tmp_path):
+    if name == "segformer":
+        pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    checkpoint = tmp_path / "model.safetensors"
+    model = build_model(ModelConfig(memory_size=2, window_size=3, **SETTINGS[name]))
+    save_checkpoint(model, checkpoint, dtype=torch.float16)
+    # The file as it is, but for a small random network at a small size.
+    content = yaml.safe_load((CONFIG / f"{name}.yaml").read_text())
+    content["/**"]["ros__parameters"] |= {"checkpoint": str(checkpoint), "work_size": [64, 32]}
+    params_file = tmp_path / f"{name}.yaml"
+    params_file.write_text(yaml.safe_dump(content))
+    segmenter = VideoSegmenter(load(checkpoint), work_size=(64, 32))
+    process = NodeProcess([*NODE_COMMAND, "--ros-args", "--params-file", str(params_file)])
+    try:
+        with connected(process) as client:
+            for index in range(3):
+                picture = street(80, 40, seed=index)
+                answer = client.ask(image_message(picture, stamp=1 + index / 15))
+                labels, expected = pixels(answer["labels"]), segmenter.step(picture).labels
+                assert labels.shape == (40, 80)
+                # Another process may round differently where two classes are equally likely.
+                assert np.mean(labels == expected) > 0.97
+            assert client.counts()["memory_filled"] == 2
+    finally:
+        process.end()
