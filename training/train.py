@@ -26,6 +26,7 @@ from lmanet_core import LMANet, ModelConfig, build_model, load, save_checkpoint
 from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.data.street_clips import ClipConfig, StreetClips
 from lmanet_core.models import LocalMemory
+from lmanet_core.models.fusion import GatedFusion
 from lmanet_core.ops import local_attention
 from lmanet_core.runtime.precision import resolve_device, resolve_precision
 
@@ -166,7 +167,10 @@ def start_as_twins(memory: LocalMemory) -> None:
     Equal keys make attention start as similarity, and equal values let what is read and what is
     seen add up, instead of one being noise to the other until both are learned.
     """
-    for layer in (memory.heads, memory.fusion.expand):
+    layers = [memory.heads]
+    if isinstance(memory.fusion, GatedFusion):
+        layers.append(memory.fusion.expand)
+    for layer in layers:
         for parameter in layer.parameters():
             query, of_memory = parameter.chunk(2)
             of_memory.copy_(query)
