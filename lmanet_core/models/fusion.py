@@ -35,8 +35,10 @@ class GatedFusion(nn.Module):
         """(B, Dv, H, W) twice -> (B, C, H, W)."""
         both = torch.cat([query_values, read], dim=1)
         both = functional.relu(self.dropout(self.bn(both)), inplace=True)
-        query, memory = (self.gate(both).sigmoid() * self.expand(both)).chunk(2, dim=1)
-        return functional.relu(self.out_bn(query + memory), inplace=True)
+        query_gate, memory_gate = self.gate(both).sigmoid_().chunk(2, dim=1)
+        query, memory = self.expand(both).chunk(2, dim=1)
+        fused = torch.addcmul(query_gate * query, memory_gate, memory)
+        return functional.relu(self.out_bn(fused), inplace=True)
 
 
 class ConcatenationFusion(nn.Module):
