@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
+
+from lmanet_core.benchmark.ops_cases import OPERATING_POINTS
+from lmanet_core.benchmark.tables import markdown_table
 
 HELP = "registers, shared memory and occupancy of the CUDA kernels, compiled for each chip"
 
@@ -30,14 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Compile, and print the table of resources and the roofline estimate as Markdown."""
-    from lmanet_core.benchmark.cuda_compilation import CHIPS, OPERATING_POINTS, compile_for_chip
+    from lmanet_core.benchmark.cuda_compilation import CHIPS, compile_for_chip, launches
 
     dtype = getattr(torch, arguments.dtype)
     rows = []
     for capability in arguments.chips or CHIPS:
         chip = CHIPS[capability]
         for point in arguments.points:
-            for name, launch in OPERATING_POINTS[point].launches(dtype, capability).items():
+            for name, launch in launches(OPERATING_POINTS[point], dtype, capability).items():
                 if arguments.no_backward and name != "forward":
                     continue
                 taken = compile_for_chip(launch, capability)
@@ -46,10 +49,10 @@ def run(arguments: argparse.Namespace) -> None:
                     f"{taken.shared_memory / 1024:.0f}", taken.threads,
                     taken.blocks_per_multiprocessor(chip), f"{taken.occupancy(chip):.0%}",
                 ))  # fmt: skip
-    print(_markdown(_COLUMNS, rows))
+    print(markdown_table(_COLUMNS, rows))
     if dtype != torch.float32:
         print()
-        print(_markdown(_ROOFLINE_COLUMNS, _roofline(arguments.points)))
+        print(markdown_table(_ROOFLINE_COLUMNS, _roofline(arguments.points)))
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,6 @@ MACHINES = {
 class Work:
     """What one forward pass does."""
 
-    useful_flops: float
     flops: float
     exponentials: float
     dram_bytes: float
@@ -98,10 +100,10 @@ class Work:
 
 def forward_work(point: str, compute_capability: int) -> Work:
     """The work of the forward kernel in float16, with all that is masked or computed twice."""
-    from lmanet_core.benchmark.cuda_compilation import OPERATING_POINTS
+    from lmanet_core.benchmark.cuda_compilation import launches
 
     sizes = OPERATING_POINTS[point]
-    launch = sizes.launches(torch.float16, compute_capability)["forward"]
+    launch = launches(sizes, torch.float16, compute_capability)["forward"]
     cut, (tiles, blocks, _) = launch.constants["cut"], launch.grid
     halos = [
         cut.halo_columns
@@ -114,7 +116,6 @@ def forward_work(point: str, compute_capability: int) -> Work:
     pixels = sizes.height * sizes.width
     channels = cut.key_channels + cut.value_channels
     return Work(
-        useful_flops=2 * channels * pixels * sizes.frames * cut.window_size**2,
         flops=2 * (cut.key_channels + cut.value_block) * pairs,
         exponentials=pairs,
         dram_bytes=2 * channels * pixels * (sizes.frames + 1),
@@ -130,8 +131,3 @@ def _roofline(points: Iterable[str]) -> list[tuple[str, ...]]:
             slowest = max(times, key=lambda unit: times[unit])
             rows.append((name, point, *(f"{ms:.3f} ms" for ms in times.values()), slowest))
     return rows
-
-
-def _markdown(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

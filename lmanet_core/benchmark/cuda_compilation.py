@@ -15,6 +15,7 @@ from torch import Tensor
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from lmanet_core.benchmark.ops_cases import Size
 from lmanet_core.ops.backends.fused_cuda import Launch, backward_launches, forward_launch
 
 REGISTERS = 65536
@@ -52,50 +53,34 @@ CHIPS = {
 """By compute capability: 87 is 8.7."""
 
 
-@dataclass(frozen=True)
-class OperatingPoint:
-    """Sizes that a model uses the operator with."""
-
-    frames: int
-    window_size: int
-    key_channels: int
-    value_channels: int
-    height: int
-    width: int
-
-    def launches(self, dtype: torch.dtype, compute_capability: int) -> dict[str, Launch]:
-        """All kernels, forward and backward, by name, on tensors that have no data."""
-        query = self._tensor(self.key_channels, dtype)
-        keys = self._tensor(self.key_channels, dtype, self.frames)
-        values = self._tensor(self.value_channels, dtype, self.frames)
-        read = self._tensor(self.value_channels, dtype)
-        log_sum_exp = torch.empty(1, self.height, self.width, device="meta")
-        forward = forward_launch(
-            query, keys, values, read, log_sum_exp, self.window_size, compute_capability
-        )
-        backward = backward_launches(
-            read,
-            query,
-            keys,
-            values,
-            read,
-            log_sum_exp,
-            (query, keys, values),
-            self.window_size,
-            compute_capability,
-        )
-        return {_name(launch): launch for launch in (forward, *backward)}
-
-    def _tensor(self, channels: int, dtype: torch.dtype, *frames: int) -> Tensor:
-        """(1, *frames, channels, height, width), channels last."""
-        shape = (1, *frames, self.height, self.width, channels)
-        return torch.empty(shape, dtype=dtype, device="meta").movedim(-1, -3)
+def launches(size: Size, dtype: torch.dtype, compute_capability: int) -> dict[str, Launch]:
+    """All kernels, forward and backward, by name, on tensors that have no data."""
+    query = _tensor(size, size.key_channels, dtype)
+    keys = _tensor(size, size.key_channels, dtype, size.frames)
+    values = _tensor(size, size.value_channels, dtype, size.frames)
+    read = _tensor(size, size.value_channels, dtype)
+    log_sum_exp = torch.empty(1, size.height, size.width, device="meta")
+    forward = forward_launch(
+        query, keys, values, read, log_sum_exp, size.window_size, compute_capability
+    )
+    backward = backward_launches(
+        read,
+        query,
+        keys,
+        values,
+        read,
+        log_sum_exp,
+        (query, keys, values),
+        size.window_size,
+        compute_capability,
+    )
+    return {_name(launch): launch for launch in (forward, *backward)}
 
 
-OPERATING_POINTS = {
-    "erfnet": OperatingPoint(4, 21, 16, 64, 64, 128),
-    "pspnet": OperatingPoint(3, 21, 128, 2048, 128, 256),
-}
+def _tensor(size: Size, channels: int, dtype: torch.dtype, *frames: int) -> Tensor:
+    """(1, *frames, channels, height, width), channels last."""
+    shape = (1, *frames, size.height, size.width, channels)
+    return torch.empty(shape, dtype=dtype, device="meta").movedim(-1, -3)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from lmanet_core.benchmark.ops_cases import (
     missing_implementations,
 )
 from lmanet_core.benchmark.ops_memory import peak_bytes
+from lmanet_core.benchmark.tables import markdown_table
 from lmanet_core.benchmark.timing import time_in_turns
 
 HELP = "local attention: all implementations side by side, time and memory"
@@ -202,21 +203,14 @@ def _print(figures: dict[str, Any]) -> None:
         [name, *(f"{figure[key]:.3g}" if key in figure else "" for key in _COLUMNS)]
         for name, figure in figures["implementations"].items()
     ]
-    _print_table(["", *_COLUMNS.values()], rows)
+    print(f"\n{markdown_table(['', *_COLUMNS.values()], rows)}\n")
     for name, reason in figures["missing"].items():
         print(f"{name}: {reason}")
     for points in figures.get("sweeps", {}).values():
-        _print_table(
-            list(points[0]),
-            [[f"{value:.1f}" if isinstance(value, float) else str(value)
-              for value in point.values()] for point in points],
-        )  # fmt: skip
+        values = [
+            [f"{value:.1f}" if isinstance(value, float) else value for value in point.values()]
+            for point in points
+        ]
+        print(f"\n{markdown_table(list(points[0]), values)}\n")
     if "pspnet" in figures:
         print("PSPNet: {forward_ms:.0f} ms, {extra_mib:.0f} MiB".format(**figures["pspnet"]))
-
-
-def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    print()
-    for line in (columns, ["---"] * len(columns), *rows):
-        print("| " + " | ".join(line) + " |")
-    print()

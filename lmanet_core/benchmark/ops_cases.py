@@ -61,6 +61,8 @@ class Size:
 
 ERFNET = Size()
 PSPNET = Size(frames=3, height=128, width=256, key_channels=128, value_channels=2048)
+OPERATING_POINTS = {"erfnet": ERFNET, "pspnet": PSPNET}
+"""Sizes that the paper's models use the operator with: ERFNet at 1024x512, PSPNet at 2048x1024."""
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,16 @@ pytest.importorskip("triton", reason="Triton is not installed")
 
 from lmanet_core.benchmark.cuda_compilation import (
     CHIPS,
-    OPERATING_POINTS,
     Resources,
     compile_for_chip,
+    launches,
 )
+from lmanet_core.benchmark.ops_cases import OPERATING_POINTS
 
 
 def assert_fit(point: str, dtype: torch.dtype, compute_capability: int) -> None:
     chip = CHIPS[compute_capability]
-    for name, launch in OPERATING_POINTS[point].launches(dtype, compute_capability).items():
+    for name, launch in launches(OPERATING_POINTS[point], dtype, compute_capability).items():
         taken = compile_for_chip(launch, compute_capability)
         assert taken.spilled == 0, f"{name}: {taken}"
         assert taken.shared_memory <= chip.block_shared_memory, f"{name}: {taken}"
