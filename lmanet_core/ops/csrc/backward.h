@@ -28,6 +28,19 @@ inline void differentiate(T *scores, T *gradients, const Tiling<T> &tiling, cons
     }
 }
 
+// Write a tile's sums, from[location][c] with locations `stride` apart.
+template <typename E, typename T>
+void write_tile(const Tile &tile, const Tiling<T> &tiling, const T *from, int64_t stride,
+                int64_t channels, const Array<E> &to, int64_t b, int64_t t) {
+  for (int64_t y = tile.top; y < tile.bottom; ++y)
+    for (int64_t x = 0; x < tile.columns; ++x) {
+      const T *sums = from + ((y - tile.top) * tiling.columns + x) * stride;
+      E *element = to.at(b, t, y) + (tile.left + x) * to.column;
+      for (int64_t c = 0; c < channels; ++c)
+        element[c * to.channel] = to_element<E>(sums[c]);
+    }
+}
+
 // What the two backward passes share: the inputs, and for each query <grad_read, read>.
 template <typename E> struct BackwardInputs {
   using T = Compute<E>;
@@ -83,8 +96,7 @@ template <typename E> struct QueryBackward {
     start(b, tile, work);
     const Span seen = tiling.columns_seen(tile);
     for (int64_t t = 0; t < problem.frames; ++t) {
-      const int64_t last = std::min(tile.bottom - 1 + tiling.radius, problem.height - 1);
-      for (int64_t r = std::max<int64_t>(tile.top - tiling.radius, 0); r <= last; ++r) {
+      for (int64_t r = tiling.first_row_seen(tile); r < tiling.end_of_rows_seen(tile); ++r) {
         const Array<const E> &keys = inputs.keys, &values = inputs.values;
         planar_row(keys, keys.at(b, t, r), problem.key_channels, seen, work.key_planes.get(),
                    tiling.planar_stride);
@@ -96,7 +108,7 @@ template <typename E> struct QueryBackward {
         add_row(tile, r, key_row, stride, work);
       }
     }
-    finish(b, tile, work);
+    write_tile(tile, tiling, work.out.get(), key_stride, problem.key_channels, grad_query, b, 0);
   }
 
   void start(int64_t b, const Tile &tile, Workspace &work) const {
@@ -139,16 +151,6 @@ template <typename E> struct QueryBackward {
                    work.out.get() + location * key_stride, key_stride, key_stride);
       }
   }
-
-  void finish(int64_t b, const Tile &tile, Workspace &work) const {
-    for (int64_t y = tile.top; y < tile.bottom; ++y)
-      for (int64_t x = 0; x < tile.columns; ++x) {
-        const T *out = work.out.get() + ((y - tile.top) * tiling.columns + x) * key_stride;
-        E *to = grad_query.at(b, 0, y) + (tile.left + x) * grad_query.column;
-        for (int64_t c = 0; c < problem.key_channels; ++c)
-          to[c * grad_query.channel] = to_element<E>(out[c]);
-      }
-  }
 };
 
 // grad_keys and grad_values, by tiles of memory locations over the rows of queries that see them.
@@ -185,8 +187,7 @@ template <typename E> struct MemoryBackward {
     start(b, t, tile, work);
     const Span seen = tiling.columns_seen(tile);
     const Array<const E> &query = inputs.query, &grad_read = inputs.grad_read;
-    const int64_t last = std::min(tile.bottom - 1 + tiling.radius, problem.height - 1);
-    for (int64_t y = std::max<int64_t>(tile.top - tiling.radius, 0); y <= last; ++y) {
+    for (int64_t y = tiling.first_row_seen(tile); y < tiling.end_of_rows_seen(tile); ++y) {
       planar_row(query, query.at(b, 0, y), problem.key_channels, seen, work.query_planes.get(),
                  tiling.planar_stride);
       planar_row(grad_read, grad_read.at(b, 0, y), problem.value_channels, seen,
@@ -199,8 +200,10 @@ template <typename E> struct MemoryBackward {
                                           seen, work.grad_row.get(), grad_stride);
       add_row(tile, y, query_row, query_stride, grad_row, grad_stride, work);
     }
-    finish(grad_keys, work.grad_keys.get(), key_stride, problem.key_channels, b, t, tile);
-    finish(grad_values, work.grad_values.get(), value_stride, problem.value_channels, b, t, tile);
+    write_tile(tile, tiling, work.grad_keys.get(), key_stride, problem.key_channels, grad_keys, b,
+               t);
+    write_tile(tile, tiling, work.grad_values.get(), value_stride, problem.value_channels,
+               grad_values, b, t);
   }
 
   void start(int64_t b, int64_t t, const Tile &tile, Workspace &work) const {
@@ -251,17 +254,6 @@ template <typename E> struct MemoryBackward {
         accumulate(gradients, tiling.band_stride, tiling.window, query_row + column * query_stride,
                    query_stride, work.grad_keys.get() + location * key_stride, key_stride,
                    key_stride);
-      }
-  }
-
-  void finish(const Array<E> &to, const T *from, int64_t stride, int64_t channels, int64_t b,
-              int64_t t, const Tile &tile) const {
-    for (int64_t y = tile.top; y < tile.bottom; ++y)
-      for (int64_t x = 0; x < tile.columns; ++x) {
-        const T *out = from + ((y - tile.top) * tiling.columns + x) * stride;
-        E *element = to.at(b, t, y) + (tile.left + x) * to.column;
-        for (int64_t c = 0; c < channels; ++c)
-          element[c * to.channel] = to_element<E>(out[c]);
       }
   }
 };

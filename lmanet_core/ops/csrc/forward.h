@@ -100,8 +100,7 @@ template <typename E> struct Forward {
     start(b, tile, work);
     const Span seen = tiling.columns_seen(tile);
     for (int64_t t = 0; t < problem.frames; ++t) {
-      const int64_t last = std::min(tile.bottom - 1 + tiling.radius, problem.height - 1);
-      for (int64_t r = std::max<int64_t>(tile.top - tiling.radius, 0); r <= last; ++r) {
+      for (int64_t r = tiling.first_row_seen(tile); r < tiling.end_of_rows_seen(tile); ++r) {
         planar_row(keys, keys.at(b, t, r), problem.key_channels, seen, work.key_row.get(),
                    tiling.planar_stride);
         int64_t stride;

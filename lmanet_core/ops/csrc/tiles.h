@@ -36,6 +36,8 @@ template <typename T> struct Tiling {
   int64_t tile_columns() const { return (width + columns - 1) / columns; }
   int64_t tiles() const { return tile_rows() * tile_columns(); }
   Span columns_seen(const Tile &tile) const;
+  int64_t first_row_seen(const Tile &tile) const;
+  int64_t end_of_rows_seen(const Tile &tile) const;
 };
 
 struct Tile {
@@ -54,6 +56,14 @@ struct Tile {
 // The columns that the tile's blocks see: whole blocks, also where the image ends within one.
 template <typename T> Span Tiling<T>::columns_seen(const Tile &tile) const {
   return {tile.left - radius, tile.blocks() * kBlock + window - 1, width};
+}
+
+// The rows of the image that the tile sees.
+template <typename T> int64_t Tiling<T>::first_row_seen(const Tile &tile) const {
+  return std::max<int64_t>(tile.top - radius, 0);
+}
+template <typename T> int64_t Tiling<T>::end_of_rows_seen(const Tile &tile) const {
+  return std::min(tile.bottom + radius, height);
 }
 
 // mask[i][x]: whether column x of the band lies in the window of the block's member i.
