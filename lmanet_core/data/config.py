@@ -1,0 +1,99 @@
+"""What a training run learns from, as its configuration file says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from lmanet_core.data.augmentation import AugmentationConfig
+from lmanet_core.data.clips import ClipSource, LabelledClips, check_counts
+from lmanet_core.data.datasets import DATASETS, open_dataset
+from lmanet_core.data.street_clips import StreetClips, StreetClipsConfig
+
+CLIPS = ("neighbours", "street")
+"""Where the frames before the last one are from, see `DataConfig.clips`."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """A data set and how clips are made of it.
+
+    Attributes:
+        dataset: one of `DATASETS`.
+        root: its folder; None for 'synthetic'.
+        split: see the data set.
+        size: (width, height) of the frames; None: as stored. For 'synthetic' see `street`.
+        clips: one of `CLIPS`. 'neighbours' are the frames before a labelled one; 'street' are
+            those of the data set 'synthetic'.
+        frames: T; 1 for a single-frame network.
+        max_stride: video frames from one frame of a clip to the next, at most.
+        street: of 'street'.
+        augmentation: None leaves clips as they are.
+    """
+
+    dataset: str
+    root: Path | None = None
+    split: str = "train"
+    size: tuple[int, int] | None = None
+    clips: str = "neighbours"
+    frames: int = 1
+    max_stride: int = 1
+    street: StreetClipsConfig = field(default_factory=StreetClipsConfig)
+    augmentation: AugmentationConfig | None = None
+
+    def __post_init__(self) -> None:
+        if self.dataset not in DATASETS:
+            raise ValueError(f"dataset must be one of {DATASETS}, got {self.dataset!r}")
+        if self.clips not in CLIPS:
+            raise ValueError(f"clips must be one of {CLIPS}, got {self.clips!r}")
+        if (self.clips == "street") != (self.dataset == "synthetic"):
+            raise ValueError(
+                f"clips 'street' and dataset 'synthetic' go together, got {self.clips!r} and "
+                f"{self.dataset!r}"
+            )
+        check_counts(frames=self.frames, max_stride=self.max_stride)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DataConfig:
+        """From the plain values of a YAML file; lists become tuples, `root` a path.
+
+        Raises:
+            ValueError: a key is unknown, or a value has the wrong type or range.
+        """
+        nested = {"street": StreetClipsConfig, "augmentation": AugmentationConfig}
+        parsed = dict(values)
+        for name, config in nested.items():
+            if parsed.get(name) is not None:
+                parsed[name] = _build(config, parsed[name], f"data.{name}")
+        if parsed.get("root") is not None:
+            parsed["root"] = Path(parsed["root"]).expanduser()
+        return _build(cls, parsed, "data")
+
+
+def open_clips(config: DataConfig) -> ClipSource:
+    """Find the data and make clips of it.
+
+    Raises:
+        DatasetError: files are missing, or none of the frames has labels.
+    """
+    if config.clips == "street":
+        return StreetClips(config.street, config.frames, config.max_stride, config.split)
+    dataset = open_dataset(config.dataset, config.root, config.split, config.size)
+    return LabelledClips(dataset, config.frames, config.max_stride)
+
+
+def _build(config: Any, values: Mapping[str, Any], where: str) -> Any:
+    """An instance of a configuration class from what a file has for it."""
+    known = {item.name for item in fields(config)}
+    if not isinstance(values, Mapping) or not set(values) <= known:
+        raise ValueError(f"{where}: expected some of {sorted(known)}, got {values!r}")
+    try:
+        return config(**{key: _to_tuple(value) for key, value in values.items()})
+    except TypeError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _to_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
