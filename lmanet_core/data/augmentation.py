@@ -67,7 +67,8 @@ def augment(clip: Clip, config: AugmentationConfig, random: np.random.Generator)
     if curves is not None:
         images = [cv2.LUT(image, curves) for image in images]
     if config.noise:
-        images = add_noise(images, random.uniform(0, config.noise), random)
+        deviation = random.uniform(0, config.noise)
+        images = [add_noise(image, deviation, random) for image in images]
     return Clip(np.stack(images), np.stack(labels))
 
 
@@ -78,15 +79,10 @@ def warp_labels(labels: np.ndarray, transform: np.ndarray, size: tuple[int, int]
     )
 
 
-def add_noise(
-    images: list[np.ndarray], deviation: float, random: np.random.Generator
-) -> list[np.ndarray]:
-    """Gaussian noise of that standard deviation in grey levels, new in every frame."""
-    grains = (random.standard_normal(image.shape, dtype=np.float32) for image in images)
-    return [
-        np.clip(image + deviation * grain, 0, 255).astype(np.uint8)
-        for image, grain in zip(images, grains, strict=True)
-    ]
+def add_noise(image: np.ndarray, deviation: float, random: np.random.Generator) -> np.ndarray:
+    """Gaussian noise of that standard deviation in grey levels."""
+    grain = random.standard_normal(image.shape, dtype=np.float32)
+    return np.clip(image + deviation * grain, 0, 255).astype(np.uint8)
 
 
 def _draw_transform(

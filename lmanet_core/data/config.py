@@ -10,9 +10,10 @@ from typing import Any
 from lmanet_core.data.augmentation import AugmentationConfig
 from lmanet_core.data.clips import ClipSource, LabelledClips, check_counts
 from lmanet_core.data.datasets import DATASETS, open_dataset
+from lmanet_core.data.pseudo_clips import MotionConfig, PseudoClips
 from lmanet_core.data.street_clips import StreetClips, StreetClipsConfig
 
-CLIPS = ("neighbours", "street")
+CLIPS = ("neighbours", "pseudo", "street")
 """Where the frames before the last one are from, see `DataConfig.clips`."""
 
 
@@ -25,11 +26,12 @@ class DataConfig:
         root: its folder; None for 'synthetic'.
         split: see the data set.
         size: (width, height) of the frames; None: as stored. For 'synthetic' see `street`.
-        clips: one of `CLIPS`. 'neighbours' are the frames before a labelled one; 'street' are
-            those of the data set 'synthetic'.
+        clips: one of `CLIPS`. 'neighbours' are a labelled frame and the video before it, 'pseudo'
+            are made of the labelled frame alone, 'street' are those of the data set 'synthetic'.
         frames: T; 1 for a single-frame network.
-        max_stride: video frames from one frame of a clip to the next, at most.
-        street: of 'street'.
+        max_stride: frames of a clip lie 1..max_stride video frames apart.
+        motion: of the clips 'pseudo'.
+        street: of the clips 'street'.
         augmentation: None leaves clips as they are.
     """
 
@@ -40,6 +42,7 @@ class DataConfig:
     clips: str = "neighbours"
     frames: int = 1
     max_stride: int = 1
+    motion: MotionConfig = field(default_factory=MotionConfig)
     street: StreetClipsConfig = field(default_factory=StreetClipsConfig)
     augmentation: AugmentationConfig | None = None
 
@@ -62,7 +65,11 @@ class DataConfig:
         Raises:
             ValueError: a key is unknown, or a value has the wrong type or range.
         """
-        nested = {"street": StreetClipsConfig, "augmentation": AugmentationConfig}
+        nested = {
+            "motion": MotionConfig,
+            "street": StreetClipsConfig,
+            "augmentation": AugmentationConfig,
+        }
         parsed = dict(values)
         for name, config in nested.items():
             if parsed.get(name) is not None:
@@ -81,6 +88,8 @@ def open_clips(config: DataConfig) -> ClipSource:
     if config.clips == "street":
         return StreetClips(config.street, config.frames, config.max_stride, config.split)
     dataset = open_dataset(config.dataset, config.root, config.split, config.size)
+    if config.clips == "pseudo":
+        return PseudoClips(dataset, config.frames, config.motion)
     return LabelledClips(dataset, config.frames, config.max_stride)
 
 
