@@ -72,10 +72,9 @@ def evaluate(
         watch: called with each frame, for progress bars and pictures.
 
     Raises:
-        DatasetError: no frame has labels, or labels do not fit their image.
+        DatasetError: no frame has labels, or a file cannot be read.
+        ValueError: labels do not fit their image.
     """
-    if not dataset.labelled_frames:
-        raise DatasetError(f"no frame of this split of '{dataset.name}' has labels to score by")
     return score(_watched(segment(segmenter, dataset), watch), dataset.classes)
 
 
@@ -102,6 +101,7 @@ def score(frames: Iterable[SegmentedFrame], classes: ClassTable) -> Evaluation:
         classes: what the labels, predicted and true, mean.
 
     Raises:
+        DatasetError: no frame has labels, or all of them are 255.
         ValueError: predicted and true labels differ in size, or a true label is no class.
     """
     matrix = ConfusionMatrix(len(classes))
@@ -119,6 +119,8 @@ def score(frames: Iterable[SegmentedFrame], classes: ClassTable) -> Evaluation:
         if frame.true is not None:
             matrix.update(frame.predicted, frame.true)
             scored += 1
+    if np.isnan(matrix.miou()):
+        raise DatasetError("nothing to score: no frame has labels other than 255")
     vc8, vc16 = (measure.value() for measure in vc)
     ious = [None if np.isnan(iou) else iou for iou in matrix.iou().tolist()]
     return Evaluation(
