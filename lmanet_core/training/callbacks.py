@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,12 +95,14 @@ class ResumeFile(StepCallback):
     def after_step(self, trainer: Trainer, module: StageModule, step: int) -> None:
         if step % self._every and step != trainer.max_steps:
             return
+        # First the network: a run that is resumed at its last step has this for its result.
+        if trainer.is_global_zero:
+            save_state(module, self._folder.last(self._stage), step)
         path = self._folder.resume(self._stage)
         unfinished = path.with_name(f"{path.name}.unfinished")
         trainer.save_checkpoint(unfinished)
         if trainer.is_global_zero:
             unfinished.replace(path)
-            save_state(module, self._folder.last(self._stage), step)
 
 
 class Validation(StepCallback):
@@ -156,14 +157,19 @@ class Validation(StepCallback):
         classes = self._dataset.classes
         matrix = ConfusionMatrix(len(classes))
         number = self._config.frames or len(self._dataset.labelled_frames)
-        segmenter = VideoSegmenter(module.model, precision="auto", device=str(module.device))
-        scored = (frame for frame in segment(segmenter, self._dataset) if frame.true is not None)
-        rows = []
-        for count, frame in enumerate(itertools.islice(scored, number)):
+        segmenter = VideoSegmenter(module.model, device=str(module.device))
+        count = 0
+        rows: list[list[np.ndarray]] = []
+        for frame in segment(segmenter, self._dataset):
+            if frame.true is None:
+                continue
             matrix.update(frame.predicted, frame.true)
+            count += 1
             if count % max(1, number // PICTURES) == 0 and len(rows) < PICTURES:
                 painted = [classes.colorize(labels) for labels in (frame.true, frame.predicted)]
                 rows.append([_shrink(picture) for picture in (frame.image, *painted)])
+            if count == number:
+                break
         return matrix.miou(), rows
 
 

@@ -18,7 +18,7 @@ PARTS = ("encoder", "decoder", "memory")
 TARGETS = ("labels", "features")
 SUPERVISED = ("last", "all")
 OPTIMIZERS = ("adam", "adamw")
-SCHEDULES = ("plateau", "one_cycle", "constant")
+SCHEDULES = ("plateau", "polynomial", "one_cycle", "constant")
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -40,10 +40,10 @@ class StageConfig:
         steps: optimizer steps; None: as many as `epochs` need.
         epochs: passes over the data.
         optimizer: one of `OPTIMIZERS`.
-        learning_rate: the first one of 'plateau', the peak of 'one_cycle'.
+        learning_rate: the first one, or the peak of 'one_cycle'.
         schedule: one of `SCHEDULES`. 'plateau' multiplies the rate by 0.8 when the mean training
-            loss of an epoch has not fallen for `patience` epochs, down to 1e-8. 'one_cycle' warms
-            up and decays to zero, after every step.
+            loss of an epoch has not fallen for `patience` epochs, down to 1e-8. 'polynomial'
+            decays to zero with a power of 0.9, 'one_cycle' warms up before it does.
         supervise: one of `SUPERVISED`: the frames of a clip whose loss counts.
         dropout: whether the network's dropout is active. Endless data cannot be learned by heart;
             without dropout it is learned in fewer steps.

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from lmanet_core.checkpoint import load
@@ -19,8 +20,8 @@ from lmanet_core.training.config import TrainingError
 def initial_model(config: ModelConfig, frames: int, weights: Path | str | None) -> LMANet:
     """The network of a stage on clips of so many frames, from weights as far as they fit.
 
-    What is not in the weights stays random, and is printed: the output layer when the class tables
-    differ, and the memory, whose two sides then start as twins. A stage on single frames has no
+    What is not in the weights stays random: the output layer when the class tables differ, which is
+    said, and the memory, whose two sides then start as twins. A stage on single frames has no
     memory modules.
 
     Raises:
@@ -42,7 +43,6 @@ def initial_model(config: ModelConfig, frames: int, weights: Path | str | None) 
             model.memory.load_state_dict(before.memory.state_dict())
         else:
             start_as_twins(model.memory)
-            print(f"{weights} has no memory like the configured one: it starts from random weights")
     return model
 
 
@@ -67,8 +67,8 @@ def _load_decoder(model: LMANet, before: LMANet, weights: Path | str) -> None:
     if before.config.classes.names != model.config.classes.names:
         of_classes = _tensors_of_classes(model.config)
         tensors = {name: tensor for name, tensor in tensors.items() if name not in of_classes}
-        print(
-            f"{weights} knows other classes: the output layer ({', '.join(sorted(of_classes))}) "
+        rank_zero_only(print)(
+            f"{weights} has other classes: the output layer ({', '.join(sorted(of_classes))}) "
             "starts from random weights"
         )
     model.decoder.load_state_dict(model.decoder.state_dict() | tensors)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -34,6 +36,14 @@ from lmanet_core.training.initialization import initial_model
 from lmanet_core.training.run_folder import RunFolder, replace_file
 from lmanet_core.training.stage_module import StageModule
 
+BESIDE_THE_POINT = (
+    ".*module\\(s\\) in eval mode",  # that is what frozen parts are in
+    ".*resuming from a checkpoint that ended before the epoch ended",  # `StageData` knows where
+    ".*does not have many workers",
+    ".*treespec, LeafSpec",
+)
+"""Warnings of Lightning that a user need not read."""
+
 
 def train(settings: Mapping[str, Any], output: Path) -> Path:
     """Run all stages that are not finished yet, in this process or those of a launcher.
@@ -49,6 +59,9 @@ def train(settings: Mapping[str, Any], output: Path) -> Path:
         TrainingError, DatasetError, CheckpointError: the user has something to change. Settings,
             data and memory of all stages are tried before the first one begins.
     """
+    for message in BESIDE_THE_POINT:
+        warnings.filterwarnings("ignore", message)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     config = parse_config(settings)
     folder = RunFolder(output)
     launch = find_launch()
@@ -119,17 +132,13 @@ def rehearse(
         )
     run = _StageRun(config, stage, source, torch.ones(len(config.model.classes)), config.seed)
     # The same division of a batch as in training, with the same checks.
-    batches = PartBatches(
-        1, stage.batch_size, stage.accumulate, launch.rank, launch.world_size
-    )
+    batches = PartBatches(1, stage.batch_size, stage.accumulate, launch.rank, launch.world_size)
     size = len(next(iter(batches)))
     device = resolve_device("auto")
     if device.type == "cuda":
         device = torch.device("cuda", launch.local_rank)
     with _told_memory(stage, size):
-        images, labels = (
-            part.expand(size, *part.shape[1:]) for part in run.data.first_batch(1)
-        )
+        images, labels = (part.expand(size, *part.shape[1:]) for part in run.data.first_batch(1))
         _check_size(build_model(config.model), stage, images)
         module = run.module(initial_model(config.model, stage.data.frames, None)).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16(config)):
@@ -190,8 +199,6 @@ class _StageRun:
                 ckpt_path=resume if resume.exists() else None,
                 weights_only=True,
             )
-        if trainer.interrupted:
-            raise KeyboardInterrupt
         if trainer.is_global_zero:
             state = folder.last(name) if validation is None else folder.best(name)
             replace_file(folder.result(name), lambda file: shutil.copy(state, file))
@@ -210,6 +217,8 @@ class _StageRun:
             # Batch statistics of the whole batch, however many processes share it.
             sync_batchnorm=several and torch.cuda.is_available(),
             precision="bf16-mixed" if uses_bf16(self._config) else "32-true",
+            plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
+            default_root_dir=folder.path,
             logger=TensorBoardLogger(folder.path, "tensorboard", self._stage.name),
             callbacks=callbacks,
             # Samples are divided, checkpoints written and networks validated by this package.
@@ -217,7 +226,7 @@ class _StageRun:
             enable_checkpointing=False,
             enable_model_summary=False,
             limit_val_batches=0,
-            log_every_n_steps=10,
+            log_every_n_steps=min(10, self._steps),
         )
 
 

@@ -25,16 +25,16 @@ PACKAGES = ("torch", "lightning", "numpy", "opencv-python-headless", "safetensor
 class RunFolder:
     """Where the files of a run are.
 
-        config.yaml             the settings
-        environment.json        git revision, command, versions and devices of the last start
-        class_weights.json      computed once
-        STAGE.safetensors       result of a finished stage
-        STAGE-best.safetensors  its state with the best validation, so far
-        STAGE-last.safetensors  its newest state
-        STAGE.ckpt              from where it can be resumed; gone when it is finished
-        STAGE.csv               step, loss, learning_rate
-        STAGE-validation.csv    step, miou
-        tensorboard/            the same, and pictures
+    config.yaml             the settings
+    environment.json        git revision, command, versions and devices of the last start
+    class_weights.json      computed once
+    STAGE.safetensors       result of a finished stage
+    STAGE-best.safetensors  its state with the best validation, so far
+    STAGE-last.safetensors  its newest state
+    STAGE.ckpt              from where it can be resumed; gone when it is finished
+    STAGE.csv               step, loss, learning_rate
+    STAGE-validation.csv    step, miou
+    tensorboard/            the same, and pictures
     """
 
     path: Path

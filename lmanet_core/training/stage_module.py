@@ -12,7 +12,13 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import (
+    LambdaLR,
+    LRScheduler,
+    OneCycleLR,
+    PolynomialLR,
+    ReduceLROnPlateau,
+)
 
 from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.models import LMANet
@@ -21,6 +27,7 @@ from lmanet_core.training.config import StageConfig, TrainingError
 
 PLATEAU_FACTOR = 0.8
 LOWEST_RATE = 1e-8
+POLYNOMIAL_POWER = 0.9
 SMALLEST_WEIGHT = 1e-6
 WARM_UP = 0.1
 """Share of the steps of 'one_cycle' in which the learning rate rises."""
@@ -38,6 +45,11 @@ class StageModule(LightningModule):
         seed: of dropout and noise, which depend on it, the step and the process alone: a resumed
             run draws what the uninterrupted one would have drawn.
     """
+
+    class_weights: Tensor
+    weight_of_label: Tensor
+    epoch_loss: Tensor
+    """Sum over the steps of the current epoch, divided by their number."""
 
     def __init__(
         self,
@@ -60,7 +72,8 @@ class StageModule(LightningModule):
         self._steps = steps
         self._epoch_steps = epoch_steps
         self._seed = seed
-        self._settings = f"{stage}, {model.config}, seed {seed}"
+        settings = {**vars(stage), "model": model.config, "seed": seed}
+        self._settings = {name: str(value) for name, value in settings.items()}
         self.step_losses: list[Tensor] = []
         """Of the parts of the current step, equal in all processes."""
         for name in ("encoder", "decoder", "memory"):
@@ -119,10 +132,16 @@ class StageModule(LightningModule):
         checkpoint["settings"] = self._settings
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if checkpoint["settings"] != self._settings:
+        begun, now = checkpoint["settings"], self._settings
+        changed = [
+            f"{name} {begun.get(name)}, now {now[name]}"
+            for name in now
+            if begun.get(name) != now[name]
+        ]
+        if changed:
             raise TrainingError(
-                f"stage '{self.stage.name}' was begun with other settings, {checkpoint['settings']}"
-                f"; now it has {self._settings}. Delete its .ckpt file to begin it anew"
+                f"stage '{self.stage.name}' was begun with other settings: {'; '.join(changed)}. "
+                f"Go on with those, or delete {self.stage.name}.ckpt to begin the stage anew"
             )
 
     def configure_optimizers(self) -> Any:
@@ -150,6 +169,8 @@ class StageModule(LightningModule):
     def _schedule(self, optimizer: Optimizer) -> LRScheduler | ReduceLROnPlateau:
         if self.stage.schedule == "one_cycle":
             return OneCycleLR(optimizer, self.stage.learning_rate, self._steps, pct_start=WARM_UP)
+        if self.stage.schedule == "polynomial":
+            return PolynomialLR(optimizer, self._steps, POLYNOMIAL_POWER)
         if self.stage.schedule == "constant":
             return LambdaLR(optimizer, lambda step: 1.0)
         return ReduceLROnPlateau(
