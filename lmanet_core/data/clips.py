@@ -26,6 +26,11 @@ class ClipSource(Protocol):
     def classes(self) -> ClassTable:
         """What the labels mean."""
 
+    @property
+    def shuffle(self) -> bool:
+        """Whether an epoch is to take the clips in random order. Otherwise they are random as
+        they are, and cheaper to make in order."""
+
     def __len__(self) -> int: ...
 
     def clip(self, index: int, random: np.random.Generator) -> Clip:
@@ -52,6 +57,7 @@ class LabelledClips:
     def __init__(self, dataset: VideoDataset, frames: int, max_stride: int = 1) -> None:
         check_counts(frames=frames, max_stride=max_stride)
         self.classes = dataset.classes
+        self.shuffle = True
         self._ends = dataset.labelled_frames
         self._frames = frames
         self._max_stride = max_stride

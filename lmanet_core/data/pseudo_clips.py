@@ -70,6 +70,7 @@ class PseudoClips:
     def __init__(self, dataset: VideoDataset, frames: int, motion: MotionConfig) -> None:
         check_counts(frames=frames)
         self.classes = dataset.classes
+        self.shuffle = True
         self._stills = LabelledClips(dataset, frames=1)
         self._frames = frames
         self._motion = motion

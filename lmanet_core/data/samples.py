@@ -15,7 +15,8 @@ from lmanet_core.data.clips import ClipSource, check_counts
 
 
 class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
-    """Epoch after epoch of a source's clips, each epoch in an order of its own.
+    """Epoch after epoch of a source's clips, each in an order of its own if the source is to be
+    shuffled.
 
     Sample n depends on the seed and on n alone, whatever was read before and in whichever process.
     To go on with a run after k samples is to read from sample k on.
@@ -50,8 +51,9 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         if get_worker_info() is not None:
             # The loader's processes are parallel already.
             cv2.setNumThreads(0)
-        epoch, position = divmod(number, len(self._source))
-        index = int(_order(len(self._source), self._seed, epoch)[position])
+        epoch, index = divmod(number, len(self._source))
+        if self._source.shuffle:
+            index = int(_order(len(self._source), self._seed, epoch)[index])
         random = np.random.default_rng((self._seed, _SAMPLE_STREAM, number))
         clip = self._source.clip(index, random)
         if self._augmentation is not None:

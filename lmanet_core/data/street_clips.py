@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,20 +17,25 @@ from lmanet_core.data.video import DatasetError
 MAX_LEAD_IN = 150
 """Frames skipped at most before a clip, so that all parts of a drive are seen."""
 
+OPEN_STREETS = 8
+"""Clips come from that many streets in turn, so that those of a batch differ. To build a street
+takes longer than to render a frame of it."""
+
 
 @dataclass(frozen=True)
 class StreetClipsConfig:
     """Streets to cut clips from.
 
     Attributes:
-        streets: number of clips in an epoch, each from a street of its own; the next epoch sees
-            other parts of them, through another sensor.
+        streets: number of streets in an epoch; the next epoch sees other parts of them.
+        clips_per_street: number of clips of each.
         size: (width, height) of the frames.
         noise, flicker, motion_blur, occlusion_rate: upper bounds of the sensor effects, drawn
-            uniformly for each clip; see `StreetConfig`.
+            uniformly for each street; see `StreetConfig`.
     """
 
     streets: int = 1000
+    clips_per_street: int = 8
     size: tuple[int, int] = (512, 256)
     noise: float = 0.0
     flicker: float = 0.0
@@ -36,7 +43,7 @@ class StreetClipsConfig:
     occlusion_rate: float = 0.0
 
     def __post_init__(self) -> None:
-        check_counts(streets=self.streets)
+        check_counts(streets=self.streets, clips_per_street=self.clips_per_street)
         StreetConfig(self.size, 15.0, *self._bounds)
 
     @property
@@ -49,7 +56,7 @@ class StreetClipsConfig:
 
 
 class StreetClips:
-    """One clip of each street; every frame has labels.
+    """Clips from all parts of a number of streets; every frame has labels.
 
     Args:
         split: a key of `FIRST_SEEDS`, which streets.
@@ -64,17 +71,20 @@ class StreetClips:
         if split not in FIRST_SEEDS:
             raise DatasetError(f"the street has the splits {tuple(FIRST_SEEDS)}, got {split!r}")
         self.classes = CITYSCAPES
+        self.shuffle = False
         self._config = config
         self._frames = frames
         self._max_stride = max_stride
         self._first_seed = FIRST_SEEDS[split]
 
     def __len__(self) -> int:
-        return self._config.streets
+        return self._config.streets * self._config.clips_per_street
 
     def clip(self, index: int, random: np.random.Generator) -> Clip:
         stride = int(random.integers(1, self._max_stride + 1))
-        video = StreetVideo(self._first_seed + index, self._config.draw(random))
+        seed = self._first_seed + self._street(index)
+        sensor = self._config.draw(np.random.default_rng(seed))
+        video = copy.deepcopy(_new_street(seed, sensor))
         video.skip(int(random.integers(MAX_LEAD_IN)))
         frames = []
         for _ in range(self._frames):
@@ -82,3 +92,14 @@ class StreetClips:
             video.skip(stride - 1)
         images, labels = zip(*frames, strict=True)
         return Clip(np.stack(images), np.stack(labels))
+
+    def _street(self, index: int) -> int:
+        """OPEN_STREETS take turns until each has had its clips; then the next ones do."""
+        group, turn = divmod(index, OPEN_STREETS * self._config.clips_per_street)
+        return (group * OPEN_STREETS + turn % OPEN_STREETS) % self._config.streets
+
+
+@functools.lru_cache(maxsize=OPEN_STREETS)
+def _new_street(seed: int, config: StreetConfig) -> StreetVideo:
+    """A drive that has not begun; drive a copy of it."""
+    return StreetVideo(seed, config)

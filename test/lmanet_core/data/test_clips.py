@@ -15,7 +15,9 @@ from lmanet_core.data.pseudo_clips import MotionConfig, PseudoClips
 from lmanet_core.data.street_clips import StreetClips, StreetClipsConfig
 from lmanet_core.data.video import DatasetError, VideoDataset
 
-STREETS = StreetClipsConfig(streets=3, size=(64, 32), noise=10.0, occlusion_rate=5.0)
+STREETS = StreetClipsConfig(
+    streets=3, clips_per_street=2, size=(64, 32), noise=10.0, occlusion_rate=5.0
+)
 
 
 def draw(source: ClipSource, index: int = 0, seed: int = 0) -> Clip:
@@ -143,7 +145,7 @@ def test_streets_have_labels_for_every_frame() -> None:
 
 def test_a_street_is_seen_at_other_places_in_another_epoch() -> None:
     clips = StreetClips(STREETS, frames=2)
-    assert len(clips) == 3
+    assert len(clips) == 6
     assert (draw(clips, 0, 1).labels != draw(clips, 0, 2).labels).any()
     assert (draw(clips, 0, 1).labels != draw(clips, 1, 1).labels).any()
 

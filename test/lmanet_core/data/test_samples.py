@@ -76,7 +76,7 @@ def test_the_configuration_decides_what_clips_are_made_of(camvid: Path) -> None:
     assert samples[0][0].shape == (3, 3, 16, 24)
     street = {"dataset": "synthetic", "clips": "street", "street": {"streets": 7, "noise": 9.0}}
     streets = open_clips(DataConfig.from_dict(street))
-    assert (streets.classes, len(streets)) == (CITYSCAPES, 7)
+    assert (streets.classes, len(streets)) == (CITYSCAPES, 56)
 
 
 @pytest.mark.parametrize(
