@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from lmanet_core.data.clips import ClipSource, LabelledClips, check_counts
 from lmanet_core.data.datasets import DATASETS, open_dataset
 from lmanet_core.data.pseudo_clips import MotionConfig, PseudoClips
 from lmanet_core.data.street_clips import StreetClips, StreetClipsConfig
+from lmanet_core.settings import build
 
 CLIPS = ("neighbours", "pseudo", "street")
 """Where the frames before the last one are from, see `DataConfig.clips`."""
@@ -65,18 +66,7 @@ class DataConfig:
         Raises:
             ValueError: a key is unknown, or a value has the wrong type or range.
         """
-        nested = {
-            "motion": MotionConfig,
-            "street": StreetClipsConfig,
-            "augmentation": AugmentationConfig,
-        }
-        parsed = dict(values)
-        for name, config in nested.items():
-            if parsed.get(name) is not None:
-                parsed[name] = _build(config, parsed[name], f"data.{name}")
-        if parsed.get("root") is not None:
-            parsed["root"] = Path(parsed["root"]).expanduser()
-        return _build(cls, parsed, "data")
+        return build(cls, values, "data")
 
 
 def open_clips(config: DataConfig) -> ClipSource:
@@ -91,18 +81,3 @@ def open_clips(config: DataConfig) -> ClipSource:
     if config.clips == "pseudo":
         return PseudoClips(dataset, config.frames, config.motion)
     return LabelledClips(dataset, config.frames, config.max_stride)
-
-
-def _build(config: Any, values: Mapping[str, Any], where: str) -> Any:
-    """An instance of a configuration class from what a file has for it."""
-    known = {item.name for item in fields(config)}
-    if not isinstance(values, Mapping) or not set(values) <= known:
-        raise ValueError(f"{where}: expected some of {sorted(known)}, got {values!r}")
-    try:
-        return config(**{key: _to_tuple(value) for key, value in values.items()})
-    except TypeError as error:
-        raise ValueError(f"{where}: {error}") from None
-
-
-def _to_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from lmanet_core.classes import CAMVID, CITYSCAPES
 from lmanet_core.data.augmentation import AugmentationConfig
 from lmanet_core.data.config import DataConfig, open_clips
+from lmanet_core.data.pseudo_clips import MotionConfig
 from lmanet_core.data.samples import TrainingSamples
 from lmanet_core.data.video import DatasetError
 
@@ -67,10 +68,11 @@ def test_the_configuration_decides_what_clips_are_made_of(camvid: Path) -> None:
             "size": [48, 24],
             "clips": "pseudo",
             "frames": 3,
-            "motion": {"zoom": [0.0, 0.1], "noise": 4.0},
+            "motion": {"zoom": [0, 0.1], "noise": "4e0"},
             "augmentation": {"crop_size": [24, 16], "scale": [0.5, 2.0], "class_centred": True},
         }
     )
+    assert pseudo.motion == MotionConfig(zoom=(0.0, 0.1), noise=4.0)
     assert pseudo.augmentation == AugmentationConfig((24, 16), (0.5, 2.0), class_centred=True)
     samples = TrainingSamples(open_clips(pseudo), pseudo.augmentation, 0, 1)
     assert samples[0][0].shape == (3, 3, 16, 24)
@@ -82,15 +84,18 @@ def test_the_configuration_decides_what_clips_are_made_of(camvid: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
-        ({}, "data: .*dataset"),
+        ({}, r"data: settings \['dataset'\] are missing"),
         ({"dataset": "kitti"}, "dataset must be one of .*got 'kitti'"),
         ({"dataset": "camvid", "clips": "real"}, "clips must be one of .*got 'real'"),
         ({"dataset": "camvid", "clips": "street"}, "go together, got 'street' and 'camvid'"),
-        ({"dataset": "camvid", "frame": 2}, r"data: expected some of \['augmentation', .*'frame'"),
+        ({"dataset": "camvid", "frame": 2}, r"data: unknown settings \['frame'\]; expected some"),
         ({"dataset": "camvid", "frames": 0}, "frames must be at least 1, got 0"),
-        ({"dataset": "camvid", "motion": {"speed": 1}}, r"data\.motion: expected some of"),
+        ({"dataset": "camvid", "frames": 2.5}, r"data\.frames must be int, got 2\.5"),
+        ({"dataset": "camvid", "size": "480x360"}, r"data\.size must be a list of 2 or null"),
+        ({"dataset": "camvid", "motion": {"speed": 1}}, r"data\.motion: unknown settings"),
+        ({"dataset": "camvid", "motion": {"blur": "much"}}, r"data\.motion\.blur must be float"),
         ({"dataset": "camvid", "augmentation": {"scale": [2, 1]}}, "scale must be a range"),
-        ({"dataset": "camvid", "augmentation": [1]}, r"data\.augmentation: expected some of"),
+        ({"dataset": "camvid", "augmentation": [1]}, r"data\.augmentation must be a section"),
     ],
 )
 def test_a_bad_configuration_is_refused(values: dict, complaint: str) -> None:
