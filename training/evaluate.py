@@ -40,7 +40,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", choices=DATASETS, default="synthetic")
     parser.add_argument("--root", type=Path, help="folder of the data set")
-    parser.add_argument("--split", default="val")
+    parser.add_argument(
+        "--split", default="val", help="default: val; camvid and synthetic have a holdout, too"
+    )
     parser.add_argument("--checkpoint", help="file or shipped name; default: the shipped default")
     parser.add_argument(
         "--memory-size", type=int, help="frames remembered; 0: single-frame; default: as trained"
