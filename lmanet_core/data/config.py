@@ -26,8 +26,8 @@ class DataConfig:
         dataset: one of `DATASETS`.
         root: its folder; None for 'synthetic'.
         split: see the data set.
-        size: (width, height) of the frames; None: as stored. Of 'synthetic' it is that of the videos
-            to validate on; the clips have `street.size`.
+        size: (width, height) of the frames; None: as stored. For 'synthetic' it is that of the
+            videos to validate on; the clips have `street.size`.
         clips: one of `CLIPS`. 'neighbours' are a labelled frame and the video before it, 'pseudo'
             are made of the labelled frame alone, 'street' are those of the data set 'synthetic'.
         frames: T; 1 for a single-frame network.
