@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 try:
-    from lmanet_core.training.run import train
+    from lmanet_core.training.run import USER_ERRORS, train
 except ModuleNotFoundError as error:
     sys.exit(f"training needs the package {error.name}: pip install 'lmanet_ros[train]'")
 from lmanet_core.training.config import read_settings
@@ -42,8 +42,7 @@ def main() -> None:
         if arguments.seed is not None:
             settings["seed"] = arguments.seed
         train(settings, arguments.output)
-    # Errors for the user: of settings, data and checkpoints.
-    except ValueError as error:
+    except USER_ERRORS as error:
         sys.exit(f"{Path(sys.argv[0]).name}: {error}")
 
 

@@ -178,14 +178,17 @@ def parse_config(settings: Mapping[str, Any]) -> TrainingConfig:
     The section `data` is what all stages learn from; `data` of a stage changes parts of it.
 
     Raises:
-        ValueError: a key is unknown or missing, or a value has the wrong type or range.
+        TrainingError: a key is unknown or missing, or a value has the wrong type or range.
     """
     values = dict(settings)
     data = _mapping("data", values.pop("data", {}))
     model = _mapping("model", values.get("model"))
     if "class_names" in model or "palette" in model:
         raise TrainingError("model: the class table is the data set's; leave out class_names")
-    values["model"] = ModelConfig.from_dict(model)
+    try:
+        values["model"] = ModelConfig.from_dict(model)
+    except ValueError as error:
+        raise TrainingError(f"model: {error}") from None
     if values.get("validation") is not None:
         values["validation"] = _build(ValidationConfig, "validation", values["validation"])
     stages = values.get("stages")

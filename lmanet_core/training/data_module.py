@@ -97,12 +97,16 @@ class StageData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         assert self.trainer is not None
+        return self.loader(self.trainer.global_rank, self.trainer.world_size)
+
+    def loader(self, rank: int = 0, world_size: int = 1) -> DataLoader[Any]:
+        """Parts of batches for one of several processes."""
         batches = PartBatches(
             self._steps,
             self._stage.batch_size,
             self._stage.accumulate,
-            self.trainer.global_rank,
-            self.trainer.world_size,
+            rank,
+            world_size,
             self._first_step,
         )
         return DataLoader(

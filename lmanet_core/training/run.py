@@ -22,11 +22,12 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
+from lmanet_core.checkpoint import CheckpointError
 from lmanet_core.data.clips import ClipSource
 from lmanet_core.data.config import open_clips
 from lmanet_core.data.datasets import open_dataset
-from lmanet_core.models import build_model
-from lmanet_core.models.lmanet import LMANet
+from lmanet_core.data.video import DatasetError
+from lmanet_core.models import LMANet
 from lmanet_core.runtime.precision import resolve_device, resolve_precision
 from lmanet_core.training.callbacks import LossCurve, ResumeFile, Validation
 from lmanet_core.training.class_weights import compute_class_weights
@@ -36,6 +37,8 @@ from lmanet_core.training.initialization import initial_model
 from lmanet_core.training.run_folder import RunFolder, replace_file
 from lmanet_core.training.stage_module import StageModule
 
+USER_ERRORS = (TrainingError, DatasetError, CheckpointError)
+"""What programs show without a traceback: the user has something to change."""
 BESIDE_THE_POINT = (
     ".*module\\(s\\) in eval mode",  # that is what frozen parts are in
     ".*resuming from a checkpoint that ended before the epoch ended",  # `StageData` knows where
@@ -56,8 +59,7 @@ def train(settings: Mapping[str, Any], output: Path) -> Path:
         The checkpoint of the last stage.
 
     Raises:
-        TrainingError, DatasetError, CheckpointError: the user has something to change. Settings,
-            data and memory of all stages are tried before the first one begins.
+        USER_ERRORS: settings, data and memory of all stages are tried before the first begins.
     """
     for message in BESIDE_THE_POINT:
         warnings.filterwarnings("ignore", message)
@@ -67,7 +69,7 @@ def train(settings: Mapping[str, Any], output: Path) -> Path:
     launch = find_launch()
     unfinished = [stage for stage in config.stages if not folder.result(stage.name).exists()]
     sources = {stage.name: open_clips(stage.data) for stage in unfinished}
-    config = _with_classes(config, sources)
+    config = with_classes(config, sources)
     if launch.rank == 0:
         folder.begin(settings)
     for stage in unfinished:
@@ -79,7 +81,7 @@ def train(settings: Mapping[str, Any], output: Path) -> Path:
             seed = config.seed + number
             torch.manual_seed(seed)
             model = initial_model(config.model, stage.data.frames, weights)
-            run = _StageRun(config, stage, sources[stage.name], class_weights, seed)
+            run = StageRun(config, stage, sources[stage.name], class_weights, seed)
             run.train(model, folder, launch)
         else:
             rank_zero_only(print)(f"{stage.name}: {folder.result(stage.name)} is there, skipped")
@@ -130,7 +132,7 @@ def rehearse(
             f"stage '{stage.name}': batch_size {stage.batch_size} is more than the {len(source)} "
             f"clips of {stage.data.dataset}, split '{stage.data.split}'"
         )
-    run = _StageRun(config, stage, source, torch.ones(len(config.model.classes)), config.seed)
+    run = StageRun(config, stage, source, torch.ones(len(config.model.classes)), config.seed)
     # The same division of a batch as in training, with the same checks.
     batches = PartBatches(1, stage.batch_size, stage.accumulate, launch.rank, launch.world_size)
     size = len(next(iter(batches)))
@@ -139,8 +141,9 @@ def rehearse(
         device = torch.device("cuda", launch.local_rank)
     with _told_memory(stage, size):
         images, labels = (part.expand(size, *part.shape[1:]) for part in run.data.first_batch(1))
-        _check_size(build_model(config.model), stage, images)
-        module = run.module(initial_model(config.model, stage.data.frames, None)).to(device)
+        model = initial_model(config.model, stage.data.frames, None)
+        _check_size(model, stage, images)
+        module = run.module(model).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16(config)):
             module.loss(images.to(device), labels.to(device)).backward()
 
@@ -152,7 +155,20 @@ def uses_bf16(config: TrainingConfig) -> bool:
     return config.precision == "bf16"
 
 
-class _StageRun:
+def with_classes(config: TrainingConfig, sources: Mapping[str, ClipSource]) -> TrainingConfig:
+    """The configuration with the class table of the data."""
+    tables = {source.classes for source in sources.values()}
+    if len(tables) > 1:
+        raise TrainingError("the stages' data sets have different class tables")
+    for classes in tables:
+        given = config.class_weights
+        if given is not None and len(given) != len(classes):
+            raise TrainingError(f"class_weights must be {len(classes)} numbers, got {len(given)}")
+        config = replace(config, model=replace(config.model, classes=classes))
+    return config
+
+
+class StageRun:
     """What the rehearsal and the training of a stage have in common."""
 
     def __init__(
@@ -228,19 +244,6 @@ class _StageRun:
             limit_val_batches=0,
             log_every_n_steps=min(10, self._steps),
         )
-
-
-def _with_classes(config: TrainingConfig, sources: Mapping[str, ClipSource]) -> TrainingConfig:
-    """The configuration with the class table of the data."""
-    tables = {source.classes for source in sources.values()}
-    if len(tables) > 1:
-        raise TrainingError("the stages' data sets have different class tables")
-    for classes in tables:
-        given = config.class_weights
-        if given is not None and len(given) != len(classes):
-            raise TrainingError(f"class_weights must be {len(classes)} numbers, got {len(given)}")
-        config = replace(config, model=replace(config.model, classes=classes))
-    return config
 
 
 def _class_weights(config: TrainingConfig, folder: RunFolder, launch: Launch) -> Tensor:

@@ -215,6 +215,42 @@ def test_classes_outside_of_the_table_are_found_on_the_first_pass(
         train(settings, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, run.Launch()),
+        (
+            {
+                "TORCHELASTIC_RUN_ID": "1",
+                "WORLD_SIZE": "8",
+                "RANK": "5",
+                "LOCAL_WORLD_SIZE": "4",
+                "LOCAL_RANK": "1",
+            },
+            run.Launch(rank=5, local_rank=1, devices=4, nodes=2),
+        ),
+        (
+            {
+                "SLURM_JOB_ID": "1",
+                "SLURM_JOB_NAME": "train",
+                "SLURM_NTASKS": "6",
+                "SLURM_NNODES": "3",
+                "SLURM_PROCID": "3",
+                "SLURM_LOCALID": "1",
+            },
+            run.Launch(rank=3, local_rank=1, devices=2, nodes=3),
+        ),
+    ],
+    ids=["alone", "torchrun", "slurm"],
+)
+def test_the_launcher_s_processes_are_known(
+    variables: dict[str, str], expected: run.Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert run.find_launch() == expected
+
+
 @pytest.mark.slow
 def test_two_processes_see_what_one_sees(settings: dict[str, Any], tmp_path: Path) -> None:
     stage = settings["stages"][3] | {"fixed_statistics": ["memory", "decoder"], "dropout": False}
