@@ -16,6 +16,7 @@ from lmanet_core.data.config import DataConfig
 
 PARTS = ("encoder", "decoder", "memory")
 TARGETS = ("labels", "features")
+STARTS = ("twins", "average")
 SUPERVISED = ("last", "all")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("plateau", "polynomial", "one_cycle", "constant")
@@ -50,6 +51,9 @@ class StageConfig:
         fixed_statistics: those of the parts that keep the batch statistics they came with. Those
             of a few images are noise to a network that has good ones.
         batch_norm_momentum: of the running statistics of parts that learn.
+        start: one of `STARTS`, how a memory starts that the weights before do not have: 'twins'
+            from random weights, the same for query and memory, 'average' from the statistics of
+            the features of a few clips, see `lmanet_core.training.average_start`.
         target: one of `TARGETS`. 'features' teaches the memory alone to give back the encoder's
             features of the current frame, so that training with labels starts at the quality of
             the single-frame network: the gated fusion has no path that leaves features as they are.
@@ -73,6 +77,7 @@ class StageConfig:
     dropout: bool = True
     fixed_statistics: tuple[str, ...] = ()
     batch_norm_momentum: float = 0.1
+    start: str = "twins"
     target: str = "labels"
     degrade_current: float = 0.0
 
@@ -84,6 +89,7 @@ class StageConfig:
         _check_choice(f"{where}: schedule", self.schedule, SCHEDULES)
         _check_choice(f"{where}: supervise", self.supervise, SUPERVISED)
         _check_choice(f"{where}: target", self.target, TARGETS)
+        _check_choice(f"{where}: start", self.start, STARTS)
         for name in ("batch_size", "accumulate", "patience", "steps", "epochs"):
             _check(f"{where}: {name}", getattr(self, name), "at least 1", lambda v: v >= 1)
         for name in ("learning_rate", "batch_norm_momentum"):

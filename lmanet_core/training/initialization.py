@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +17,20 @@ from lmanet_core.models import LMANet, LocalMemory, build_model
 from lmanet_core.models.fusion import GatedFusion
 from lmanet_core.training.config import TrainingError
 
+StartMemory = Callable[[LocalMemory, nn.Module], None]
+"""Gives a new memory its weights, with an encoder that has its own."""
 
-def initial_model(config: ModelConfig, frames: int, weights: Path | str | None) -> LMANet:
+
+def initial_model(
+    config: ModelConfig,
+    frames: int,
+    weights: Path | str | None,
+    start_memory: StartMemory = lambda memory, encoder: start_as_twins(memory),
+) -> LMANet:
     """The network of a stage on clips of so many frames, from weights as far as they fit.
 
     What is not in the weights stays random: the output layer when the class tables differ, which is
-    said, and the memory, whose two sides then start as twins. A stage on single frames has no
+    said. A memory that is not in them is left to `start_memory`. A stage on single frames has no
     memory modules.
 
     Raises:
@@ -42,7 +51,7 @@ def initial_model(config: ModelConfig, frames: int, weights: Path | str | None) 
         if before.memory is not None and _same_shapes(model.memory, before.memory):
             model.memory.load_state_dict(before.memory.state_dict())
         else:
-            start_as_twins(model.memory)
+            start_memory(model.memory, model.encoder)
     return model
 
 

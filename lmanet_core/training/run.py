@@ -20,20 +20,21 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
-from torch import Tensor
+from torch import Tensor, nn
 
 from lmanet_core.checkpoint import CheckpointError
 from lmanet_core.data.clips import ClipSource
 from lmanet_core.data.config import open_clips
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.data.video import DatasetError
-from lmanet_core.models import LMANet
+from lmanet_core.models import LMANet, LocalMemory
 from lmanet_core.runtime.precision import resolve_device, resolve_precision
+from lmanet_core.training.average_start import start_as_average
 from lmanet_core.training.callbacks import LossCurve, ResumeFile, Validation
 from lmanet_core.training.class_weights import compute_class_weights
 from lmanet_core.training.config import StageConfig, TrainingConfig, TrainingError, parse_config
 from lmanet_core.training.data_module import PartBatches, StageData
-from lmanet_core.training.initialization import initial_model
+from lmanet_core.training.initialization import initial_model, start_as_twins
 from lmanet_core.training.run_folder import RunFolder, replace_file
 from lmanet_core.training.stage_module import StageModule
 
@@ -46,6 +47,8 @@ BESIDE_THE_POINT = (
     ".*treespec, LeafSpec",
 )
 """Warnings of Lightning that a user need not read."""
+START_CLIPS = 16
+"""Clips whose features the memory's start 'average' is computed from."""
 
 
 def train(settings: Mapping[str, Any], output: Path) -> Path:
@@ -80,8 +83,8 @@ def train(settings: Mapping[str, Any], output: Path) -> Path:
         if class_weights is not None and stage in unfinished:
             seed = config.seed + number
             torch.manual_seed(seed)
-            model = initial_model(config.model, stage.data.frames, weights)
             run = StageRun(config, stage, sources[stage.name], class_weights, seed)
+            model = initial_model(config.model, stage.data.frames, weights, run.start_memory)
             run.train(model, folder, launch)
         else:
             rank_zero_only(print)(f"{stage.name}: {folder.result(stage.name)} is there, skipped")
@@ -191,6 +194,15 @@ class StageRun:
         return StageModule(
             model, self._stage, self._class_weights, self._steps, self._epoch_steps, self._seed
         )
+
+    def start_memory(self, memory: LocalMemory, encoder: nn.Module) -> None:
+        """Give a new memory the start that the stage asks for."""
+        if self._stage.start == "twins":
+            start_as_twins(memory)
+            return
+        images, _ = self.data.first_batch(START_CLIPS)
+        with torch.no_grad():
+            start_as_average(memory, encoder.eval()(images[:, -1].float() / 255))
 
     def train(self, model: LMANet, folder: RunFolder, launch: Launch) -> None:
         """Train in place, from the stage's resume file if there is one, and write its result."""
