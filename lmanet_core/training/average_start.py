@@ -13,7 +13,7 @@ SHARE = 0.2
 """Of what was read from the memory; the rest is the current frame's."""
 KEY_SCALE = 0.7
 """Of keys that are white: the larger, the fewer locations attention looks at."""
-OFFSET = 4.0
+OFFSET = 3.0
 """Standard deviations that values are raised by, to pass the fusion's ReLU almost as they are."""
 SMALLEST_VARIANCE = 1e-6
 
