@@ -8,7 +8,9 @@ several GPUs, one process for each:
 
     torchrun --nproc-per-node 4 training/train.py --config ... --output ...
 
-or `srun` with one task for each GPU. Curves: `tensorboard --logdir runs/synthetic/tensorboard`.
+or `srun` in a SLURM job with `--ntasks-per-node` = GPUs of a node.
+
+Curves: `tensorboard --logdir runs/synthetic/tensorboard`.
 """
 
 from __future__ import annotations

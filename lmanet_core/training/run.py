@@ -107,7 +107,11 @@ class Launch:
 
 
 def find_launch() -> Launch:
-    """One process alone, unless a launcher's variables say otherwise."""
+    """One process alone, unless a launcher's variables say otherwise.
+
+    Raises:
+        TrainingError: a SLURM job does not say how many tasks it has on each node.
+    """
     if "TORCHELASTIC_RUN_ID" in os.environ:
         world, rank, local_world, local_rank = (
             int(os.environ[name])
@@ -115,7 +119,10 @@ def find_launch() -> Launch:
         )
         return Launch(rank, local_rank, local_world, world // local_world)
     if SLURMEnvironment.detect():
-        slurm, nodes = SLURMEnvironment(), int(os.environ["SLURM_NNODES"])
+        try:
+            slurm, nodes = SLURMEnvironment(), int(os.environ["SLURM_NNODES"])
+        except RuntimeError as error:
+            raise TrainingError(f"SLURM: {error}") from None
         devices = slurm.world_size() // nodes
         return Launch(slurm.global_rank(), slurm.local_rank(), devices, nodes)
     return Launch()

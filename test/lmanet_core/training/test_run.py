@@ -234,6 +234,7 @@ def test_classes_outside_of_the_table_are_found_on_the_first_pass(
                 "SLURM_JOB_ID": "1",
                 "SLURM_JOB_NAME": "train",
                 "SLURM_NTASKS": "6",
+                "SLURM_NTASKS_PER_NODE": "2",
                 "SLURM_NNODES": "3",
                 "SLURM_PROCID": "3",
                 "SLURM_LOCALID": "1",
@@ -249,6 +250,15 @@ def test_the_launcher_s_processes_are_known(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert run.find_launch() == expected
+
+
+def test_a_slurm_job_that_does_not_say_its_tasks_per_node_is_told_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("SLURM_JOB_ID", "SLURM_JOB_NAME", "SLURM_NTASKS", "SLURM_NNODES"):
+        monkeypatch.setenv(name, "2")
+    with pytest.raises(TrainingError, match="--ntasks-per-node"):
+        run.find_launch()
 
 
 @pytest.mark.slow
