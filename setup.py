@@ -51,7 +51,7 @@ setup(
             "rosbags-image",
             "tqdm",
         ],
-        "train": ["tqdm"],
+        "train": ["cityscapesscripts", "lightning", "tensorboard", "tqdm"],
         # The backbone segformer_b0.
         "segformer": ["transformers"],
         "dev": [

@@ -1,59 +1,160 @@
-"""Score a network on held-out synthetic streets, frame by frame as a robot would see them.
+"""Score a network on a data set, frame by frame as a robot would see it.
 
-    python training/evaluate.py --checkpoint runs/synthetic/lma2.safetensors --json result.json
+    python training/evaluate.py --dataset camvid --root data/camvid --split val \\
+        --checkpoint erfnet-lma-camvid --memory-size 4 --json result.json
 
-The streets' seeds lie outside of those that `train.py` draws.
+Without --dataset it drives down synthetic streets that training never sees.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
+from dataclasses import asdict
 from pathlib import Path
 
+import cv2
 from tqdm import tqdm
 
-from lmanet_core import VideoSegmenter, load
-from lmanet_core.data.synthetic import StreetConfig, StreetVideo
-from lmanet_core.metrics import ConfusionMatrix
-
-FIRST_SEED = 2**31
-"""Training draws its streets from below."""
+from lmanet_core import LMANet, VideoSegmenter, load
+from lmanet_core.arguments import image_size
+from lmanet_core.data.datasets import DATASETS, open_dataset
+from lmanet_core.data.street_dataset import StreetsConfig, open_streets
+from lmanet_core.data.synthetic import StreetConfig
+from lmanet_core.data.video import VideoDataset
+from lmanet_core.evaluation import Evaluation, SegmentedFrame, evaluate, streamed_frames
+from lmanet_core.evaluation.override import with_window_size
+from lmanet_core.evaluation.sheet import Sheet
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", help="file or shipped name; default: the shipped default")
-    parser.add_argument("--memory-size", type=int, help="default: as trained")
-    parser.add_argument("--precision", default="auto")
-    parser.add_argument("--streets", type=int, default=10)
-    parser.add_argument("--frames", type=int, default=30, help="of each street")
-    parser.add_argument("--noise", type=float, default=8.0)
-    parser.add_argument("--flicker", type=float, default=0.05)
-    parser.add_argument("--occlusion-rate", type=float, default=0.5)
-    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser = make_parser()
     arguments = parser.parse_args()
+    try:
+        run(arguments)
+    except ValueError as error:
+        parser.exit(2, f"error: {error}\n")
 
-    model = load(arguments.checkpoint)
-    segmenter = VideoSegmenter(model, arguments.memory_size, arguments.precision)
-    sensor = StreetConfig(
-        noise=arguments.noise, flicker=arguments.flicker, occlusion_rate=arguments.occlusion_rate
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", choices=DATASETS, default="synthetic")
+    parser.add_argument("--root", type=Path, help="folder of the data set")
+    parser.add_argument(
+        "--split", default="val", help="default: val; camvid and synthetic have a holdout, too"
     )
-    matrix = ConfusionMatrix(len(model.config.classes))
-    for street in tqdm(range(arguments.streets), "streets"):
-        segmenter.reset()
-        video = StreetVideo(FIRST_SEED + street, sensor)
-        for image, labels in itertools.islice(video, arguments.frames):
-            matrix.update(segmenter.step(image, confidence=False).labels, labels)
-    ious = dict(zip(model.config.classes.names, matrix.iou().tolist(), strict=True))
-    for name, iou in ious.items():
-        print(f"{name:>14} {100 * iou:6.2f}")
-    print(f"{'mIoU':>14} {100 * matrix.miou():6.2f}")
+    parser.add_argument("--checkpoint", help="file or shipped name; default: the shipped default")
+    parser.add_argument(
+        "--memory-size", type=int, help="frames remembered; 0: single-frame; default: as trained"
+    )
+    parser.add_argument(
+        "--window-size", type=window_size, help="odd, or 'global'; default: as trained"
+    )
+    parser.add_argument(
+        "--size", type=image_size, help="WIDTHxHEIGHT of the network's images; default: as stored"
+    )
+    parser.add_argument(
+        "--full-resolution",
+        action="store_true",
+        help="score at the size of the stored labels, not at --size",
+    )
+    parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument(
+        "--sheet", type=picture_file, help="picture of image, truth, labels, errors"
+    )
+    street = parser.add_argument_group("of the data set 'synthetic'")
+    street.add_argument("--streets", type=int, default=10)
+    street.add_argument("--frames", type=int, default=30, help="of each street")
+    street.add_argument("--noise", type=float, default=8.0)
+    street.add_argument("--flicker", type=float, default=0.05)
+    street.add_argument("--motion-blur", type=float, default=0.0)
+    street.add_argument("--occlusion-rate", type=float, default=0.5)
+    return parser
+
+
+def window_size(text: str) -> int | str:
+    return text if text == "global" else int(text)
+
+
+def picture_file(text: str) -> Path:
+    if not cv2.haveImageWriter(text):
+        raise argparse.ArgumentTypeError(f"expected a picture such as sheet.png, got {text!r}")
+    return Path(text)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    dataset = find_dataset(arguments)
+    model = find_model(arguments)
+    dataset.require_classes(model.config.classes)
+    work_size = arguments.size if arguments.full_resolution else None
+    segmenter = VideoSegmenter(
+        model, arguments.memory_size, arguments.precision, arguments.device, work_size
+    )
+    sheet = Sheet(len(dataset.labelled_frames), dataset.classes)
+    with tqdm(total=sum(map(streamed_frames, dataset.videos)), unit="frame") as progress:
+
+        def watch(frame: SegmentedFrame) -> None:
+            progress.update()
+            sheet.watch(frame)
+
+        evaluation = evaluate(segmenter, dataset, watch)
+    print(table(evaluation))
     if arguments.json:
-        settings = {key: value for key, value in vars(arguments).items() if key != "json"}
-        figures = {"miou": matrix.miou(), "iou": ious, "settings": settings}
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+        write_json(arguments, segmenter.memory_size, evaluation)
+    if arguments.sheet:
+        sheet.save(arguments.sheet)
+
+
+def find_dataset(arguments: argparse.Namespace) -> VideoDataset:
+    size = None if arguments.full_resolution else arguments.size
+    if arguments.dataset != "synthetic":
+        return open_dataset(arguments.dataset, arguments.root, arguments.split, size)
+    street = StreetConfig(
+        noise=arguments.noise,
+        flicker=arguments.flicker,
+        motion_blur=arguments.motion_blur,
+        occlusion_rate=arguments.occlusion_rate,
+    )
+    config = StreetsConfig(arguments.streets, arguments.frames, street)
+    return open_streets(arguments.split, size, config)
+
+
+def find_model(arguments: argparse.Namespace) -> LMANet:
+    model = load(arguments.checkpoint)
+    if arguments.window_size is None:
+        return model
+    return with_window_size(
+        model, None if arguments.window_size == "global" else arguments.window_size
+    )
+
+
+def table(evaluation: Evaluation) -> str:
+    """Percent, one line for each figure."""
+    figures = {
+        **evaluation.iou,
+        "mIoU": evaluation.miou,
+        "temporal consistency": evaluation.temporal_consistency,
+        "VC_8": evaluation.vc8,
+        "VC_16": evaluation.vc16,
+    }
+    lines = [
+        f"{name:>20} {'-' if share is None else f'{100 * share:.2f}':>6}"
+        for name, share in figures.items()
+    ]
+    return "\n".join([*lines, f"{'frames':>20} {evaluation.frames:>6}"])
+
+
+def write_json(arguments: argparse.Namespace, memory_size: int, evaluation: Evaluation) -> None:
+    settings = vars(arguments) | {
+        "root": arguments.root and str(arguments.root.resolve()),
+        "memory_size": memory_size,
+    }
+    del settings["json"], settings["sheet"]
+    figures = asdict(evaluation) | {"settings": settings}
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lmanet_core.benchmark import compile_report, model, ops
+from lmanet_core.benchmark import compile_report, model, ops, training
 
 
 def main() -> None:
@@ -13,6 +13,7 @@ def main() -> None:
     model.add_arguments(benchmarks.add_parser("model", help=model.HELP))
     ops.add_arguments(benchmarks.add_parser("ops", help=ops.HELP))
     compile_report.add_arguments(benchmarks.add_parser("cuda-compile", help=compile_report.HELP))
+    training.add_arguments(benchmarks.add_parser("training", help=training.HELP))
     arguments = parser.parse_args()
     arguments.run(arguments)
 

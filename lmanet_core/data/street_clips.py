@@ -1,134 +1,105 @@
-"""The synthetic street as an endless PyTorch data set of training clips."""
+"""Training clips of the synthetic street, rendered when they are asked for."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+import copy
+import functools
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
 
+from lmanet_core.classes import CITYSCAPES
+from lmanet_core.data.clips import Clip, check_counts
+from lmanet_core.data.street_dataset import FIRST_SEEDS
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
+from lmanet_core.data.video import DatasetError
 
 MAX_LEAD_IN = 150
-"""Frames skipped at most before a scene's first clip, so that all parts of a drive are seen."""
+"""Frames skipped at most before a clip, so that all parts of a drive are seen."""
 
-OPEN_SCENES = 8
-"""Clips come from that many scenes in turn, so that those of a batch differ."""
+OPEN_STREETS = 8
+"""Clips come from that many streets in turn, so that those of a batch differ. To build a street
+takes longer than to render a frame of it."""
 
 
 @dataclass(frozen=True)
-class ClipConfig:
-    """How clips are cut from street videos.
+class StreetClipsConfig:
+    """Streets to cut clips from.
 
     Attributes:
-        size: (width, height) of the rendered frames.
-        crop_size: (width, height) of the part that is kept of each clip, around a pixel of a class
-            drawn from those in sight, so that rare ones are seen often.
-        crops_per_clip: crops cut from each clip, one after the other; rendering is what costs.
-        frames: T, frames in a clip.
-        max_stride: consecutive frames of a clip lie 1..max_stride video frames apart, so that a
-            network learns to live with dropped frames.
-        clips_per_scene: clips cut from one video, on average, before a new one begins.
+        streets: number of streets in an epoch; the next epoch sees other parts of them.
+        clips_per_street: number of clips of each.
+        size: (width, height) of the frames.
         noise, flicker, motion_blur, occlusion_rate: upper bounds of the sensor effects, drawn
-            uniformly for each video; see `StreetConfig`.
+            uniformly for each street; see `StreetConfig`.
     """
 
+    streets: int = 1000
+    clips_per_street: int = 8
     size: tuple[int, int] = (512, 256)
-    crop_size: tuple[int, int] = (256, 256)
-    crops_per_clip: int = 1
-    frames: int = 5
-    max_stride: int = 3
-    clips_per_scene: int = 4
     noise: float = 0.0
     flicker: float = 0.0
     motion_blur: float = 0.0
     occlusion_rate: float = 0.0
 
     def __post_init__(self) -> None:
-        width, height = self.crop_size
-        if not (0 < width <= self.size[0] and 0 < height <= self.size[1]):
-            raise ValueError(
-                f"crop_size must be within {self.size}, the size of the frames; "
-                f"got {self.crop_size}"
-            )
-        for name in ("crops_per_clip", "frames", "max_stride", "clips_per_scene"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_counts(streets=self.streets, clips_per_street=self.clips_per_street)
+        StreetConfig(self.size, 15.0, *self._bounds)
+
+    @property
+    def _bounds(self) -> tuple[float, float, float, float]:
+        return self.noise, self.flicker, self.motion_blur, self.occlusion_rate
+
+    def draw(self, random: np.random.Generator) -> StreetConfig:
+        """A sensor within the bounds."""
+        return StreetConfig(self.size, 15.0, *(random.uniform(0, bound) for bound in self._bounds))
 
 
-class StreetClips(IterableDataset[tuple[Tensor, Tensor]]):
-    """Yields (clip (T, 3, H, W) uint8 RGB, labels (T, H, W) int64) without end.
+class StreetClips:
+    """Clips from all parts of a number of streets; every frame has labels.
 
-    The same seed gives the same clips; each loader worker gets scenes of its own.
+    Args:
+        split: a key of `FIRST_SEEDS`, which streets.
+        frames: T.
+        max_stride: frames lie 1..max_stride video frames apart, drawn for each clip.
     """
 
-    def __init__(self, seed: int, config: ClipConfig) -> None:
-        self._seed = seed
+    def __init__(
+        self, config: StreetClipsConfig, frames: int, max_stride: int = 1, split: str = "train"
+    ) -> None:
+        check_counts(frames=frames, max_stride=max_stride)
+        if split not in FIRST_SEEDS:
+            raise DatasetError(f"the street has the splits {tuple(FIRST_SEEDS)}, got {split!r}")
+        self.classes = CITYSCAPES
+        self.shuffle = False
         self._config = config
+        self._frames = frames
+        self._max_stride = max_stride
+        self._first_seed = FIRST_SEEDS[split]
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        cv2.setNumThreads(1)
-        worker = get_worker_info()
-        random = np.random.default_rng([self._seed, worker.id if worker else 0])
-        scenes = [self._new_video(random) for _ in range(OPEN_SCENES)]
-        for number in itertools.count():
-            scene = int(random.integers(OPEN_SCENES))
-            images, labels = self._render_clip(scenes[scene], random)
-            for _ in range(self._config.crops_per_clip):
-                yield _crop(images, labels, self._config.crop_size, random)
-            if (number + 1) % self._config.clips_per_scene == 0:
-                scenes[scene] = self._new_video(random)
+    def __len__(self) -> int:
+        return self._config.streets * self._config.clips_per_street
 
-    def _new_video(self, random: np.random.Generator) -> StreetVideo:
-        config = self._config
-        street = StreetConfig(
-            size=config.size,
-            noise=random.uniform(0, config.noise),
-            flicker=random.uniform(0, config.flicker),
-            motion_blur=random.uniform(0, config.motion_blur),
-            occlusion_rate=random.uniform(0, config.occlusion_rate),
-        )
-        video = StreetVideo(int(random.integers(2**31)), street)
+    def clip(self, index: int, random: np.random.Generator) -> Clip:
+        stride = int(random.integers(1, self._max_stride + 1))
+        seed = self._first_seed + self._street(index)
+        sensor = self._config.draw(np.random.default_rng(seed))
+        video = copy.deepcopy(_new_street(seed, sensor))
         video.skip(int(random.integers(MAX_LEAD_IN)))
-        return video
-
-    def _render_clip(
-        self, video: StreetVideo, random: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Images (T, H, W, 3) and labels (T, H, W), both uint8."""
-        stride = int(random.integers(1, self._config.max_stride + 1))
-        video.skip(int(random.integers(10, 40)))
         frames = []
-        for _ in range(self._config.frames):
-            video.skip(stride - 1)
+        for _ in range(self._frames):
             frames.append(next(video))
+            video.skip(stride - 1)
         images, labels = zip(*frames, strict=True)
-        return np.stack(images), np.stack(labels)
+        return Clip(np.stack(images), np.stack(labels))
+
+    def _street(self, index: int) -> int:
+        """OPEN_STREETS take turns until each has had its clips; then the next ones do."""
+        group, turn = divmod(index, OPEN_STREETS * self._config.clips_per_street)
+        return (group * OPEN_STREETS + turn % OPEN_STREETS) % self._config.streets
 
 
-def _crop(
-    images: np.ndarray, labels: np.ndarray, size: tuple[int, int], random: np.random.Generator
-) -> tuple[Tensor, Tensor]:
-    """A crop of a whole clip, mirrored half of the time."""
-    rows, columns = _draw_crop(labels[-1], size, random)
-    mirror = slice(None, None, -1 if random.random() < 0.5 else 1)
-    clip = torch.from_numpy(images[:, rows, columns][:, :, mirror].copy())
-    truth = torch.from_numpy(labels[:, rows, columns][:, :, mirror].astype(np.int64))
-    return clip.permute(0, 3, 1, 2), truth
-
-
-def _draw_crop(
-    labels: np.ndarray, size: tuple[int, int], random: np.random.Generator
-) -> tuple[slice, slice]:
-    """Rows and columns of a crop of (H, W) labels that has a pixel of a class drawn at random."""
-    present = np.flatnonzero(np.bincount(labels.ravel()))
-    pixels = np.argwhere(labels == random.choice(present))
-    pixel = pixels[random.integers(len(pixels))]
-    crop = np.array(size[::-1])
-    top, left = np.clip(pixel - random.integers(crop), 0, np.array(labels.shape) - crop).tolist()
-    return slice(top, top + size[1]), slice(left, left + size[0])
+@functools.lru_cache(maxsize=OPEN_STREETS)
+def _new_street(seed: int, config: StreetConfig) -> StreetVideo:
+    """A drive that has not begun; drive a copy of it."""
+    return StreetVideo(seed, config)

@@ -85,7 +85,7 @@ class LMANet(nn.Module):
             frames that are remembered, the same for all clips of the batch.
         """
         last = clips.shape[1] - 1
-        remembered = self._remembered(last)
+        remembered = self.remembered(last)
         if self.memory is None or not remembered:
             return self.decoder(self.encoder(clips[:, last]))
         # In memory or not, the last frame is encoded once and comes last.
@@ -98,8 +98,11 @@ class LMANet(nn.Module):
         values = past.memory_value.unflatten(0, (len(clips), len(remembered)))
         return self.decoder(self.memory.read_and_fuse(current, keys, values))
 
-    def _remembered(self, last: int) -> list[int]:
-        """Indices of the clip's frames that are in memory when frame `last` reads."""
+    def remembered(self, last: int) -> list[int]:
+        """Indices of the frames that a memory of any size holds when frame `last` reads.
+
+        In training mode the policy 'random' draws `memory_size` of them.
+        """
         config = self.config
         if self.training and config.memory_policy == "random":
             own = [last] if config.write_before_read else []

@@ -178,10 +178,10 @@ def test_the_segmenter_follows_the_policy():
 
 def test_random_draws_memory_size_frames_while_training():
     model = build(memory_size=3, memory_policy="random").train()
-    draws = {tuple(model._remembered(9)) for _ in range(50)}
+    draws = {tuple(model.remembered(9)) for _ in range(50)}
     assert len(draws) > 10
     assert all(len(set(draw)) == 3 and max(draw) < 9 for draw in draws)
-    assert model._remembered(2) == [0, 1], "no more than there are"
+    assert model.remembered(2) == [0, 1], "no more than there are"
     model(torch.rand(2, 5, 3, 16, 16)).sum().backward()
     assert model.memory.heads.weight.grad.abs().sum() > 0
 

@@ -1,0 +1,79 @@
+"""A start for the memory from which nothing has to be learned before it is of use."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lmanet_core.models import LocalMemory
+from lmanet_core.models.fusion import GatedFusion
+from lmanet_core.training.config import TrainingError
+
+SHARE = 0.2
+"""Of what was read from the memory; the rest is the current frame's."""
+KEY_SCALE = 0.7
+"""Of keys that are white: the larger, the fewer locations attention looks at."""
+OFFSET = 3.0
+"""Standard deviations that values are raised by, to pass the fusion's ReLU almost as they are."""
+SMALLEST_VARIANCE = 1e-6
+
+
+@torch.no_grad()
+def start_as_average(memory: LocalMemory, features: Tensor) -> None:
+    """Make the fusion give back the current features, mixed with similar ones of past frames.
+
+    The gated fusion has no path that leaves features as they are, so random weights would first
+    have to learn to. Here keys are the features' principal components, whitened, and values are the
+    first of them, from which the fusion puts the features together again. With that the network
+    is as good as the single-frame one from the first step on, up to what the components beyond
+    the number of value channels hold.
+
+    Args:
+        memory: with a gated fusion; all of its parameters and statistics are overwritten.
+        features: (N, C, H, W) of the encoder, N large enough for the statistics of C channels.
+
+    Raises:
+        TrainingError: the memory has another fusion.
+    """
+    fusion = memory.fusion
+    if not isinstance(fusion, GatedFusion):
+        raise TrainingError(
+            "start 'average' is for the fusion 'gated', whose values are fewer than the features; "
+            "choose start 'twins'"
+        )
+    channels = features.shape[1]
+    value_channels = fusion.bn.num_features // 2
+    key_channels = memory.heads.out_channels // 2 - value_channels
+    rows = features.movedim(1, -1).flatten(0, -2).double()
+    mean = rows.mean(0)
+    variances, axes = torch.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
+    # In descending order, one axis in each column.
+    deviations = variances.flip(0).clamp_min(SMALLEST_VARIANCE).sqrt()
+    axes = axes.flip(1)
+
+    keys = KEY_SCALE * (axes / deviations)[:, :key_channels].T
+    values = axes[:, :value_channels].T
+    heads = torch.cat([keys, values, keys, values])
+    memory.heads.weight.zero_()
+    memory.heads.weight[:, :, 1, 1] = heads.float()
+    memory.heads.bias.copy_(-heads @ mean)
+
+    scale = deviations[:value_channels]
+    fusion.bn.reset_parameters()
+    fusion.bn.bias.fill_(OFFSET)
+    fusion.bn.running_var.copy_(scale.square().repeat(2))
+    # Closed half-way, all gates let pass a half of what the expansions therefore double.
+    fusion.gate.weight.zero_()
+    fusion.gate.bias.zero_()
+    back = values.T * scale
+    offset = mean - OFFSET * back.sum(1)
+    fusion.expand.weight.zero_()
+    for source, share in enumerate((1 - SHARE, SHARE)):
+        own = slice(source * channels, (source + 1) * channels)
+        fusion.expand.weight[own, :, 1, 1] = (2 * share * back).float()
+        fusion.expand.bias[own] = (2 * share * offset).float()
+    restored = back.square().sum(1)
+    fusion.out_bn.running_mean.copy_(mean)
+    fusion.out_bn.running_var.copy_(restored)
+    fusion.out_bn.weight.copy_((restored + fusion.out_bn.eps).sqrt())
+    fusion.out_bn.bias.copy_(mean)

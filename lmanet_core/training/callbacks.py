@@ -1,0 +1,199 @@
+"""What happens beside the steps of a stage: curves, validation, and files to resume from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+
+from lmanet_core.checkpoint import save_checkpoint
+from lmanet_core.data.video import VideoDataset
+from lmanet_core.evaluation import segment
+from lmanet_core.metrics import ConfusionMatrix
+from lmanet_core.runtime import VideoSegmenter
+from lmanet_core.training.config import ValidationConfig
+from lmanet_core.training.run_folder import Curve, RunFolder, git_revision, replace_file
+from lmanet_core.training.stage_module import StageModule
+from lmanet_core.visualization import contact_sheet
+
+FLUSH_EVERY = 20
+"""Steps whose losses are fetched from the device and written at a time."""
+PICTURES = 4
+"""Frames shown at each validation."""
+PICTURE_WIDTH = 320
+
+
+class StepCallback(Callback):
+    """A callback that is called after every optimizer step, however many parts it has."""
+
+    _last_step = -1
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self._last_step = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step != self._last_step:
+            self._last_step = trainer.global_step
+            assert isinstance(module, StageModule)
+            self.after_step(trainer, module, trainer.global_step)
+
+    def after_step(self, trainer: Trainer, module: StageModule, step: int) -> None:
+        raise NotImplementedError
+
+
+class LossCurve(StepCallback):
+    """Writes loss and learning rate of every step."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._curve: Curve | None = None
+        self._rows: list[tuple[int, list[Tensor], float]] = []
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        super().on_train_start(trainer, module)
+        if trainer.is_global_zero:
+            columns = ("step", "loss", "learning_rate")
+            self._curve = Curve(self._path, columns, trainer.global_step)
+
+    def after_step(self, trainer: Trainer, module: StageModule, step: int) -> None:
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        self._rows.append((step, module.step_losses, rate))
+        if len(self._rows) == FLUSH_EVERY:
+            self.flush()
+
+    def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: Any) -> None:
+        self.flush()
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self.flush()
+
+    def flush(self) -> None:
+        if self._curve is not None:
+            self._curve.add(
+                (step, f"{np.mean([loss.item() for loss in losses]):.6f}", f"{rate:.6g}")
+                for step, losses, rate in self._rows
+            )
+        self._rows = []
+
+
+class ResumeFile(StepCallback):
+    """Saves the run now and then, and the network in the project's format beside it."""
+
+    def __init__(self, folder: RunFolder, stage: str, every: int) -> None:
+        self._folder = folder
+        self._stage = stage
+        self._every = every
+
+    def after_step(self, trainer: Trainer, module: StageModule, step: int) -> None:
+        if step % self._every and step != trainer.max_steps:
+            return
+        # First the network: a run that is resumed at its last step has this for its result.
+        if trainer.is_global_zero:
+            save_state(module, self._folder.last(self._stage), step)
+        path = self._folder.resume(self._stage)
+        unfinished = path.with_name(f"{path.name}.unfinished")
+        trainer.save_checkpoint(unfinished)
+        if trainer.is_global_zero:
+            unfinished.replace(path)
+
+
+class Validation(StepCallback):
+    """Streams videos through the network now and then, and keeps its best state.
+
+    Args:
+        config: what and how often.
+        dataset: the split.
+        folder, stage: where best state and curve go.
+    """
+
+    def __init__(
+        self, config: ValidationConfig, dataset: VideoDataset, folder: RunFolder, stage: str
+    ) -> None:
+        self._config = config
+        self._dataset = _spread(dataset, config.frames)
+        self._folder = folder
+        self._stage = stage
+        self._best = -1.0
+        self._curve: Curve | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self._best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._best = state_dict["best"]
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        super().on_train_start(trainer, module)
+        if trainer.is_global_zero:
+            path = self._folder.validation(self._stage)
+            self._curve = Curve(path, ("step", "miou"), trainer.global_step)
+
+    def after_step(self, trainer: Trainer, module: StageModule, step: int) -> None:
+        if step % self._config.every and step != trainer.max_steps:
+            return
+        if self._curve is not None:
+            miou, pictures = self._stream(module)
+            self._curve.add([(step, f"{miou:.5f}")])
+            for logger in trainer.loggers:
+                logger.log_metrics({"miou": miou}, step)
+                if isinstance(logger, TensorBoardLogger):
+                    sheet = contact_sheet(pictures, ("image", "truth", "prediction"))
+                    logger.experiment.add_image("frames", sheet, step, dataformats="HWC")
+            if miou > self._best:
+                self._best = miou
+                save_state(module, self._folder.best(self._stage), step, miou=miou)
+        trainer.strategy.barrier()
+
+    def _stream(self, module: StageModule) -> tuple[float, list[list[np.ndarray]]]:
+        """mIoU and a few rows of image, truth and prediction."""
+        classes = self._dataset.classes
+        matrix = ConfusionMatrix(len(classes))
+        number = self._config.frames or len(self._dataset.labelled_frames)
+        segmenter = VideoSegmenter(module.model, device=str(module.device))
+        count = 0
+        rows: list[list[np.ndarray]] = []
+        for frame in segment(segmenter, self._dataset):
+            if frame.true is None:
+                continue
+            matrix.update(frame.predicted, frame.true)
+            count += 1
+            if count % max(1, number // PICTURES) == 0 and len(rows) < PICTURES:
+                painted = [classes.colorize(labels) for labels in (frame.true, frame.predicted)]
+                rows.append([_shrink(picture) for picture in (frame.image, *painted)])
+            if count == number:
+                break
+        return matrix.miou(), rows
+
+
+def _spread(dataset: VideoDataset, frames: int | None) -> VideoDataset:
+    """Videos from all over the data set that have about so many labelled frames."""
+    if frames is None:
+        return dataset
+    step = max(1, min(len(dataset.videos), len(dataset.labelled_frames) // frames))
+    return replace(dataset, videos=dataset.videos[::step])
+
+
+def _shrink(picture: np.ndarray) -> np.ndarray:
+    height = round(picture.shape[0] * PICTURE_WIDTH / picture.shape[1])
+    return cv2.resize(picture, (PICTURE_WIDTH, height), interpolation=cv2.INTER_NEAREST)
+
+
+def save_state(module: StageModule, path: Path, step: int, **figures: float) -> None:
+    """Write the network as it is, with a word on where it is from."""
+    provenance = {
+        "stage": module.stage.name,
+        "step": step,
+        "data": module.stage.data.dataset,
+        "split": module.stage.data.split,
+        "git_revision": git_revision(),
+        **figures,
+    }
+    replace_file(path, lambda file: save_checkpoint(module.model, file, provenance=provenance))

@@ -1,0 +1,49 @@
+"""Class weights of the loss: rare classes count more."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from lmanet_core.classes import IGNORE_LABEL
+from lmanet_core.data.clips import ClipSource
+from lmanet_core.training.config import TrainingError
+
+CLIPS_COUNTED = 1000
+"""At most; evenly spread over the data. That many give the frequencies to some percent."""
+
+
+def compute_class_weights(source: ClipSource, offset: float, seed: int) -> Tensor:
+    """1 / ln(offset + class frequency), (num_classes,) float32.
+
+    Source: Paszke et al., ENet, 2016, with the offset of ERFNet's authors.
+
+    Raises:
+        TrainingError: a label is not in the class table, or nothing is labelled.
+    """
+    counts = np.zeros(len(source.classes), np.int64)
+    indices = np.unique(np.linspace(0, len(source) - 1, CLIPS_COUNTED, dtype=int)).tolist()
+    for index in tqdm(indices, "class weights", disable=None):
+        labels = source.clip(index, np.random.default_rng((seed, index))).labels
+        check_labels(labels, len(counts), f"clip {index}")
+        counts += np.bincount(labels[labels != IGNORE_LABEL], minlength=len(counts))
+    if not counts.any():
+        raise TrainingError("no pixel of the training data has a label other than 255")
+    frequencies = torch.from_numpy(counts / counts.sum())
+    return (1 / torch.log(offset + frequencies)).float()
+
+
+def check_labels(labels: np.ndarray, num_classes: int, where: str) -> None:
+    """Refuse labels that are no class and not 255.
+
+    Raises:
+        TrainingError: there are some; it says which.
+    """
+    wrong = (labels >= num_classes) & (labels != IGNORE_LABEL)
+    if wrong.any():
+        raise TrainingError(
+            f"{where} has the labels {np.unique(labels[wrong]).tolist()}: expected "
+            f"0..{num_classes - 1}, the classes of the data set, or {IGNORE_LABEL} for none"
+        )

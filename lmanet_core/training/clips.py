@@ -1,0 +1,109 @@
+"""Clips through the network, as a stream would go through it, but in few large batches."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lmanet_core.models import LMANet, LocalMemory
+from lmanet_core.models.memory import Projection
+from lmanet_core.ops import local_attention
+
+
+def stream(model: LMANet, clips: Tensor, supervise: str = "all") -> Tensor:
+    """Segment the frames of clips as a robot would, from an empty memory on.
+
+    A frozen encoder runs without gradients. All frames go through it, and those that count through
+    fusion and decoder, in one batch: it is faster, and better for batch statistics.
+
+    Args:
+        clips: (B, T, 3, H, W), RGB in 0..1.
+        supervise: 'all' segments every frame, 'last' the last one, those before being its memory.
+
+    Returns:
+        (B * N, num_classes, H, W) logits of N = T or N = 1 frames, those that `LMANet.step` gives
+        frame by frame. In training mode the policy 'random' draws what is remembered.
+    """
+    frames = _supervised(clips.shape[1], supervise)
+    remembered = {now: _remembered(model, now) for now in frames}
+    needed = sorted({*frames, *(past for pasts in remembered.values() for past in pasts)})
+    features = dict(zip(needed, encode(model, clips[:, needed]).unbind(1), strict=True))
+    if model.memory is not None:
+        projections = _project(model.memory, features)
+        features |= _fuse(model.memory, projections, projections, remembered)
+    return model.decoder(torch.stack([features[now] for now in frames], dim=1).flatten(0, 1))
+
+
+def restore(
+    model: LMANet, clips: Tensor, degraded: Tensor, supervise: str = "all"
+) -> tuple[Tensor, Tensor]:
+    """Let the memory give back clean features of frames that are seen degraded.
+
+    Args:
+        clips: (B, T, 3, H, W), RGB in 0..1, T >= 2.
+        degraded: the same clips as the current frames look; the clean ones are remembered.
+        supervise: as `stream` takes it; the first frame has no memory and does not count.
+
+    Returns:
+        What the fusion gives for the degraded frames and the encoder for the clean ones, both
+        (B * N, C, H', W').
+    """
+    assert model.memory is not None
+    remembered = {
+        now: pasts
+        for now in _supervised(clips.shape[1], supervise)
+        if (pasts := [past for past in _remembered(model, now) if past != now])
+    }
+    clean = dict(enumerate(encode(model, clips).unbind(1)))
+    frames = list(remembered)
+    current = dict(zip(frames, encode(model, degraded[:, frames]).unbind(1), strict=True))
+    fused = _fuse(
+        model.memory, _project(model.memory, current), _project(model.memory, clean), remembered
+    )
+    return torch.cat(list(fused.values())), torch.cat([clean[now] for now in frames])
+
+
+def encode(model: LMANet, clips: Tensor) -> Tensor:
+    """(B, T, 3, H, W) -> (B, T, C, H', W'), without gradients where the encoder is frozen."""
+    learns = any(parameter.requires_grad for parameter in model.encoder.parameters())
+    images = clips.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
+        return model.encoder(images).unflatten(0, clips.shape[:2])
+
+
+def _supervised(frames: int, supervise: str) -> list[int]:
+    return [frames - 1] if supervise == "last" else list(range(frames))
+
+
+def _remembered(model: LMANet, now: int) -> list[int]:
+    """Indices of the frames that are in memory when frame `now` reads."""
+    if model.memory is None:
+        return []
+    return model.remembered(now)[-model.config.memory_size :]
+
+
+def _project(memory: LocalMemory, features: dict[int, Tensor]) -> dict[int, Projection]:
+    """Keys and values of each frame, from (B, C, H', W') features."""
+    parts = memory.project(torch.cat(list(features.values())))
+    by_frame = zip(*(part.chunk(len(features)) for part in parts), strict=True)
+    return {frame: Projection(*own) for frame, own in zip(features, by_frame, strict=True)}
+
+
+def _fuse(
+    memory: LocalMemory,
+    current: dict[int, Projection],
+    past: dict[int, Projection],
+    remembered: dict[int, list[int]],
+) -> dict[int, Tensor]:
+    """Fused features (B, C, H', W') of every frame that has something in memory."""
+    frames = [now for now, pasts in remembered.items() if pasts]
+    if not frames:
+        return {}
+    reads = []
+    for now in frames:
+        keys = torch.stack([past[frame].memory_key for frame in remembered[now]], dim=1)
+        values = torch.stack([past[frame].memory_value for frame in remembered[now]], dim=1)
+        reads.append(local_attention(current[now].query_key, keys, values, memory.window_size))
+    queries = torch.cat([current[now].query_value for now in frames])
+    fused = memory.fusion(queries, torch.cat(reads)).chunk(len(frames))
+    return dict(zip(frames, fused, strict=True))

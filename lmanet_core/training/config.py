@@ -1,0 +1,279 @@
+"""What a training run is told: the YAML file as frozen dataclasses."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any
+
+import yaml
+
+from lmanet_core.config import ModelConfig
+from lmanet_core.data.config import DataConfig
+
+PARTS = ("encoder", "decoder", "memory")
+TARGETS = ("labels", "features")
+STARTS = ("twins", "average")
+SUPERVISED = ("last", "all")
+OPTIMIZERS = ("adam", "adamw")
+SCHEDULES = ("plateau", "polynomial", "one_cycle", "constant")
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+class TrainingError(ValueError):
+    """A run cannot begin or go on; the message tells the user what to change."""
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One training stage. The defaults are the paper's.
+
+    Attributes:
+        name: also the name of the stage's checkpoint.
+        trains: parts of the network that learn, of `PARTS`; the others are frozen and stay in
+            eval mode.
+        data: what it learns from; `data.frames` T is the clip length, 1 trains on single frames.
+        batch_size: clips per optimizer step, over all processes and accumulated parts.
+        accumulate: parts into which each process divides its share of a batch to save memory.
+        steps: optimizer steps; None: as many as `epochs` need.
+        epochs: passes over the data.
+        optimizer: one of `OPTIMIZERS`.
+        learning_rate: the first one, or the peak of 'one_cycle'.
+        schedule: one of `SCHEDULES`. 'plateau' multiplies the rate by 0.8 when the mean training
+            loss of an epoch has not fallen for `patience` epochs, down to 1e-8. 'polynomial'
+            decays to zero with a power of 0.9, 'one_cycle' warms up before it does.
+        supervise: one of `SUPERVISED`: the frames of a clip whose loss counts.
+        dropout: whether the network's dropout is active. Endless data cannot be learned by heart;
+            without dropout it is learned in fewer steps.
+        fixed_statistics: those of the parts that keep the batch statistics they came with. Those
+            of a few images are noise to a network that has good ones.
+        batch_norm_momentum: of the running statistics of parts that learn.
+        start: one of `STARTS`, how a memory starts that the weights before do not have: 'twins'
+            from random weights, the same for query and memory, 'average' from the statistics of
+            the features of a few clips, see `lmanet_core.training.average_start`.
+        target: one of `TARGETS`. 'features' teaches the memory alone to give back the encoder's
+            features of the current frame, so that training with labels starts at the quality of
+            the single-frame network: the gated fusion has no path that leaves features as they are.
+        degrade_current: grey levels, upper bound of the noise on the current frame while the
+            target 'features' is the clean frame's, so that it pays to read from the memory.
+    """
+
+    name: str
+    trains: tuple[str, ...]
+    data: DataConfig
+    batch_size: int
+    accumulate: int = 1
+    steps: int | None = None
+    epochs: int | None = None
+    optimizer: str = "adam"
+    learning_rate: float = 2e-4
+    weight_decay: float = 1e-4
+    schedule: str = "plateau"
+    patience: int = 10
+    supervise: str = "last"
+    dropout: bool = True
+    fixed_statistics: tuple[str, ...] = ()
+    batch_norm_momentum: float = 0.1
+    start: str = "twins"
+    target: str = "labels"
+    degrade_current: float = 0.0
+
+    def __post_init__(self) -> None:
+        where = f"stage '{self.name}'"
+        _check_subset(f"{where}: trains", self.trains, PARTS)
+        _check_subset(f"{where}: fixed_statistics", self.fixed_statistics, self.trains)
+        _check_choice(f"{where}: optimizer", self.optimizer, OPTIMIZERS)
+        _check_choice(f"{where}: schedule", self.schedule, SCHEDULES)
+        _check_choice(f"{where}: supervise", self.supervise, SUPERVISED)
+        _check_choice(f"{where}: target", self.target, TARGETS)
+        _check_choice(f"{where}: start", self.start, STARTS)
+        for name in ("batch_size", "accumulate", "patience", "steps", "epochs"):
+            _check(f"{where}: {name}", getattr(self, name), "at least 1", lambda v: v >= 1)
+        for name in ("learning_rate", "batch_norm_momentum"):
+            _check(f"{where}: {name}", getattr(self, name), "positive", lambda v: v > 0)
+        for name in ("weight_decay", "degrade_current"):
+            _check(f"{where}: {name}", getattr(self, name), "not negative", lambda v: v >= 0)
+        if (self.steps is None) == (self.epochs is None):
+            raise TrainingError(f"{where}: give either steps or epochs")
+        if "memory" in self.trains and self.data.frames < 2:
+            raise TrainingError(f"{where} trains the memory: data.frames must be at least 2")
+        if self.target == "features" and self.trains != ("memory",):
+            raise TrainingError(f"{where}: target 'features' is for stages with trains: [memory]")
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """How a stage's best state is found: by mIoU, streamed as a robot would see the videos.
+
+    Attributes:
+        split: of the data set. Frames that are to be reported do not belong here.
+        every: optimizer steps from one validation to the next; the last step has one, too.
+        frames: labelled frames scored at most, from the split's beginning; None: all.
+    """
+
+    split: str
+    every: int
+    frames: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("every", "frames"):
+            _check(f"validation: {name}", getattr(self, name), "at least 1", lambda v: v >= 1)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A whole run.
+
+    Attributes:
+        model: the network; its class table is the data set's.
+        stages: in order; each starts from the one before.
+        seed: of weights, samples and dropout.
+        initial_weights: checkpoint, file or shipped name, that the first stage starts from; None:
+            random weights.
+        class_weights: of the loss, one for each class; None: computed from the labels.
+        class_weight_offset: c in the computed weight 1 / ln(c + frequency). ERFNet's authors have
+            1.10 for Cityscapes; less of it gives rare classes more weight.
+        validation: None: the last state of each stage is its result, otherwise the best.
+        precision: 'bf16' computes in mixed precision, 'auto' where the device is faster so.
+        workers: processes that prepare samples, for each training process; 0: none.
+        save_every: optimizer steps after which the run can be resumed.
+    """
+
+    model: ModelConfig
+    stages: tuple[StageConfig, ...]
+    seed: int = 1
+    initial_weights: str | None = None
+    class_weights: tuple[float, ...] | None = None
+    class_weight_offset: float = 1.10
+    validation: ValidationConfig | None = None
+    precision: str = "auto"
+    workers: int = 2
+    save_every: int = 100
+
+    def __post_init__(self) -> None:
+        _check_choice("precision", self.precision, PRECISIONS)
+        _check("seed", self.seed, "not negative", lambda v: v >= 0)
+        _check("class_weight_offset", self.class_weight_offset, "more than 1", lambda v: v > 1)
+        _check("workers", self.workers, "not negative", lambda v: v >= 0)
+        _check("save_every", self.save_every, "at least 1", lambda v: v >= 1)
+        names = [stage.name for stage in self.stages]
+        if not names or len(set(names)) != len(names):
+            raise TrainingError(f"stages must have names of their own, got {names}")
+        if self.model.memory_size == 0 and any(s.data.frames > 1 for s in self.stages):
+            raise TrainingError("stages on clips need a memory: model.memory_size must be positive")
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The plain values of a configuration file, for `parse_config`.
+
+    Raises:
+        TrainingError: it is not there or not YAML.
+    """
+    try:
+        return dict(_mapping(str(path), yaml.safe_load(path.read_text())))
+    except (OSError, yaml.YAMLError) as error:
+        raise TrainingError(f"{path} is not a readable YAML file: {error}") from None
+
+
+def parse_config(settings: Mapping[str, Any]) -> TrainingConfig:
+    """Check the plain values of a YAML file.
+
+    The section `data` is what all stages learn from; `data` of a stage changes parts of it.
+
+    Raises:
+        TrainingError: a key is unknown or missing, or a value has the wrong type or range.
+    """
+    values = dict(settings)
+    data = _mapping("data", values.pop("data", {}))
+    model = _mapping("model", values.get("model"))
+    if "class_names" in model or "palette" in model:
+        raise TrainingError("model: the class table is the data set's; leave out class_names")
+    try:
+        values["model"] = ModelConfig.from_dict(model)
+    except ValueError as error:
+        raise TrainingError(f"model: {error}") from None
+    if values.get("validation") is not None:
+        values["validation"] = _build(ValidationConfig, "validation", values["validation"])
+    stages = values.get("stages")
+    if not isinstance(stages, list):
+        raise TrainingError(f"stages must be a list, got {stages!r}")
+    values["stages"] = tuple(_parse_stage(stage, data) for stage in stages)
+    return _build(TrainingConfig, "the configuration", values)
+
+
+def _parse_stage(values: Any, data: Mapping[str, Any]) -> StageConfig:
+    values = dict(_mapping("a stage", values))
+    where = f"stage '{values.get('name')}'"
+    own = _mapping(f"{where}: data", values.get("data", {}))
+    try:
+        values["data"] = DataConfig.from_dict(_merge(data, own))
+    except ValueError as error:
+        raise TrainingError(f"{where}: {error}") from None
+    return _build(StageConfig, where, values)
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with changed values; sections are changed key by key."""
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _build(kind: Any, where: str, values: Any) -> Any:
+    """An instance of a dataclass from plain values, whose types are checked."""
+    values = _mapping(where, values)
+    known = {field.name: field for field in fields(kind)}
+    if unknown := sorted(set(values) - set(known)):
+        raise TrainingError(f"{where}: unknown settings {unknown}; expected some of {list(known)}")
+    needed = {name for name, field in known.items() if field.default is MISSING}
+    if missing := sorted(needed - set(values)):
+        raise TrainingError(f"{where}: settings {missing} are missing")
+    types = typing.get_type_hints(kind)
+    return kind(
+        **{key: _convert(f"{where}: {key}", value, types[key]) for key, value in values.items()}
+    )
+
+
+def _convert(where: str, value: Any, kind: Any) -> Any:
+    """A value of YAML as the type of the field: lists become tuples, 1e-3 a number."""
+    choices = typing.get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    for choice in choices:
+        origin, items = typing.get_origin(choice), typing.get_args(choice)
+        if origin is tuple and isinstance(value, list | tuple):
+            return tuple(_convert(where, item, items[0]) for item in value)
+        if choice is float and isinstance(value, int | float | str) and value is not True:
+            try:
+                return float(value)
+            except ValueError:
+                continue
+        plain = origin is None and isinstance(value, choice)
+        if plain and isinstance(value, bool) == (choice is bool):
+            return value
+    expected = " or ".join(getattr(c, "__name__", str(c)) for c in choices)
+    raise TrainingError(f"{where} must be {expected}, got {value!r}")
+
+
+def _mapping(where: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TrainingError(f"{where} must be a section of settings, got {value!r}")
+    return value
+
+
+def _check(name: str, value: Any, expected: str, is_right: typing.Callable[[Any], bool]) -> None:
+    if value is not None and not is_right(value):
+        raise TrainingError(f"{name} must be {expected}, got {value}")
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise TrainingError(f"{name} must be one of {list(choices)}, got {value!r}")
+
+
+def _check_subset(name: str, values: tuple[str, ...], choices: tuple[str, ...]) -> None:
+    if not set(values) <= set(choices):
+        raise TrainingError(f"{name} must be some of {list(choices)}, got {list(values)}")

@@ -1,0 +1,227 @@
+"""The paper's tables on any data set: what they need is trained and scored, once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from lmanet_core.benchmark.tables import markdown_table
+from lmanet_core.benchmark.timing import time_in_turns
+from lmanet_core.checkpoint import load
+from lmanet_core.config import ModelConfig
+from lmanet_core.data.datasets import open_dataset
+from lmanet_core.evaluation import evaluate, streamed_frames
+from lmanet_core.evaluation.override import with_window_size
+from lmanet_core.models import LMANet
+from lmanet_core.runtime import VideoSegmenter
+from lmanet_core.training.config import TrainingError, parse_config
+from lmanet_core.training.paper_tables import AS_TRAINED, PAPER_TABLES, SINGLE, PaperTable, Variant
+from lmanet_core.training.run import train
+from lmanet_core.training.run_folder import RunFolder, replace_file
+
+TIMED_FRAMES = 20
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table as it came out here; figures in percent and milliseconds."""
+
+    label: str
+    miou: float
+    gain: float
+    consistency: float | None
+    milliseconds: float | None
+    paper: float | None
+    paper_gain: float | None
+    paper_time: str | None
+
+
+class Reproduction:
+    """A folder with the networks and figures of the tables; what is there is not made again.
+
+        main/            the run of the configuration
+        NETWORK/         runs of networks that differ from it, from the same single-frame network
+        evaluations/     figures of each network and way to run it, as JSON
+        tables.md, tables.json
+
+    Args:
+        settings: of the main run, plain values as in its file.
+        folder: the folder.
+        split: of the data set, to score on.
+        train_each: whether a network is trained for each memory size and window, too; otherwise
+            the main network is run with them: no weight depends on them.
+
+    Raises:
+        ValueError: settings, data or weights cannot be used.
+    """
+
+    def __init__(
+        self, settings: Mapping[str, Any], folder: Path, split: str, train_each: bool = False
+    ) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._split = split
+        self._train_each = train_each
+        self._config = parse_config(settings)
+        data = self._config.stages[-1].data
+        self._dataset = open_dataset(data.dataset, data.root, split, data.size)
+
+    def make(self, names: Sequence[str]) -> str:
+        """Train and score what tables need and write them.
+
+        Args:
+            names: keys of `PAPER_TABLES`.
+
+        Returns:
+            The tables as Markdown, which are also in `tables.md`, with their figures in
+            `tables.json`.
+        """
+        if unknown := sorted(set(names) - set(PAPER_TABLES)):
+            raise TrainingError(f"unknown tables {unknown}; expected some of {list(PAPER_TABLES)}")
+        texts, figures = [], {}
+        for name in names:
+            table = PAPER_TABLES[name]
+            title = f"## Table {name}: {table.title}"
+            if table.backbone not in (None, self._config.model.backbone):
+                texts.append(f"{title}\n\nNeeds a configuration with {table.backbone}.")
+                continue
+            rows = self._rows(table)
+            texts.append(f"{title}\n\n{_markdown(rows, table.timed)}")
+            figures[name] = [asdict(row) for row in rows]
+        text = "\n\n".join(texts) + "\n"
+        (self._folder / "tables.md").write_text(text)
+        (self._folder / "tables.json").write_text(json.dumps(figures, indent=2) + "\n")
+        return text
+
+    def _rows(self, table: PaperTable) -> list[Row]:
+        single = self._figures(SINGLE)["miou"]
+        paper_single = next((row.paper for row in table.rows if row.memory_size == 0), SINGLE.paper)
+        times = self._times(table) if table.timed else {}
+        rows = []
+        for variant in table.rows:
+            figures = self._figures(variant)
+            rows.append(
+                Row(
+                    label=variant.label,
+                    miou=100 * figures["miou"],
+                    gain=100 * (figures["miou"] - single),
+                    consistency=_percent(figures["temporal_consistency"]),
+                    milliseconds=times.get(variant.label),
+                    paper=variant.paper,
+                    paper_gain=_difference(variant.paper, paper_single),
+                    paper_time=table.time_of_paper.get(variant.label),
+                )
+            )
+        return rows
+
+    def _figures(self, variant: Variant) -> dict[str, Any]:
+        """Of a network on the data set; from the folder when they are there."""
+        run, model, memory_size = self._network(variant)
+        window = "single" if model.memory is None else f"w{model.config.window_size or 'global'}"
+        name = f"{run.name}-S{memory_size}-{window}-{self._split}"
+        file = self._folder / "evaluations" / f"{name}.json"
+        if not file.exists():
+            segmenter = VideoSegmenter(model, memory_size)
+            frames = sum(map(streamed_frames, self._dataset.videos))
+            with tqdm(total=frames, desc=name, disable=None) as progress:
+                evaluation = evaluate(segmenter, self._dataset, lambda frame: progress.update())
+            file.parent.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(asdict(evaluation), indent=2) + "\n"
+            replace_file(file, lambda path: path.write_text(text))
+        return dict(json.loads(file.read_text()))
+
+    def _times(self, table: PaperTable) -> dict[str, float]:
+        """Median milliseconds of a frame, memory full, of each row."""
+        image = self._dataset.videos[0].image(0)
+        steps = {}
+        for variant in table.rows:
+            _, model, memory_size = self._network(variant)
+            segmenter = VideoSegmenter(model, memory_size)
+            for _ in range(memory_size):
+                segmenter.step(image)
+            steps[variant.label] = partial(segmenter.step, image)
+        return time_in_turns(steps, TIMED_FRAMES)
+
+    def _network(self, variant: Variant) -> tuple[Path, LMANet, int]:
+        """The run that it is from, the network as it is to be run, and its memory size."""
+        if variant.memory_size == 0:
+            return self._folder / "main", load(self._single_frame_weights()), 0
+        run, checkpoint = self._train(variant)
+        model = load(checkpoint)
+        if variant.window_size != AS_TRAINED:
+            model = with_window_size(model, variant.window_size)
+        size = model.config.memory_size if variant.memory_size is None else variant.memory_size
+        return run, model, size
+
+    def _single_frame_weights(self) -> Path | str:
+        stages = [stage.name for stage in self._config.stages if stage.data.frames == 1]
+        if stages:
+            self._train(Variant("main"))
+            return RunFolder(self._folder / "main").result(stages[-1])
+        if self._config.initial_weights is None:
+            raise TrainingError(
+                "neither a stage on single frames nor initial_weights to compare with"
+            )
+        return self._config.initial_weights
+
+    def _train(self, variant: Variant) -> tuple[Path, Path]:
+        """Folder and result of the run of a variant's network."""
+        changes = dict(variant.model)
+        frames = variant.frames
+        if self._train_each and variant.memory_size:
+            changes["memory_size"], frames = variant.memory_size, variant.memory_size + 1
+        if self._train_each and variant.window_size != AS_TRAINED:
+            changes["window_size"] = variant.window_size
+        model = {**self._settings["model"], **changes}
+        main = self._folder / "main"
+        if ModelConfig.from_dict(model) == self._config.model:
+            return main, train(self._settings, main)
+        train(self._settings, main)
+        name = "-".join(f"{key}_{value}" for key, value in changes.items())
+        run = RunFolder(self._folder / name)
+        run.path.mkdir(exist_ok=True)
+        settings = {**self._settings, "model": model, "stages": []}
+        for stage, values in zip(self._config.stages, self._settings["stages"], strict=True):
+            if stage.data.frames == 1:
+                # Not trained again: the network is to differ in its memory alone.
+                shutil.copy(RunFolder(main).result(stage.name), run.result(stage.name))
+            elif frames is not None:
+                values = {**values, "data": {**values.get("data", {}), "frames": frames}}
+            settings["stages"].append(values)
+        return run.path, train(settings, run.path)
+
+
+def _markdown(rows: Sequence[Row], timed: bool) -> str:
+    columns = ["", "mIoU", "gain", "temporal consistency", "paper: mIoU", "gain"]
+    cells = [
+        [row.label, *map(_cell, (row.miou, row.gain, row.consistency, row.paper, row.paper_gain))]
+        for row in rows
+    ]
+    if timed:
+        columns += ["ms per frame", "to the first row", "paper"]
+        first = rows[0].milliseconds
+        for line, row in zip(cells, rows, strict=True):
+            assert first is not None
+            assert row.milliseconds is not None
+            share = f"{100 * (row.milliseconds / first - 1):+.0f} %"
+            line += [f"{row.milliseconds:.1f}", share, row.paper_time or "-"]
+    return markdown_table(columns, cells)
+
+
+def _cell(percent: float | None) -> str:
+    return "-" if percent is None else f"{percent:.2f}"
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _difference(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other

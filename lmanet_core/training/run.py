@@ -1,0 +1,308 @@
+"""A whole training run: stage after stage, resumed where it was interrupted."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import LearningRateMonitor, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.environments import SLURMEnvironment
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor, nn
+
+from lmanet_core.checkpoint import CheckpointError
+from lmanet_core.data.clips import ClipSource
+from lmanet_core.data.config import open_clips
+from lmanet_core.data.datasets import open_dataset
+from lmanet_core.data.video import DatasetError
+from lmanet_core.models import LMANet, LocalMemory
+from lmanet_core.runtime.precision import resolve_device, resolve_precision
+from lmanet_core.training.average_start import start_as_average
+from lmanet_core.training.callbacks import LossCurve, ResumeFile, Validation
+from lmanet_core.training.class_weights import compute_class_weights
+from lmanet_core.training.config import StageConfig, TrainingConfig, TrainingError, parse_config
+from lmanet_core.training.data_module import PartBatches, StageData
+from lmanet_core.training.initialization import initial_model, start_as_twins
+from lmanet_core.training.run_folder import RunFolder, replace_file
+from lmanet_core.training.stage_module import StageModule
+
+USER_ERRORS = (TrainingError, DatasetError, CheckpointError)
+"""What programs show without a traceback: the user has something to change."""
+BESIDE_THE_POINT = (
+    ".*module\\(s\\) in eval mode",  # that is what frozen parts are in
+    ".*resuming from a checkpoint that ended before the epoch ended",  # `StageData` knows where
+    ".*does not have many workers",
+    ".*treespec, LeafSpec",
+)
+"""Warnings of Lightning that a user need not read."""
+START_CLIPS = 16
+"""Clips whose features the memory's start 'average' is computed from."""
+
+
+def train(settings: Mapping[str, Any], output: Path) -> Path:
+    """Run all stages that are not finished yet, in this process or those of a launcher.
+
+    Args:
+        settings: the plain values of a configuration file, see `TrainingConfig`.
+        output: the run's folder, see `RunFolder`.
+
+    Returns:
+        The checkpoint of the last stage.
+
+    Raises:
+        USER_ERRORS: settings, data and memory of all stages are tried before the first begins.
+    """
+    for message in BESIDE_THE_POINT:
+        warnings.filterwarnings("ignore", message)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    config = parse_config(settings)
+    folder = RunFolder(output)
+    launch = find_launch()
+    unfinished = [stage for stage in config.stages if not folder.result(stage.name).exists()]
+    sources = {stage.name: open_clips(stage.data) for stage in unfinished}
+    config = with_classes(config, sources)
+    if launch.rank == 0:
+        folder.begin(settings)
+    for stage in unfinished:
+        rehearse(config, stage, sources[stage.name], launch)
+    class_weights = _class_weights(config, folder, launch) if unfinished else None
+    weights: Path | str | None = config.initial_weights
+    for number, stage in enumerate(config.stages):
+        if class_weights is not None and stage in unfinished:
+            seed = config.seed + number
+            torch.manual_seed(seed)
+            run = StageRun(config, stage, sources[stage.name], class_weights, seed)
+            model = initial_model(config.model, stage.data.frames, weights, run.start_memory)
+            run.train(model, folder, launch)
+        else:
+            rank_zero_only(print)(f"{stage.name}: {folder.result(stage.name)} is there, skipped")
+        weights = folder.result(stage.name)
+    return folder.result(config.stages[-1].name)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """The processes of this run, as torchrun or SLURM has started them: one for each device."""
+
+    rank: int = 0
+    local_rank: int = 0
+    devices: int = 1
+    nodes: int = 1
+
+    @property
+    def world_size(self) -> int:
+        return self.devices * self.nodes
+
+
+def find_launch() -> Launch:
+    """One process alone, unless a launcher's variables say otherwise.
+
+    Raises:
+        TrainingError: a SLURM job does not say how many tasks it has on each node.
+    """
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        world, rank, local_world, local_rank = (
+            int(os.environ[name])
+            for name in ("WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE", "LOCAL_RANK")
+        )
+        return Launch(rank, local_rank, local_world, world // local_world)
+    if SLURMEnvironment.detect():
+        try:
+            slurm, nodes = SLURMEnvironment(), int(os.environ["SLURM_NNODES"])
+        except RuntimeError as error:
+            raise TrainingError(f"SLURM: {error}") from None
+        devices = slurm.world_size() // nodes
+        return Launch(slurm.global_rank(), slurm.local_rank(), devices, nodes)
+    return Launch()
+
+
+def rehearse(
+    config: TrainingConfig, stage: StageConfig, source: ClipSource, launch: Launch
+) -> None:
+    """Try the first step of a stage, with random weights: what cannot work fails here.
+
+    Raises:
+        TrainingError: there is less data than a batch, a label is no class, images have a size
+            that the network does not take, or the device has not the memory.
+    """
+    if len(source) < stage.batch_size:
+        raise TrainingError(
+            f"stage '{stage.name}': batch_size {stage.batch_size} is more than the {len(source)} "
+            f"clips of {stage.data.dataset}, split '{stage.data.split}'"
+        )
+    run = StageRun(config, stage, source, torch.ones(len(config.model.classes)), config.seed)
+    # The same division of a batch as in training, with the same checks.
+    batches = PartBatches(1, stage.batch_size, stage.accumulate, launch.rank, launch.world_size)
+    size = len(next(iter(batches)))
+    device = resolve_device("auto")
+    if device.type == "cuda":
+        device = torch.device("cuda", launch.local_rank)
+    with _told_memory(stage, size):
+        images, labels = (part.expand(size, *part.shape[1:]) for part in run.data.first_batch(1))
+        model = initial_model(config.model, stage.data.frames, None)
+        _check_size(model, stage, images)
+        module = run.module(model).to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16(config)):
+            module.loss(images.to(device), labels.to(device)).backward()
+
+
+def uses_bf16(config: TrainingConfig) -> bool:
+    """Whether the run computes in mixed precision."""
+    if config.precision == "auto":
+        return resolve_precision("auto", resolve_device("auto")) != torch.float32
+    return config.precision == "bf16"
+
+
+def with_classes(config: TrainingConfig, sources: Mapping[str, ClipSource]) -> TrainingConfig:
+    """The configuration with the class table of the data."""
+    tables = {source.classes for source in sources.values()}
+    if len(tables) > 1:
+        raise TrainingError("the stages' data sets have different class tables")
+    for classes in tables:
+        given = config.class_weights
+        if given is not None and len(given) != len(classes):
+            raise TrainingError(f"class_weights must be {len(classes)} numbers, got {len(given)}")
+        config = replace(config, model=replace(config.model, classes=classes))
+    return config
+
+
+class StageRun:
+    """What the rehearsal and the training of a stage have in common."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        stage: StageConfig,
+        source: ClipSource,
+        class_weights: Tensor,
+        seed: int,
+    ) -> None:
+        self._config = config
+        self._stage = stage
+        self._class_weights = class_weights
+        self._seed = seed
+        self._epoch_steps = max(1, len(source) // stage.batch_size)
+        self._steps = stage.steps or (stage.epochs or 0) * self._epoch_steps
+        self.data = StageData(source, stage, self._steps, seed, config.workers)
+
+    def module(self, model: LMANet) -> StageModule:
+        return StageModule(
+            model, self._stage, self._class_weights, self._steps, self._epoch_steps, self._seed
+        )
+
+    def start_memory(self, memory: LocalMemory, encoder: nn.Module) -> None:
+        """Give a new memory the start that the stage asks for."""
+        if self._stage.start == "twins":
+            start_as_twins(memory)
+            return
+        images, _ = self.data.first_batch(START_CLIPS)
+        with torch.no_grad():
+            start_as_average(memory, encoder.eval()(images[:, -1].float() / 255))
+
+    def train(self, model: LMANet, folder: RunFolder, launch: Launch) -> None:
+        """Train in place, from the stage's resume file if there is one, and write its result."""
+        name = self._stage.name
+        callbacks: list[Callback] = [
+            TQDMProgressBar(),
+            LearningRateMonitor("step"),
+            LossCurve(folder.curve(name)),
+        ]
+        validation = self._config.validation
+        if validation is not None:
+            data = self._stage.data
+            dataset = open_dataset(data.dataset, data.root, validation.split, data.size)
+            callbacks.append(Validation(validation, dataset, folder, name))
+        callbacks.append(ResumeFile(folder, name, self._config.save_every))
+        resume = folder.resume(name)
+        trainer = self._trainer(folder, callbacks, launch)
+        with _told_memory(self._stage, self._stage.batch_size):
+            trainer.fit(
+                self.module(model),
+                datamodule=self.data,
+                ckpt_path=resume if resume.exists() else None,
+                weights_only=True,
+            )
+        if trainer.is_global_zero:
+            state = folder.last(name) if validation is None else folder.best(name)
+            replace_file(folder.result(name), lambda file: shutil.copy(state, file))
+            resume.unlink()
+        trainer.strategy.barrier()
+
+    def _trainer(self, folder: RunFolder, callbacks: list[Callback], launch: Launch) -> Trainer:
+        several = launch.world_size > 1
+        return Trainer(
+            max_steps=self._steps,
+            max_epochs=1,
+            accumulate_grad_batches=self._stage.accumulate,
+            devices=launch.devices,
+            num_nodes=launch.nodes,
+            strategy=DDPStrategy(find_unused_parameters=False) if several else "auto",
+            # Batch statistics of the whole batch, however many processes share it.
+            sync_batchnorm=several and torch.cuda.is_available(),
+            precision="bf16-mixed" if uses_bf16(self._config) else "32-true",
+            plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
+            default_root_dir=folder.path,
+            logger=TensorBoardLogger(folder.path, "tensorboard", self._stage.name),
+            callbacks=callbacks,
+            # Samples are divided, checkpoints written and networks validated by this package.
+            use_distributed_sampler=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            limit_val_batches=0,
+            log_every_n_steps=min(10, self._steps),
+        )
+
+
+def _class_weights(config: TrainingConfig, folder: RunFolder, launch: Launch) -> Tensor:
+    """Given ones, or those that this run has computed before, or computed."""
+    names, file = config.model.classes.names, folder.class_weights
+    if config.class_weights is not None:
+        return torch.tensor(config.class_weights)
+    if file.exists():
+        values = json.loads(file.read_text())
+        if tuple(values) == names:
+            return torch.tensor(list(values.values()))
+    source = open_clips(replace(config.stages[0].data, frames=1))
+    weights = compute_class_weights(source, config.class_weight_offset, config.seed)
+    if launch.rank == 0:
+        values = dict(zip(names, weights.tolist(), strict=True))
+        replace_file(file, lambda path: path.write_text(json.dumps(values, indent=2) + "\n"))
+    return weights
+
+
+def _check_size(model: LMANet, stage: StageConfig, images: Tensor) -> None:
+    height, width = images.shape[-2:]
+    nearest = (model.size_rule.nearest(width), model.size_rule.nearest(height))
+    if (width, height) != nearest:
+        raise TrainingError(
+            f"stage '{stage.name}': the network does not take images of {width}x{height}, the "
+            f"nearest it takes are {nearest[0]}x{nearest[1]}: set data.augmentation.crop_size"
+        )
+
+
+@contextmanager
+def _told_memory(stage: StageConfig, clips: int) -> Iterator[None]:
+    """Say what to change when memory runs out."""
+    try:
+        yield
+    except RuntimeError as error:
+        out_of_memory = isinstance(error, torch.OutOfMemoryError)
+        if not out_of_memory and "not enough memory" not in str(error):
+            raise
+        raise TrainingError(
+            f"stage '{stage.name}' ran out of memory with {clips} clips of {stage.data.frames} "
+            f"frames at a time: raise its accumulate (now {stage.accumulate}), or lower "
+            f"batch_size ({stage.batch_size}) or data.augmentation.crop_size"
+        ) from error

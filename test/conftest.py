@@ -1,0 +1,70 @@
+"""Miniatures of data sets, with the layout and the names of the real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+SIZE = (64, 32)
+CAMVID_TRAIN = [
+    # One drive of four seconds, one with a gap.
+    *(f"0001TP_{number:06}.png" for number in range(6690, 6810, 30)),
+    *(f"0006R0_f{number:05}.png" for number in (930, 960, 990, 1200, 1231, 1260, 1290)),
+]
+CAMVID_VAL = [f"0016E5_{number:05}.png" for number in range(7959, 7995, 2)]
+CITYSCAPES_FRAMES = {
+    "train": ["aachen_000000_000019", "aachen_000001_000019", "hamburg_000000_000042"],
+    "val": ["frankfurt_000000_000294", "lindau_000000_000019"],
+    "test": ["berlin_000000_000019"],
+}
+
+
+def write_picture(file: Path, picture: np.ndarray) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(file), picture)
+
+
+def drawn_labels(random: np.random.Generator, values: int) -> np.ndarray:
+    """(H, W) uint8 patches of 0..values - 1."""
+    patches = random.integers(values, size=(4, 8), dtype=np.uint8)
+    return cv2.resize(patches, SIZE, interpolation=cv2.INTER_NEAREST)
+
+
+def drawn_image(random: np.random.Generator) -> np.ndarray:
+    return random.integers(256, size=(SIZE[1], SIZE[0], 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def camvid(tmp_path: Path) -> Path:
+    """Root of a miniature CamVid."""
+    random = np.random.default_rng(0)
+    root = tmp_path / "camvid"
+    for part, names in {"train": CAMVID_TRAIN, "val": CAMVID_VAL}.items():
+        for name in names:
+            write_picture(root / part / name, drawn_image(random))
+            write_picture(root / f"{part}annot" / name, drawn_labels(random, 12))
+    return root
+
+
+@pytest.fixture
+def cityscapes(tmp_path: Path) -> Path:
+    """Root of a miniature Cityscapes with gtFine, leftImg8bit and leftImg8bit_sequence."""
+    random = np.random.default_rng(0)
+    root = tmp_path / "cityscapes"
+    for split, frames in CITYSCAPES_FRAMES.items():
+        for frame in frames:
+            city, sequence, number = frame.split("_")
+            for index in range(30):
+                name = f"{city}_{sequence}_{int(number) - 19 + index:06}_leftImg8bit.png"
+                image = drawn_image(random)
+                write_picture(root / "leftImg8bit_sequence" / split / city / name, image)
+                if index == 19:
+                    write_picture(root / "leftImg8bit" / split / city / name, image)
+            labels = root / "gtFine" / split / city / f"{frame}_gtFine_labelIds.png"
+            write_picture(labels, drawn_labels(random, 34))
+            for other in ("color.png", "instanceIds.png"):
+                write_picture(labels.with_name(f"{frame}_gtFine_{other}"), drawn_image(random))
+    return root

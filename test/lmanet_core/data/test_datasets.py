@@ -1,0 +1,181 @@
+"""Data sets as `open_dataset` finds them on the disk."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from cityscapesscripts.helpers.labels import id2label
+
+from lmanet_core.classes import CAMVID, CITYSCAPES
+from lmanet_core.data.datasets import DATASETS, open_dataset
+from lmanet_core.data.video import DatasetError
+
+
+def test_camvid_is_cut_into_videos_where_seconds_are_missing(camvid: Path) -> None:
+    dataset = open_dataset("camvid", camvid, "train")
+    assert dataset.classes == CAMVID
+    # The camera's frame 1231 is one late: no gap.
+    assert [len(video) for video in dataset.videos] == [4, 3, 4]
+    assert [video.name for video in dataset.videos][:2] == [
+        "0001TP_006690..0001TP_006780",
+        "0006R0_f00930..0006R0_f00990",
+    ]
+    (val,) = open_dataset("camvid", camvid, "val").videos
+    assert len(val) == len(val.labelled) == 18
+
+
+def test_camvid_holdout_and_fit_divide_the_training_split(camvid: Path) -> None:
+    def frames(split: str) -> set[Path]:
+        videos = open_dataset("camvid", camvid, split).videos
+        return {file for video in videos for file in video.images}  # type: ignore[attr-defined]
+
+    # Rounded tenths of 4 and of 7 frames.
+    assert [file.name for file in frames("holdout")] == ["0006R0_f00930.png"]
+    assert frames("fit") | frames("holdout") == frames("train")
+    assert not frames("fit") & frames("holdout")
+
+
+def test_unlabelled_pixels_are_ignored_and_images_are_rgb(camvid: Path) -> None:
+    video = open_dataset("camvid", camvid, "train").videos[0]
+    stored = cv2.imread(str(camvid / "trainannot" / "0001TP_006720.png"), cv2.IMREAD_UNCHANGED)
+    labels = video.labels(1)
+    assert labels is not None
+    np.testing.assert_array_equal(labels, np.where(stored == 11, 255, stored))
+    picture = cv2.imread(str(camvid / "train" / "0001TP_006720.png"))
+    np.testing.assert_array_equal(video.image(1), picture[..., ::-1])
+
+
+def test_images_and_labels_are_brought_to_the_size_asked_for(camvid: Path) -> None:
+    video = open_dataset("camvid", camvid, "val", size=(32, 16)).videos[0]
+    labels = video.labels(0)
+    assert labels is not None
+    assert video.image(0).shape == (16, 32, 3)
+    assert labels.shape == (16, 32)
+    assert set(np.unique(labels)) <= {*range(11), 255}
+
+
+def test_a_label_outside_of_the_table_is_named_with_its_file(camvid: Path) -> None:
+    cv2.imwrite(str(camvid / "valannot" / "0016E5_07959.png"), np.full((32, 64), 12, np.uint8))
+    video = open_dataset("camvid", camvid, "val").videos[0]
+    with pytest.raises(DatasetError, match=r"0016E5_07959\.png: expected the values .*got \[12\]"):
+        video.labels(0)
+
+
+def test_a_label_file_in_colours_is_refused(camvid: Path) -> None:
+    cv2.imwrite(str(camvid / "valannot" / "0016E5_07959.png"), np.zeros((32, 64, 3), np.uint8))
+    video = open_dataset("camvid", camvid, "val").videos[0]
+    with pytest.raises(DatasetError, match="8-bit image of one channel"):
+        video.labels(0)
+
+
+def test_all_missing_files_are_listed_at_once(camvid: Path) -> None:
+    (camvid / "train" / "0001TP_006690.png").unlink()
+    (camvid / "trainannot" / "0006R0_f01290.png").unlink()
+    with pytest.raises(DatasetError) as error:
+        open_dataset("camvid", camvid, "train")
+    assert "2 files are missing" in str(error.value)
+    assert str(camvid / "train" / "0001TP_006690.png") in str(error.value)
+    assert str(camvid / "trainannot" / "0006R0_f01290.png") in str(error.value)
+
+
+def test_a_cityscapes_snippet_is_a_video_with_labels_of_its_twentieth_frame(
+    cityscapes: Path,
+) -> None:
+    dataset = open_dataset("cityscapes", cityscapes, "train")
+    assert dataset.classes == CITYSCAPES
+    assert [video.name for video in dataset.videos] == [
+        "aachen_000000_000019",
+        "aachen_000001_000019",
+        "hamburg_000000_000042",
+    ]
+    for video in dataset.videos:
+        assert len(video) == 30
+        assert list(video.labelled) == [19]
+        assert video.labels(18) is None
+    hamburg = cityscapes / "leftImg8bit_sequence" / "train" / "hamburg"
+    first = cv2.imread(str(hamburg / "hamburg_000000_000023_leftImg8bit.png"))
+    np.testing.assert_array_equal(dataset.videos[2].image(0), first[..., ::-1])
+
+
+def test_label_ids_become_training_classes_by_the_official_table(cityscapes: Path) -> None:
+    video = open_dataset("cityscapes", cityscapes, "val").videos[0]
+    file = cityscapes / "gtFine/val/frankfurt/frankfurt_000000_000294_gtFine_labelIds.png"
+    ids = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    labels = video.labels(19)
+    assert labels is not None
+    for value in np.unique(ids).tolist():
+        train_id = id2label[value].trainId
+        np.testing.assert_array_equal(labels[ids == value], train_id)
+        assert train_id == 255 or CITYSCAPES.names[train_id] == id2label[value].name
+
+
+def test_cityscapes_without_its_sequences_has_videos_of_one_frame(cityscapes: Path) -> None:
+    shutil.rmtree(cityscapes / "leftImg8bit_sequence")
+    videos = open_dataset("cityscapes", cityscapes, "val").videos
+    assert [(len(video), list(video.labelled)) for video in videos] == [(1, [0]), (1, [0])]
+
+
+def test_cityscapes_sequences_do_without_the_single_images(cityscapes: Path) -> None:
+    shutil.rmtree(cityscapes / "leftImg8bit")
+    assert len(open_dataset("cityscapes", cityscapes, "train").videos) == 3
+
+
+def test_the_labels_of_the_cityscapes_test_split_are_not_read(cityscapes: Path) -> None:
+    (video,) = open_dataset("cityscapes", cityscapes, "test").videos
+    assert len(video) == 30
+    assert not video.labelled
+
+
+def test_missing_frames_and_labels_of_cityscapes_are_listed(cityscapes: Path) -> None:
+    sequence = cityscapes / "leftImg8bit_sequence" / "train"
+    missing = [
+        sequence / "hamburg" / "hamburg_000000_000030_leftImg8bit.png",
+        cityscapes / "gtFine" / "train" / "aachen" / "aachen_000001_000019_gtFine_labelIds.png",
+    ]
+    for file in missing:
+        file.unlink()
+    shutil.rmtree(sequence / "aachen")
+    with pytest.raises(DatasetError, match="62 files are missing") as error:
+        open_dataset("cityscapes", cityscapes, "train")
+    assert "and 12 more" in str(error.value)
+
+
+def test_streets_are_rendered_in_any_order_and_the_splits_share_none() -> None:
+    size = (64, 32)
+    video = open_dataset("synthetic", None, "val", size).videos[0]
+    in_order = [(video.image(i), video.labels(i)) for i in range(3)]
+    for index in (2, 0, 1):
+        np.testing.assert_array_equal(video.image(index), in_order[index][0])
+        np.testing.assert_array_equal(video.labels(index), in_order[index][1])
+    other = open_dataset("synthetic", None, "holdout", size).videos[0]
+    assert (other.labels(0) != in_order[0][1]).any()
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_an_unknown_split_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"has the splits .*'val'.*got 'night'"):
+        open_dataset(name, tmp_path, "night")
+
+
+@pytest.mark.parametrize("name", ["camvid", "cityscapes"])
+def test_an_empty_folder_is_refused_with_what_was_expected(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=f"in {tmp_path}: expected .*train"):
+        open_dataset(name, tmp_path, "train")
+    with pytest.raises(DatasetError, match="needs a root"):
+        open_dataset(name, None, "train")
+
+
+def test_an_unknown_data_set_is_refused() -> None:
+    with pytest.raises(DatasetError, match=r"must be one of .*'cityscapes'.*, got 'kitti'"):
+        open_dataset("kitti", Path(), "train")
+
+
+def test_a_network_for_other_classes_is_refused(camvid: Path) -> None:
+    dataset = open_dataset("camvid", camvid, "val")
+    dataset.require_classes(CAMVID)
+    with pytest.raises(DatasetError, match=r"19 classes road, .* are not the 11 of 'camvid': sky"):
+        dataset.require_classes(CITYSCAPES)

@@ -1,0 +1,58 @@
+"""The paper's tables on a few small frames."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lmanet_core import load
+from lmanet_core.training.config import TrainingError
+from lmanet_core.training.paper_tables import PAPER_TABLES
+from lmanet_core.training.reproduction import Reproduction
+
+
+@pytest.fixture
+def short(settings: dict[str, Any]) -> dict[str, Any]:
+    """A single-frame stage and one of the memory, of one step each."""
+    single, _, lma1, _ = settings["stages"]
+    settings["stages"] = [single | {"steps": 1}, lma1 | {"epochs": None, "steps": 1}]
+    settings["validation"] = None
+    return settings
+
+
+def test_tables_are_made_once_beside_the_paper_s_figures(
+    short: dict[str, Any], tmp_path: Path
+) -> None:
+    text = Reproduction(short, tmp_path, "val").make(["II", "S2", "VI"])
+    assert "| window 21 |" in text
+    assert "| 73.72 | 1.67 |" in text
+    assert "Needs a configuration with pspnet101" in text
+    assert (tmp_path / "tables.md").read_text() == text
+    tables = json.loads((tmp_path / "tables.json").read_text())
+    assert [row["label"] for row in tables["II"]] == [row.label for row in PAPER_TABLES["II"].rows]
+    assert all(0 <= row["miou"] <= 100 for row in tables["II"])
+
+    # Memory size and window are not trained, the other order of reading and writing is, from
+    # the same single-frame network.
+    other = tmp_path / "write_before_read_True"
+    assert {path.parent.name for path in tmp_path.glob("*/lma1.safetensors")} == {
+        "main",
+        other.name,
+    }
+    assert load(other / "lma1.safetensors").config.write_before_read
+    single = (tmp_path / "main" / "single.safetensors").read_bytes()
+    assert (other / "single.safetensors").read_bytes() == single
+
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.glob("evaluations/*.json")}
+    # Five windows, the other network, and the single-frame network.
+    assert len(made) == 8
+    assert Reproduction(short, tmp_path, "val").make(["II", "S2", "VI"]) == text
+    assert made == {path: path.stat().st_mtime_ns for path in tmp_path.glob("evaluations/*.json")}
+
+
+def test_an_unknown_table_is_told(short: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"unknown tables \['X'\]; expected some of \['I'"):
+        Reproduction(short, tmp_path, "val").make(["X"])

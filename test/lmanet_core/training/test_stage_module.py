@@ -1,0 +1,104 @@
+"""What a stage lets learn, and from which batches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from lmanet_core import LMANet, ModelConfig, build_model
+from lmanet_core.data.config import DataConfig
+from lmanet_core.training.config import StageConfig, TrainingError
+from lmanet_core.training.data_module import PartBatches
+from lmanet_core.training.stage_module import StageModule
+
+STAGE = StageConfig(
+    name="one",
+    trains=("memory", "decoder"),
+    data=DataConfig("synthetic", clips="street", frames=2),
+    batch_size=4,
+    steps=1,
+    dropout=False,
+    fixed_statistics=("decoder",),
+)
+
+
+def module_for(stage: StageConfig) -> StageModule:
+    torch.manual_seed(0)
+    model = build_model(replace(ModelConfig(), memory_size=2, window_size=3))
+    return StageModule(model, stage, torch.ones(19), 1, 1, 0)
+
+
+def test_only_what_a_stage_trains_is_in_training_mode() -> None:
+    module = module_for(STAGE)
+    for _ in range(2):
+        modes = {name: part.training for name, part in module.model.named_modules()}
+        assert not any(mode for name, mode in modes.items() if name.startswith("encoder"))
+        assert modes["memory.fusion.bn"]
+        assert not modes["memory.fusion.dropout"]
+        assert not modes["decoder.layers.0.bn"]
+        learning = {
+            name.split(".")[0]
+            for name, parameter in module.model.named_parameters()
+            if parameter.requires_grad
+        }
+        assert learning == {"memory", "decoder"}
+        # As after a validation.
+        module.eval()
+        module.train()
+
+
+@pytest.mark.parametrize("supervise", ["all", "last"])
+def test_accumulated_parts_have_the_gradient_of_the_whole_batch(supervise: str) -> None:
+    module = module_for(replace(STAGE, supervise=supervise, fixed_statistics=("memory", "decoder")))
+    images = torch.randint(256, (4, 2, 3, 16, 16), dtype=torch.uint8)
+    labels = torch.randint(19, (4, 2, 16, 16))
+    whole = gradients(module, [(images, labels)])
+    parts = gradients(module, zip(images.chunk(2), labels.chunk(2), strict=True))
+    for one, other in zip(whole, parts, strict=True):
+        torch.testing.assert_close(one, other / 2, rtol=1e-3, atol=1e-5)
+
+
+def gradients(module: StageModule, parts: Any) -> list[Tensor]:
+    module.zero_grad()
+    for images, labels in parts:
+        module.loss(images, labels).backward()
+    return [p.grad.clone() for p in module.model.parameters() if p.grad is not None]
+
+
+def test_clips_without_a_label_give_no_loss_rather_than_nan() -> None:
+    module = module_for(STAGE)
+    loss = module.loss(
+        torch.zeros(1, 2, 3, 16, 16, dtype=torch.uint8), torch.full((1, 2, 16, 16), 255)
+    )
+    assert loss.item() == 0
+
+
+def test_every_sample_of_a_step_is_seen_once_however_the_batch_is_divided() -> None:
+    for parts, world in ((1, 1), (2, 1), (1, 4), (2, 2)):
+        batches = [list(PartBatches(3, 8, parts, rank, world)) for rank in range(world)]
+        for step in range(3):
+            own = slice(step * parts, (step + 1) * parts)
+            seen = sorted(n for rank in batches for part in rank[own] for n in part)
+            assert seen == list(range(8 * step, 8 * step + 8))
+    later = list(PartBatches(3, 8, 2, first_step=2))
+    assert later == list(PartBatches(3, 8, 2))[4:]
+
+
+def test_a_batch_that_cannot_be_divided_is_refused() -> None:
+    with pytest.raises(TrainingError, match="a multiple of 2 processes x 3 parts"):
+        PartBatches(1, 8, 3, 0, 2)
+
+
+def test_the_learning_rate_falls_when_the_loss_of_an_epoch_does_not() -> None:
+    torch.manual_seed(0)
+    model: LMANet = build_model(replace(ModelConfig(), memory_size=2, window_size=3))
+    stage = replace(STAGE, patience=1, learning_rate=1e-3)
+    module = StageModule(model, stage, torch.ones(19), 8, 2, 0)
+    schedule = module.configure_optimizers()["lr_scheduler"]["scheduler"]
+    for loss in (1.0, 1.0, 1.0):
+        schedule.step(loss)
+    assert schedule.get_last_lr() == [pytest.approx(0.8e-3)]

@@ -1,0 +1,110 @@
+"""The evaluation script as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lmanet_core import ModelConfig, build_model, save_checkpoint
+from lmanet_core.classes import CAMVID, CITYSCAPES, ClassTable
+from training import evaluate
+
+STREET = ["--streets", "1", "--frames", "2", "--size", "64x32"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder: what a test names is in it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def checkpoint(classes: ClassTable, memory_size: int = 2) -> str:
+    torch.manual_seed(0)
+    config = replace(ModelConfig(), classes=classes, memory_size=memory_size, window_size=3)
+    save_checkpoint(build_model(config), "network.safetensors")
+    return "network.safetensors"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
+    """What is in the JSON file."""
+    line = ["evaluate.py", *arguments, "--precision", "fp32", "--json", "results/figures.json"]
+    monkeypatch.setattr(sys, "argv", line)
+    evaluate.main()
+    return json.loads(Path("results/figures.json").read_text())
+
+
+def test_camvid(
+    camvid: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ["--dataset", "camvid", "--root", str(camvid), "--split", "val"]
+    network = ["--checkpoint", checkpoint(CAMVID), "--memory-size", "1", "--window-size", "global"]
+    figures = run(monkeypatch, *data, *network, "--sheet", "sheet.png")
+    assert figures["frames"] == 18
+    assert 0 <= figures["miou"] <= 1
+    assert 0 <= figures["temporal_consistency"] <= 1
+    assert list(figures["iou"]) == list(CAMVID.names)
+    assert figures["settings"]["memory_size"] == 1
+    assert figures["settings"]["window_size"] == "global"
+    assert Path("sheet.png").stat().st_size > 0
+    printed = capsys.readouterr().out
+    assert f"mIoU {100 * figures['miou']:6.2f}" in printed
+    assert all(name in printed for name in CAMVID.names)
+
+
+def test_cityscapes_at_its_own_and_at_another_resolution(
+    cityscapes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = ["--dataset", "cityscapes", "--root", str(cityscapes), "--split", "val"]
+    network = ["--checkpoint", checkpoint(CITYSCAPES), "--memory-size", "0", "--size", "48x24"]
+    small = run(monkeypatch, *data, *network)
+    full = run(monkeypatch, *data, *network, "--full-resolution")
+    assert small["frames"] == full["frames"] == 2
+    assert small["miou"] != full["miou"]
+
+
+def test_the_synthetic_street_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = ["--checkpoint", checkpoint(CITYSCAPES)]
+    clean = run(monkeypatch, *network, *STREET, "--noise", "0", "--occlusion-rate", "0")
+    noisy = run(monkeypatch, *network, *STREET, "--noise", "60")
+    assert clean["frames"] == noisy["frames"] == 2
+    assert clean["miou"] != noisy["miou"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--dataset", "camvid"], "needs a root"),
+        (["--dataset", "camvid", "--root", "nowhere"], "no CamVid in nowhere"),
+        (["--checkpoint", "nothing"], "no checkpoint 'nothing'"),
+        (["--memory-size", "99"], "memory_size must be in 0..64, got 99"),
+        (["--window-size", "4"], "must be odd, got 4"),
+        (["--sheet", "sheet.text"], "expected a picture such as sheet.png, got 'sheet.text'"),
+        (["--streets", "0"], "streets must be at least 1, got 0"),
+    ],
+)
+def test_mistakes_are_explained(
+    arguments: list[str],
+    complaint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        run(monkeypatch, *STREET, *arguments)
+    assert exit_.value.code == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_a_network_for_other_classes_is_refused(
+    camvid: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--dataset", "camvid", "--root", str(camvid)]
+    with pytest.raises(SystemExit):
+        run(monkeypatch, *arguments, "--checkpoint", checkpoint(CITYSCAPES))
+    assert "are not the 11 of 'camvid'" in capsys.readouterr().err

@@ -1,0 +1,52 @@
+"""Make the paper's tables on a data set: train what they need, score it, set it beside the paper.
+
+    python training/reproduce.py --config training/configs/cityscapes_erfnet.yaml \\
+        --tables I II III --output runs/tables
+
+Networks and figures that are in the output folder already are not made again. The tables go to
+`tables.md` and `tables.json` there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+try:
+    from lmanet_core.training.reproduction import Reproduction
+    from lmanet_core.training.run import USER_ERRORS
+except ModuleNotFoundError as error:
+    sys.exit(f"training needs the package {error.name}: pip install 'lmanet_ros[train]'")
+from lmanet_core.training.config import read_settings
+from lmanet_core.training.paper_tables import PAPER_TABLES
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", type=Path, required=True, help="as of train.py")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument(
+        "--tables", nargs="+", default=list(PAPER_TABLES), metavar="TABLE", help="default: all"
+    )
+    parser.add_argument("--split", default="val", help="of the data set, to score on")
+    parser.add_argument(
+        "--train-each",
+        action="store_true",
+        help="train for each memory size and window, not only run the main network with them",
+    )
+    arguments = parser.parse_args()
+    try:
+        settings = read_settings(arguments.config)
+        reproduction = Reproduction(
+            settings, arguments.output, arguments.split, arguments.train_each
+        )
+        print(reproduction.make(arguments.tables))
+    except USER_ERRORS as error:
+        sys.exit(f"{Path(sys.argv[0]).name}: {error}")
+
+
+if __name__ == "__main__":
+    main()
