@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lmanet_core.models import LocalMemory
 from lmanet_core.models.fusion import GatedFusion
@@ -54,26 +54,40 @@ def start_as_average(memory: LocalMemory, features: Tensor) -> None:
     keys = KEY_SCALE * (axes / deviations)[:, :key_channels].T
     values = axes[:, :value_channels].T
     heads = torch.cat([keys, values, keys, values])
-    memory.heads.weight.zero_()
-    memory.heads.weight[:, :, 1, 1] = heads.float()
-    memory.heads.bias.copy_(-heads @ mean)
-
+    _set_convolution(memory.heads, heads, -heads @ mean)
     scale = deviations[:value_channels]
-    fusion.bn.reset_parameters()
-    fusion.bn.bias.fill_(OFFSET)
-    fusion.bn.running_var.copy_(scale.square().repeat(2))
+    spread = scale.square().repeat(2)
+    _set_norm(fusion.bn, torch.zeros_like(spread), spread, torch.ones_like(spread), OFFSET)
     # Closed half-way, all gates let pass a half of what the expansions therefore double.
-    fusion.gate.weight.zero_()
-    fusion.gate.bias.zero_()
+    half = torch.zeros(2 * channels)
+    _set_convolution(fusion.gate, half[:, None], half)
     back = values.T * scale
     offset = mean - OFFSET * back.sum(1)
-    fusion.expand.weight.zero_()
-    for source, share in enumerate((1 - SHARE, SHARE)):
-        own = slice(source * channels, (source + 1) * channels)
-        fusion.expand.weight[own, :, 1, 1] = (2 * share * back).float()
-        fusion.expand.bias[own] = (2 * share * offset).float()
+    shares = (2 * (1 - SHARE), 2 * SHARE)
+    _set_convolution(
+        fusion.expand,
+        torch.cat([share * back for share in shares]),
+        torch.cat([share * offset for share in shares]),
+    )
     restored = back.square().sum(1)
-    fusion.out_bn.running_mean.copy_(mean)
-    fusion.out_bn.running_var.copy_(restored)
-    fusion.out_bn.weight.copy_((restored + fusion.out_bn.eps).sqrt())
-    fusion.out_bn.bias.copy_(mean)
+    gain = (restored + fusion.out_bn.eps).sqrt()
+    _set_norm(fusion.out_bn, mean, restored, gain, mean)
+
+
+def _set_convolution(convolution: nn.Conv2d, center: Tensor, bias: Tensor) -> None:
+    """Weights (out, in) that look at the location itself, and nothing around it."""
+    assert convolution.bias is not None
+    convolution.weight.zero_()
+    convolution.weight[:, :, 1, 1] = center.float()
+    convolution.bias.copy_(bias)
+
+
+def _set_norm(
+    norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor | float
+) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)
+    norm.weight.copy_(weight)
+    norm.bias.copy_(torch.as_tensor(bias))

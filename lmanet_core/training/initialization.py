@@ -21,6 +21,22 @@ StartMemory = Callable[[LocalMemory, nn.Module], None]
 """Gives a new memory its weights, with an encoder that has its own."""
 
 
+@torch.no_grad()
+def start_as_twins(memory: LocalMemory) -> None:
+    """Give the memory's side the weights of the query's.
+
+    Equal keys make attention start as similarity, and equal values let what is read and what is
+    seen add up, instead of one being noise to the other until both are learned.
+    """
+    layers = [memory.heads]
+    if isinstance(memory.fusion, GatedFusion):
+        layers.append(memory.fusion.expand)
+    for layer in layers:
+        for parameter in layer.parameters():
+            query, of_memory = parameter.chunk(2)
+            of_memory.copy_(query)
+
+
 def initial_model(
     config: ModelConfig,
     frames: int,
@@ -53,22 +69,6 @@ def initial_model(
         else:
             start_memory(model.memory, model.encoder)
     return model
-
-
-@torch.no_grad()
-def start_as_twins(memory: LocalMemory) -> None:
-    """Give the memory's side the weights of the query's.
-
-    Equal keys make attention start as similarity, and equal values let what is read and what is
-    seen add up, instead of one being noise to the other until both are learned.
-    """
-    layers = [memory.heads]
-    if isinstance(memory.fusion, GatedFusion):
-        layers.append(memory.fusion.expand)
-    for layer in layers:
-        for parameter in layer.parameters():
-            query, of_memory = parameter.chunk(2)
-            of_memory.copy_(query)
 
 
 def _load_decoder(model: LMANet, before: LMANet, weights: Path | str) -> None:

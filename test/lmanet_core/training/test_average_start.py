@@ -29,7 +29,7 @@ def test_reading_the_same_frame_gives_back_its_features():
     memory.window_size = 1
     frame = memory.project(features)
     fused = memory.read_and_fuse(frame, frame.memory_key[:, None], frame.memory_value[:, None])
-    torch.testing.assert_close(fused, features, rtol=0, atol=0.01)
+    torch.testing.assert_close(fused, features, rtol=0, atol=0.03)
 
 
 def test_what_is_read_is_mixed_in():
@@ -39,7 +39,7 @@ def test_what_is_read_is_mixed_in():
     now, before = (memory.project(part) for part in features.split(2))
     fused = memory.read_and_fuse(now, before.memory_key[:, None], before.memory_value[:, None])
     expected = 0.8 * features[:2] + 0.2 * features[2:]
-    torch.testing.assert_close(fused, expected, rtol=0, atol=0.01)
+    torch.testing.assert_close(fused, expected, rtol=0, atol=0.03)
 
 
 def test_similar_locations_attract_attention():

@@ -69,7 +69,7 @@ def test_what_is_wrong_with_the_run_is_said(
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"batch_size": True}, "batch_size must be int, got True"),
         ({"learning_rate": "fast"}, "learning_rate must be float, got 'fast'"),
-        ({"data": {"clip": 1}}, "stage 'single': data: expected some of"),
+        ({"data": {"clip": 1}}, "stage 'single': data: unknown settings \\['clip'\\]"),
         ({"target": "features"}, "is for stages with trains: \\[memory\\]"),
     ],
 )
