@@ -18,6 +18,7 @@ def build(kind: type[T], values: Any, where: str) -> T:
 
     Args:
         kind: a dataclass whose fields are numbers, texts, paths, tuples, dataclasses or None.
+            A section may also be an instance of its dataclass already.
         values: what the file has.
         where: what the values are called in messages.
 
@@ -46,7 +47,8 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
     choices = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     for choice in choices:
         if is_dataclass(choice) and value is not None:
-            return build(typing.cast(type, choice), value, where)
+            done = isinstance(value, typing.cast(type, choice))
+            return value if done else build(typing.cast(type, choice), value, where)
         if _fits(value, choice):
             return _convert_one(value, choice, where)
     expected = " or ".join(_describe(choice) for choice in choices)
@@ -55,7 +57,7 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
 
 def _fits(value: Any, kind: Any) -> bool:
     if typing.get_origin(kind) is tuple:
-        return isinstance(value, list | tuple) and len(value) == len(typing.get_args(kind))
+        return isinstance(value, list | tuple) and len(value) == len(_items(kind, value))
     if kind is float:
         # YAML reads 1e-3, without a point, as text.
         return not isinstance(value, bool) and _is_number(value)
@@ -66,11 +68,17 @@ def _fits(value: Any, kind: Any) -> bool:
 
 def _convert_one(value: Any, kind: Any, where: str) -> Any:
     if typing.get_origin(kind) is tuple:
-        items = zip(value, typing.get_args(kind), strict=True)
+        items = zip(value, _items(kind, value), strict=True)
         return tuple(_convert(item, its_kind, where) for item, its_kind in items)
     if kind is Path:
         return Path(value).expanduser()
     return float(value) if kind is float else value
+
+
+def _items(kind: Any, value: Any) -> tuple[Any, ...]:
+    """Types of a tuple's items; `tuple[X, ...]` has as many as there are values."""
+    items = typing.get_args(kind)
+    return (items[0],) * len(value) if items[-1] is Ellipsis else items
 
 
 def _is_number(value: Any) -> bool:
@@ -83,5 +91,6 @@ def _is_number(value: Any) -> bool:
 
 def _describe(kind: Any) -> str:
     if typing.get_origin(kind) is tuple:
-        return f"a list of {len(typing.get_args(kind))}"
+        items = typing.get_args(kind)
+        return "a list" if items[-1] is Ellipsis else f"a list of {len(items)}"
     return "null" if kind is type(None) else str(kind.__name__)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import typing
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from lmanet_core.config import ModelConfig
 from lmanet_core.data.config import DataConfig
+from lmanet_core.settings import build
+
+T = TypeVar("T")
 
 PARTS = ("encoder", "decoder", "memory")
 TARGETS = ("labels", "features")
@@ -195,8 +196,6 @@ def parse_config(settings: Mapping[str, Any]) -> TrainingConfig:
         values["model"] = ModelConfig.from_dict(model)
     except ValueError as error:
         raise TrainingError(f"model: {error}") from None
-    if values.get("validation") is not None:
-        values["validation"] = _build(ValidationConfig, "validation", values["validation"])
     stages = values.get("stages")
     if not isinstance(stages, list):
         raise TrainingError(f"stages must be a list, got {stages!r}")
@@ -224,38 +223,13 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def _build(kind: Any, where: str, values: Any) -> Any:
-    """An instance of a dataclass from plain values, whose types are checked."""
-    values = _mapping(where, values)
-    known = {field.name: field for field in fields(kind)}
-    if unknown := sorted(set(values) - set(known)):
-        raise TrainingError(f"{where}: unknown settings {unknown}; expected some of {list(known)}")
-    needed = {name for name, field in known.items() if field.default is MISSING}
-    if missing := sorted(needed - set(values)):
-        raise TrainingError(f"{where}: settings {missing} are missing")
-    types = typing.get_type_hints(kind)
-    return kind(
-        **{key: _convert(f"{where}: {key}", value, types[key]) for key, value in values.items()}
-    )
-
-
-def _convert(where: str, value: Any, kind: Any) -> Any:
-    """A value of YAML as the type of the field: lists become tuples, 1e-3 a number."""
-    choices = typing.get_args(kind) if isinstance(kind, UnionType) else (kind,)
-    for choice in choices:
-        origin, items = typing.get_origin(choice), typing.get_args(choice)
-        if origin is tuple and isinstance(value, list | tuple):
-            return tuple(_convert(where, item, items[0]) for item in value)
-        if choice is float and isinstance(value, int | float | str) and value is not True:
-            try:
-                return float(value)
-            except ValueError:
-                continue
-        plain = origin is None and isinstance(value, choice)
-        if plain and isinstance(value, bool) == (choice is bool):
-            return value
-    expected = " or ".join(getattr(c, "__name__", str(c)) for c in choices)
-    raise TrainingError(f"{where} must be {expected}, got {value!r}")
+def _build(kind: type[T], where: str, values: Any) -> T:
+    try:
+        return build(kind, values, where)
+    except TrainingError:
+        raise
+    except ValueError as error:
+        raise TrainingError(str(error)) from None
 
 
 def _mapping(where: str, value: Any) -> Mapping[str, Any]:
@@ -264,7 +238,7 @@ def _mapping(where: str, value: Any) -> Mapping[str, Any]:
     return value
 
 
-def _check(name: str, value: Any, expected: str, is_right: typing.Callable[[Any], bool]) -> None:
+def _check(name: str, value: Any, expected: str, is_right: Callable[[Any], bool]) -> None:
     if value is not None and not is_right(value):
         raise TrainingError(f"{name} must be {expected}, got {value}")
 
