@@ -30,18 +30,18 @@ def stream(model: LMANet, clips: Tensor, supervise: str = "all") -> Tensor:
     features = dict(zip(needed, encode(model, clips[:, needed]).unbind(1), strict=True))
     if model.memory is not None:
         projections = _project(model.memory, features)
-        features |= _fuse(model.memory, projections, projections, remembered)
+        features |= _fuse(model.memory, projections, remembered)
     return model.decoder(torch.stack([features[now] for now in frames], dim=1).flatten(0, 1))
 
 
 def restore(
     model: LMANet, clips: Tensor, degraded: Tensor, supervise: str = "all"
 ) -> tuple[Tensor, Tensor]:
-    """Let the memory give back clean features of frames that are seen degraded.
+    """Let the memory give back clean features of frames that are seen, and remembered, degraded.
 
     Args:
         clips: (B, T, 3, H, W), RGB in 0..1, T >= 2.
-        degraded: the same clips as the current frames look; the clean ones are remembered.
+        degraded: the same clips as the network sees them.
         supervise: as `stream` takes it; the first frame has no memory and does not count.
 
     Returns:
@@ -54,13 +54,12 @@ def restore(
         for now in _supervised(clips.shape[1], supervise)
         if (pasts := [past for past in _remembered(model, now) if past != now])
     }
-    clean = dict(enumerate(encode(model, clips).unbind(1)))
     frames = list(remembered)
-    current = dict(zip(frames, encode(model, degraded[:, frames]).unbind(1), strict=True))
-    fused = _fuse(
-        model.memory, _project(model.memory, current), _project(model.memory, clean), remembered
-    )
-    return torch.cat(list(fused.values())), torch.cat([clean[now] for now in frames])
+    features = dict(enumerate(encode(model, degraded).unbind(1)))
+    projections = _project(model.memory, features)
+    fused = _fuse(model.memory, projections, remembered)
+    clean = encode(model, clips[:, frames]).unbind(1)
+    return torch.cat([fused[now] for now in frames]), torch.cat(clean)
 
 
 def encode(model: LMANet, clips: Tensor) -> Tensor:
@@ -91,8 +90,7 @@ def _project(memory: LocalMemory, features: dict[int, Tensor]) -> dict[int, Proj
 
 def _fuse(
     memory: LocalMemory,
-    current: dict[int, Projection],
-    past: dict[int, Projection],
+    projections: dict[int, Projection],
     remembered: dict[int, list[int]],
 ) -> dict[int, Tensor]:
     """Fused features (B, C, H', W') of every frame that has something in memory."""
@@ -101,9 +99,9 @@ def _fuse(
         return {}
     reads = []
     for now in frames:
-        keys = torch.stack([past[frame].memory_key for frame in remembered[now]], dim=1)
-        values = torch.stack([past[frame].memory_value for frame in remembered[now]], dim=1)
-        reads.append(local_attention(current[now].query_key, keys, values, memory.window_size))
-    queries = torch.cat([current[now].query_value for now in frames])
+        keys = torch.stack([projections[frame].memory_key for frame in remembered[now]], dim=1)
+        values = torch.stack([projections[frame].memory_value for frame in remembered[now]], dim=1)
+        reads.append(local_attention(projections[now].query_key, keys, values, memory.window_size))
+    queries = torch.cat([projections[now].query_value for now in frames])
     fused = memory.fusion(queries, torch.cat(reads)).chunk(len(frames))
     return dict(zip(frames, fused, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ import yaml
 from lmanet_core.config import ModelConfig
 from lmanet_core.data.config import DataConfig
 from lmanet_core.settings import build
+from lmanet_core.training.degradation import Degradation
 
 T = TypeVar("T")
 
@@ -55,11 +56,10 @@ class StageConfig:
         start: one of `STARTS`, how a memory starts that the weights before do not have: 'twins'
             from random weights, the same for query and memory, 'average' from the statistics of
             the features of a few clips, see `lmanet_core.training.average_start`.
-        target: one of `TARGETS`. 'features' teaches the memory alone to give back the encoder's
-            features of the current frame, so that training with labels starts at the quality of
-            the single-frame network: the gated fusion has no path that leaves features as they are.
-        degrade_current: grey levels, upper bound of the noise on the current frame while the
-            target 'features' is the clean frame's, so that it pays to read from the memory.
+        target: one of `TARGETS`. 'features' teaches the memory alone to give back the features
+            that the encoder has of the clean frame when all frames are seen degraded. It takes no
+            decoder and no labels, and few steps.
+        degradation: of the frames of the target 'features'.
     """
 
     name: str
@@ -80,7 +80,7 @@ class StageConfig:
     batch_norm_momentum: float = 0.1
     start: str = "twins"
     target: str = "labels"
-    degrade_current: float = 0.0
+    degradation: Degradation = field(default_factory=Degradation)
 
     def __post_init__(self) -> None:
         where = f"stage '{self.name}'"
@@ -95,8 +95,7 @@ class StageConfig:
             _check(f"{where}: {name}", getattr(self, name), "at least 1", lambda v: v >= 1)
         for name in ("learning_rate", "batch_norm_momentum"):
             _check(f"{where}: {name}", getattr(self, name), "positive", lambda v: v > 0)
-        for name in ("weight_decay", "degrade_current"):
-            _check(f"{where}: {name}", getattr(self, name), "not negative", lambda v: v >= 0)
+        _check(f"{where}: weight_decay", self.weight_decay, "not negative", lambda v: v >= 0)
         if (self.steps is None) == (self.epochs is None):
             raise TrainingError(f"{where}: give either steps or epochs")
         if "memory" in self.trains and self.data.frames < 2:

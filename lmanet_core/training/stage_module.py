@@ -24,11 +24,13 @@ from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.models import LMANet
 from lmanet_core.training.clips import restore, stream
 from lmanet_core.training.config import StageConfig, TrainingError
+from lmanet_core.training.degradation import degrade
 
 PLATEAU_FACTOR = 0.8
 LOWEST_RATE = 1e-8
 POLYNOMIAL_POWER = 0.9
 SMALLEST_WEIGHT = 1e-6
+SMALLEST_VARIANCE = 1e-4
 WARM_UP = 0.1
 """Share of the steps of 'one_cycle' in which the learning rate rises."""
 
@@ -102,8 +104,11 @@ class StageModule(LightningModule):
         """Of clips (B, T, 3, H, W) uint8 with labels (B, T, H, W) int64."""
         clips = images.float().div_(255)
         if self.stage.target == "features":
-            restored, clean = restore(self.model, clips, self._degrade(clips), self.stage.supervise)
-            return functional.mse_loss(restored.float(), clean.float())
+            degraded = degrade(clips, self.stage.degradation)
+            restored, clean = restore(self.model, clips, degraded, self.stage.supervise)
+            # Each channel counts as much as any other, whatever its spread.
+            errors = (restored.float() - clean.float()).square().mean((0, 2, 3))
+            return (errors / clean.float().var((0, 2, 3)).clamp_min(SMALLEST_VARIANCE)).mean()
         logits = stream(self.model, clips, self.stage.supervise)
         if self.stage.supervise == "last":
             labels = labels[:, -1:]
@@ -176,11 +181,3 @@ class StageModule(LightningModule):
         return ReduceLROnPlateau(
             optimizer, factor=PLATEAU_FACTOR, patience=self.stage.patience, min_lr=LOWEST_RATE
         )
-
-    def _degrade(self, clips: Tensor) -> Tensor:
-        """Noise of a strength of its own on each clip."""
-        if not self.stage.degrade_current:
-            return clips
-        strength = torch.rand(len(clips), 1, 1, 1, 1, device=clips.device)
-        strength *= self.stage.degrade_current / 255
-        return (clips + strength * torch.randn_like(clips)).clamp_(0, 1)

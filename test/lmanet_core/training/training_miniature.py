@@ -52,7 +52,7 @@ def run_settings(root: Path) -> dict[str, Any]:
                 "trains": ["memory"],
                 "data": {**clips, "clips": "pseudo"},
                 "target": "features",
-                "degrade_current": 20,
+                "degradation": {"noise": 20, "cover": 0.5},
                 "supervise": "all",
                 "steps": 2,
                 "batch_size": 2,
