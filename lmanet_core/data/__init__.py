@@ -1,1 +1,1 @@
-"""Data sets: the synthetic street and the training clips cut from it."""
+"""Data sets of videos, and the training clips made of them."""

@@ -1,0 +1,89 @@
+"""CamVid in the widely used 480x360 layout with 11 classes.
+
+    ROOT/train/0001TP_006690.png    ROOT/trainannot/0001TP_006690.png    367 frames at 1 Hz
+    ROOT/val/0016E5_07959.png       ROOT/valannot/0016E5_07959.png       one video at 15 Hz
+
+Source: Brostow et al., Pattern Recognition Letters 2009.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+from lmanet_core.classes import CAMVID, IGNORE_LABEL
+from lmanet_core.data.stored_video import LabelEncoding, StoredVideo, require_files
+from lmanet_core.data.video import DatasetError, VideoDataset
+
+SPLITS = ("train", "val", "fit", "holdout")
+"""`fit` and `holdout` divide `train`, for choices that must not see `val`."""
+_FRAME_STEP = {"train": 30, "val": 2}
+"""How many frame numbers of the 30 Hz camera lie between neighbours of a video."""
+_UNLABELLED = 11
+_ENCODING = LabelEncoding({**{c: c for c in range(len(CAMVID))}, _UNLABELLED: IGNORE_LABEL})
+
+
+def open_camvid(root: Path, split: str, size: tuple[int, int] | None = None) -> VideoDataset:
+    """Every frame has labels; a gap in the frame numbers begins a new video.
+
+    Args:
+        root: the folder of the layout above.
+        split: one of `SPLITS`. `holdout` is the first tenth of each drive of `train`, `fit` the
+            rest.
+        size: (width, height) of images and labels; None: as stored.
+
+    Raises:
+        DatasetError: the split is unknown, or files are missing.
+    """
+    if split not in SPLITS:
+        raise DatasetError(f"CamVid has the splits {SPLITS}, got {split!r}")
+    folder = "val" if split == "val" else "train"
+    names = _list_names(root, folder)
+    if split in ("fit", "holdout"):
+        holdout = _holdout(names)
+        names = [name for name in names if (name in holdout) == (split == "holdout")]
+    videos = tuple(_video(root, folder, run, size) for run in _runs(names, _FRAME_STEP[folder]))
+    return VideoDataset("camvid", CAMVID, videos)
+
+
+def _list_names(root: Path, folder: str) -> list[str]:
+    """Names of all frames, each of which has its image and its labels."""
+    images, labels = root / folder, root / f"{folder}annot"
+    names = sorted({file.name for part in (images, labels) for file in part.glob("*.png")})
+    if not names:
+        raise DatasetError(f"no CamVid in {root}: expected images in {images} and {labels}")
+    require_files((part / name for name in names for part in (images, labels)), "CamVid")
+    return names
+
+
+def _holdout(names: list[str]) -> set[str]:
+    drives = [list(drive) for _, drive in itertools.groupby(names, key=lambda name: name[:6])]
+    return {name for drive in drives for name in drive[: round(0.1 * len(drive))]}
+
+
+def _runs(names: list[str], step: int) -> Iterator[list[str]]:
+    """Cut a sorted list of names wherever two are not neighbours in time."""
+    run = names[:1]
+    for before, name in itertools.pairwise(names):
+        # One frame of the train split is numbered one too high.
+        near = abs(_frame_number(name) - _frame_number(before) - step) <= 1
+        if name[:6] != before[:6] or not near:
+            yield run
+            run = []
+        run.append(name)
+    yield run
+
+
+def _frame_number(name: str) -> int:
+    return int(Path(name).stem.rpartition("_")[2].lstrip("f"))
+
+
+def _video(root: Path, folder: str, names: list[str], size: tuple[int, int] | None) -> StoredVideo:
+    return StoredVideo(
+        name=f"{Path(names[0]).stem}..{Path(names[-1]).stem}",
+        images=tuple(root / folder / name for name in names),
+        label_files={i: root / f"{folder}annot" / name for i, name in enumerate(names)},
+        encoding=_ENCODING,
+        size=size,
+    )

@@ -1,0 +1,113 @@
+"""Videos whose frames and label maps are image files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lmanet_core.classes import IGNORE_LABEL
+from lmanet_core.data.video import DatasetError
+
+MOST_LISTED = 50
+"""Missing files that a message names; of more it tells the number."""
+
+
+class LabelEncoding:
+    """What the values in label files mean.
+
+    Args:
+        meanings: value in the file -> label, 255 to ignore the pixel. Other values are errors.
+    """
+
+    def __init__(self, meanings: Mapping[int, int]) -> None:
+        self._unknown = np.ones(256, bool)
+        self._lookup = np.full(256, IGNORE_LABEL, np.uint8)
+        for value, label in meanings.items():
+            self._unknown[value] = False
+            self._lookup[value] = label
+
+    def decode(self, values: np.ndarray, file: Path) -> np.ndarray:
+        """(H, W) uint8 values of a file -> labels.
+
+        Raises:
+            DatasetError: a value has no meaning.
+        """
+        counts = np.bincount(values.ravel(), minlength=256)
+        if strange := np.flatnonzero(self._unknown & (counts > 0)).tolist():
+            known = np.flatnonzero(~self._unknown).tolist()
+            raise DatasetError(f"{file}: expected the values {known}, got {strange}")
+        return self._lookup[values]
+
+
+@dataclass(frozen=True)
+class StoredVideo:
+    """Frames in image files, labels in single-channel ones.
+
+    Attributes:
+        images: files of the frames, in order.
+        label_files: frame index -> file with its labels.
+        encoding: of those files.
+        size: (width, height) to which images and labels are brought; None: as they are stored.
+    """
+
+    name: str
+    images: tuple[Path, ...]
+    label_files: Mapping[int, Path]
+    encoding: LabelEncoding
+    size: tuple[int, int] | None = None
+    labelled: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labelled", tuple(sorted(self.label_files)))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def image(self, index: int) -> np.ndarray:
+        picture = _read(self.images[index], cv2.IMREAD_COLOR)
+        image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        if self.size is None or self.size == (image.shape[1], image.shape[0]):
+            return image
+        shrinks = self.size[0] < image.shape[1]
+        return cv2.resize(
+            image, self.size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
+
+    def labels(self, index: int) -> np.ndarray | None:
+        if (file := self.label_files.get(index)) is None:
+            return None
+        values = _read(file, cv2.IMREAD_UNCHANGED)
+        if values.ndim != 2 or values.dtype != np.uint8:
+            raise DatasetError(
+                f"{file}: expected an 8-bit image of one channel, the class of each pixel, "
+                f"got {values.shape} {values.dtype}"
+            )
+        labels = self.encoding.decode(values, file)
+        if self.size is None:
+            return labels
+        return cv2.resize(labels, self.size, interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def require_files(files: Iterable[Path], purpose: str) -> None:
+    """Find all files that are missing at once, instead of one after the other in mid-training.
+
+    Raises:
+        DatasetError: some are missing; it lists them.
+    """
+    missing = [file for file in files if not file.is_file()]
+    if not missing:
+        return
+    listed = "".join(f"\n  {file}" for file in missing[:MOST_LISTED])
+    more = f"\n  and {len(missing) - MOST_LISTED} more" if len(missing) > MOST_LISTED else ""
+    raise DatasetError(f"{purpose}: {len(missing)} files are missing:{listed}{more}")
+
+
+def _read(file: Path, flags: int) -> np.ndarray:
+    picture = cv2.imread(str(file), flags)
+    if picture is None:
+        raise DatasetError(f"{file} is not an image that OpenCV can read")
+    return picture
