@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from lmanet_core.data.camvid import open_camvid
+from lmanet_core.data.cityscapes import open_cityscapes
 from lmanet_core.data.street_dataset import open_streets
 from lmanet_core.data.video import DatasetError, VideoDataset
 
-_STORED = {"camvid": open_camvid}
+_STORED = {"camvid": open_camvid, "cityscapes": open_cityscapes}
 """Those that lie in a folder."""
 
 DATASETS = (*_STORED, "synthetic")

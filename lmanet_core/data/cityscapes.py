@@ -1,0 +1,97 @@
+"""Cityscapes, as its archives unpack:
+
+    ROOT/gtFine/val/lindau/lindau_000000_000019_gtFine_labelIds.png
+    ROOT/leftImg8bit/val/lindau/lindau_000000_000019_leftImg8bit.png
+    ROOT/leftImg8bit_sequence/val/lindau/lindau_000000_000000_leftImg8bit.png ... 000029 ...
+
+Source: Cordts et al., CVPR 2016.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from lmanet_core.classes import CITYSCAPES, IGNORE_LABEL
+from lmanet_core.data.stored_video import LabelEncoding, StoredVideo, require_files
+from lmanet_core.data.video import DatasetError, VideoDataset
+
+SPLITS = ("train", "val", "test")
+SNIPPET = 30
+"""Frames of a video; nothing connects it to another one."""
+LABELLED_FRAME = 19
+"""Index of the one that is annotated, the twentieth."""
+_IMAGES, _LABELS = "_leftImg8bit.png", "_gtFine_labelIds.png"
+
+
+def open_cityscapes(root: Path, split: str, size: tuple[int, int] | None = None) -> VideoDataset:
+    """A video of 30 frames for each annotated one; without the folder leftImg8bit_sequence, which
+    is an archive of its own, videos of the one frame.
+
+    Labels are the 19 training classes, made from the labelIds when a file is read. The split
+    'test' has none.
+
+    Args:
+        root: the folder of the layout above.
+        split: one of `SPLITS`.
+        size: (width, height) of images and labels; None: as stored.
+
+    Raises:
+        DatasetError: the split is unknown, files are missing, or `cityscapesscripts` is.
+    """
+    if split not in SPLITS:
+        raise DatasetError(f"Cityscapes has the splits {SPLITS}, got {split!r}")
+    videos = tuple(_video(root, split, frame, size) for frame in _annotated_frames(root, split))
+    files = (file for video in videos for file in (*video.images, *video.label_files.values()))
+    require_files(files, "Cityscapes")
+    return VideoDataset("cityscapes", CITYSCAPES, videos)
+
+
+@functools.cache
+def train_ids() -> LabelEncoding:
+    """labelIds of the files -> the 19 training classes, 255 for all else; the official table."""
+    try:
+        from cityscapesscripts.helpers.labels import labels
+    except ImportError:
+        raise DatasetError(
+            "Cityscapes needs the package cityscapesscripts: pip install cityscapesscripts, "
+            "or install this project with its extra 'train'"
+        ) from None
+    # The licence plate has the id -1 and is in no file.
+    known = {label.id: label.trainId for label in labels if label.id >= 0}
+    return LabelEncoding({value: IGNORE_LABEL if t < 0 else t for value, t in known.items()})
+
+
+def _annotated_frames(root: Path, split: str) -> list[str]:
+    """Names such as lindau_000000_000019 of the frames that have an image or labels, sorted."""
+    parts = {"leftImg8bit": _IMAGES}
+    if split != "test":
+        parts["gtFine"] = _LABELS
+    frames = {
+        file.name.removesuffix(suffix)
+        for part, suffix in parts.items()
+        for file in (root / part / split).glob(f"*/*{suffix}")
+    }
+    if not frames:
+        looked = " and ".join(
+            str(root / part / split / "CITY" / f"*{parts[part]}") for part in parts
+        )
+        raise DatasetError(f"no Cityscapes in {root}: expected {looked}")
+    return sorted(frames)
+
+
+def _video(root: Path, split: str, frame: str, size: tuple[int, int] | None) -> StoredVideo:
+    city, sequence, number = frame.rsplit("_", 2)
+    part, names = "leftImg8bit", [frame]
+    if (root / "leftImg8bit_sequence" / split).is_dir():
+        first = int(number) - LABELLED_FRAME
+        part = "leftImg8bit_sequence"
+        names = [f"{city}_{sequence}_{first + i:06}" for i in range(SNIPPET)]
+    labels = root / "gtFine" / split / city / f"{frame}{_LABELS}"
+    return StoredVideo(
+        name=frame,
+        images=tuple(root / part / split / city / f"{name}{_IMAGES}" for name in names),
+        label_files={} if split == "test" else {names.index(frame): labels},
+        encoding=train_ids(),
+        size=size,
+    )

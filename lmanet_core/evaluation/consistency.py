@@ -1,0 +1,115 @@
+"""How steady labels are from frame to frame, in two measures."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from lmanet_core.classes import IGNORE_LABEL
+
+
+class TemporalConsistency:
+    """Share of the pixels whose label follows the motion of the image; needs no truth.
+
+    The labels of each frame are compared with those of the frame before, moved along the optical
+    flow (OpenCV's DIS). Pixels that came into view, where forward and backward flow disagree, do
+    not count. A network that labels everything alike is perfectly consistent, so the figure means
+    something beside mIoU only.
+    """
+
+    def __init__(self) -> None:
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._before: tuple[np.ndarray, np.ndarray] | None = None
+        self._agreeing = 0
+        self._visible = 0
+
+    def begin_video(self) -> None:
+        """What comes next is not compared with what came before."""
+        self._before = None
+
+    def update(self, image: np.ndarray, labels: np.ndarray) -> None:
+        """Add the next frame of the video.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+            labels: (H, W) uint8, as predicted.
+        """
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        if self._before is not None:
+            grey_before, labels_before = self._before
+            to_before = self._flow.calc(grey, grey_before, None)
+            to_now = self._flow.calc(grey_before, grey, None)
+            places = _grid(grey.shape) + to_before
+            visible = _visible(places, to_before, to_now)
+            moved = cv2.remap(
+                labels_before, places, None, cv2.INTER_NEAREST, borderValue=IGNORE_LABEL
+            )
+            self._visible += int(visible.sum())
+            self._agreeing += int((visible & (moved == labels)).sum())
+        self._before = (grey, labels)
+
+    def value(self) -> float | None:
+        """0..1, of all pixels of all pairs of frames; None if there was no pair."""
+        return self._agreeing / self._visible if self._visible else None
+
+
+class VideoConsistency:
+    """VC_n: of the pixels whose true label stays the same over n frames, the share that is
+    predicted right in all n; over all runs of n consecutive frames that have labels.
+
+    Source: Miao et al., "VSPW: A Large-scale Dataset for Video Scene Parsing in the Wild",
+    CVPR 2021.
+    """
+
+    def __init__(self, frames: int) -> None:
+        self._frames = frames
+        self._true_before: np.ndarray | None = None
+        # For each pixel: since how many frames its truth is the same, and it is also found.
+        self._constant = self._found = np.zeros(0, np.int32)
+        self._shares: list[float] = []
+
+    def begin_video(self) -> None:
+        """What comes next is not compared with what came before."""
+        self._true_before = None
+
+    def update(self, predicted: np.ndarray, true: np.ndarray | None) -> None:
+        """Add the next frame of the video, (H, W) uint8 both; no truth ends a run of frames."""
+        if true is None:
+            self.begin_video()
+            return
+        if self._true_before is None:
+            self._constant = self._found = np.zeros(true.shape, np.int32)
+            self._true_before = true
+        same = true == self._true_before
+        counts = true != IGNORE_LABEL
+        self._constant = np.where(counts, self._constant * same + 1, 0)
+        self._found = np.where(counts & (predicted == true), self._found * same + 1, 0)
+        self._true_before = true
+        constant = int((self._constant >= self._frames).sum())
+        if constant:
+            found = int((self._found >= self._frames).sum())
+            self._shares.append(found / constant)
+
+    def value(self) -> float | None:
+        """0..1, mean over all runs of n frames; None if there was none."""
+        return float(np.mean(self._shares)) if self._shares else None
+
+
+def _grid(shape: tuple[int, ...]) -> np.ndarray:
+    """(H, W, 2) float32, (x, y) of each pixel."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
+    return np.dstack((columns, rows))
+
+
+def _visible(places: np.ndarray, to_before: np.ndarray, to_now: np.ndarray) -> np.ndarray:
+    """(H, W) bool, which pixels of a frame the one before shows, too.
+
+    Going there and back must lead to about where one started; the bound is that of Sundaram et
+    al., "Dense Point Trajectories by GPU-accelerated Large Displacement Optical Flow", ECCV 2010.
+    """
+    height, width = places.shape[:2]
+    inside = ((places >= 0) & (places <= (width - 1, height - 1))).all(2)
+    back = cv2.remap(to_now, places, None, cv2.INTER_LINEAR)
+    deviation = ((to_before + back) ** 2).sum(2)
+    bound = 0.01 * ((to_before**2).sum(2) + (back**2).sum(2)) + 0.5
+    return inside & (deviation < bound)

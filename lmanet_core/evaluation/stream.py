@@ -1,0 +1,142 @@
+"""A network on a data set, frame by frame as a robot would see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmanet_core.classes import ClassTable
+from lmanet_core.data.video import DatasetError, Video, VideoDataset
+from lmanet_core.evaluation.consistency import TemporalConsistency, VideoConsistency
+from lmanet_core.metrics import ConfusionMatrix
+from lmanet_core.runtime import VideoSegmenter
+
+VC_FRAMES = (8, 16)
+"""Over how many frames VC_n is usually reported."""
+
+
+@dataclass(frozen=True)
+class SegmentedFrame:
+    """One frame, what the network says about it and, where it is known, what is true.
+
+    Attributes:
+        video, index: which frame; the frames of a video come in order, without gaps.
+        image: (H, W, 3) uint8, RGB.
+        predicted: (H, W) uint8.
+        true: (H, W) uint8 with 255 where nothing is scored, or None.
+    """
+
+    video: str
+    index: int
+    image: np.ndarray
+    predicted: np.ndarray
+    true: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of a network on a data set.
+
+    Attributes:
+        miou: 0..1, mean over the classes that occur.
+        iou: of each class by name, 0..1; None for a class that occurs neither in truth nor in
+            prediction.
+        temporal_consistency: 0..1, see `TemporalConsistency`; None if no two frames follow each
+            other.
+        vc8, vc16: 0..1, see `VideoConsistency`; None where no run of frames with labels is that
+            long.
+        frames: number of frames that were compared with the truth.
+    """
+
+    miou: float
+    iou: dict[str, float | None]
+    temporal_consistency: float | None
+    vc8: float | None
+    vc16: float | None
+    frames: int
+
+
+def evaluate(
+    segmenter: VideoSegmenter,
+    dataset: VideoDataset,
+    watch: Callable[[SegmentedFrame], None] | None = None,
+) -> Evaluation:
+    """Stream all videos of a data set through a network and score what it says.
+
+    Args:
+        segmenter: its memory is emptied before each video.
+        dataset: each video is streamed from its first to its last frame that has labels. Frames
+            and labels are scored at the size that the data set gives them.
+        watch: called with each frame, for progress bars and pictures.
+
+    Raises:
+        DatasetError: no frame has labels, or a file cannot be read.
+        ValueError: labels do not fit their image.
+    """
+    return score(_watched(segment(segmenter, dataset), watch), dataset.classes)
+
+
+def segment(segmenter: VideoSegmenter, dataset: VideoDataset) -> Iterator[SegmentedFrame]:
+    """Stream each video up to its last frame that has labels."""
+    for video in dataset.videos:
+        segmenter.reset()
+        for index in range(streamed_frames(video)):
+            image = video.image(index)
+            predicted = segmenter.step(image, confidence=False).labels
+            yield SegmentedFrame(video.name, index, image, predicted, video.labels(index))
+
+
+def streamed_frames(video: Video) -> int:
+    """How many of a video's frames `segment` needs: what follows the last labels tells nothing."""
+    return max(video.labelled, default=-1) + 1
+
+
+def score(frames: Iterable[SegmentedFrame], classes: ClassTable) -> Evaluation:
+    """Score frames whoever segmented them.
+
+    Args:
+        frames: video after video, each in order.
+        classes: what the labels, predicted and true, mean.
+
+    Raises:
+        DatasetError: no frame has labels, or all of them are 255.
+        ValueError: predicted and true labels differ in size, or a true label is no class.
+    """
+    matrix = ConfusionMatrix(len(classes))
+    flow = TemporalConsistency()
+    vc = [VideoConsistency(number) for number in VC_FRAMES]
+    video, scored = None, 0
+    for frame in frames:
+        if frame.video != video:
+            video = frame.video
+            for measure in (flow, *vc):
+                measure.begin_video()
+        flow.update(frame.image, frame.predicted)
+        for measure in vc:
+            measure.update(frame.predicted, frame.true)
+        if frame.true is not None:
+            matrix.update(frame.predicted, frame.true)
+            scored += 1
+    if np.isnan(matrix.miou()):
+        raise DatasetError("nothing to score: no frame has labels other than 255")
+    vc8, vc16 = (measure.value() for measure in vc)
+    ious = [None if np.isnan(iou) else iou for iou in matrix.iou().tolist()]
+    return Evaluation(
+        miou=matrix.miou(),
+        iou=dict(zip(classes.names, ious, strict=True)),
+        temporal_consistency=flow.value(),
+        vc8=vc8,
+        vc16=vc16,
+        frames=scored,
+    )
+
+
+def _watched(
+    frames: Iterable[SegmentedFrame], watch: Callable[[SegmentedFrame], None] | None
+) -> Iterator[SegmentedFrame]:
+    for frame in frames:
+        if watch is not None:
+            watch(frame)
+        yield frame
