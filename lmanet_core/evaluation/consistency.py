@@ -27,13 +27,17 @@ class TemporalConsistency:
         """What comes next is not compared with what came before."""
         self._before = None
 
-    def update(self, image: np.ndarray, labels: np.ndarray) -> None:
+    def update(self, image: np.ndarray, labels: np.ndarray) -> float | None:
         """Add the next frame of the video.
 
         Args:
             image: (H, W, 3) uint8, RGB.
             labels: (H, W) uint8, as predicted.
+
+        Returns:
+            0..1, of this frame alone; None without a frame before it.
         """
+        share = None
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         if self._before is not None:
             grey_before, labels_before = self._before
@@ -44,9 +48,13 @@ class TemporalConsistency:
             moved = cv2.remap(
                 labels_before, places, None, cv2.INTER_NEAREST, borderValue=IGNORE_LABEL
             )
-            self._visible += int(visible.sum())
-            self._agreeing += int((visible & (moved == labels)).sum())
+            visible_here = int(visible.sum())
+            agreeing_here = int((visible & (moved == labels)).sum())
+            self._visible += visible_here
+            self._agreeing += agreeing_here
+            share = agreeing_here / visible_here if visible_here else None
         self._before = (grey, labels)
+        return share
 
     def value(self) -> float | None:
         """0..1, of all pixels of all pairs of frames; None if there was no pair."""
