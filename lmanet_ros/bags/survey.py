@@ -236,5 +236,9 @@ def _irregularities(frames: Iterable[BagFrame]) -> list[str]:
         elif step > GAP * usual:
             notes.append(f"{place} lies a gap of {step / 1e9:.3f} s")
         if before.size != after.size:
-            notes.append(f"{place} the size changes from {before.size} to {after.size}")
+            notes.append(f"{place} the size changes from {_size(before)} to {_size(after)}")
     return notes
+
+
+def _size(frame: BagFrame) -> str:
+    return "x".join(map(str, frame.size or ()))

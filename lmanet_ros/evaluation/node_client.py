@@ -30,6 +30,10 @@ ENDS = ("processed", "dropped", "skipped", "refused", "failed", "lost")
 QUEUE_DEPTH = 50
 CONNECTION_TIMEOUT = 90.0
 """Seconds for the node to load its network and to be found."""
+ANSWER_TIMEOUT = 120.0
+"""Seconds to wait for the answer to a frame."""
+LATE_ANSWER = 3.0
+"""Seconds that an answer may be behind the node's own report of it."""
 WARM_UP_PERIOD = 2.0
 WARM_UP_FRAME_ID = "warm_up"
 
@@ -46,6 +50,11 @@ class SentFrame:
     """Outputs that have not been received yet."""
     latency: float | None = None
     """Seconds from publishing to the arrival of its labels."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all outputs have been received."""
+        return not self.missing
 
 
 class NodeClient:
@@ -116,7 +125,7 @@ class NodeClient:
         for _ in range(round(CONNECTION_TIMEOUT / WARM_UP_PERIOD)):
             # Until both sides have found each other, an answer may not find its way.
             frame = self.send(data, number=-1)
-            if self.listen(lambda frame=frame: not frame.missing, WARM_UP_PERIOD):  # type: ignore[misc]
+            if self._listen_for(frame, WARM_UP_PERIOD):
                 break
         else:
             raise ProcessError(f"{NODE_NAME} does not answer")
@@ -151,6 +160,20 @@ class NodeClient:
         self._images.publish(data)
         return frame
 
+    def wait_for_answer(self, frame: SentFrame) -> None:
+        """Listen until all outputs of a frame have come, or it is known that they will not.
+
+        Raises:
+            ProcessError: nothing is to be heard of it.
+        """
+
+        def is_settled() -> bool:
+            return frame.is_complete or self.all_accounted_for()
+
+        if not self.listen(is_settled, ANSWER_TIMEOUT):
+            raise ProcessError(f"no answer to frame {frame.number} in {ANSWER_TIMEOUT:.0f} s")
+        self._listen_for(frame, LATE_ANSWER)
+
     def listen(self, condition: Callable[[], bool], timeout: float) -> bool:
         """Receive until a condition holds; False if it does not within `timeout` seconds.
 
@@ -174,6 +197,9 @@ class NodeClient:
     def close(self) -> None:
         self._executor.shutdown()
         self._node.destroy_node()
+
+    def _listen_for(self, frame: SentFrame, timeout: float) -> bool:
+        return self.listen(lambda: frame.is_complete, timeout)
 
     def _is_idle(self) -> bool:
         counts = self._counts

@@ -16,16 +16,12 @@ from lmanet_core import ClassTable
 from lmanet_ros.bags.reading import BagMessage, read_bag
 from lmanet_ros.bags.survey import UNREADABLE, BagFrame, Survey, deserialize
 from lmanet_ros.bags.writing import BagWriter
-from lmanet_ros.evaluation.node_client import NodeClient, SentFrame
-from lmanet_ros.processes import NodeProcess, ProcessError
+from lmanet_ros.evaluation.node_client import ANSWER_TIMEOUT, LATE_ANSWER, NodeClient, SentFrame
+from lmanet_ros.processes import NodeProcess
 
 PREDICTIONS = "/segmentation_node"
 """Namespace of the node's answers in the recording that is made."""
 PREDICTED_LABELS = f"{PREDICTIONS}/labels"
-ANSWER_TIMEOUT = 120.0
-"""Seconds to wait for the answer to a frame."""
-LATE_ANSWER = 3.0
-"""Seconds that an answer may be behind the node's own report of it."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +103,10 @@ def play(
         with closing(NodeClient(survey.image_type, outputs, on_output, process)) as node:
             node.connect(_first_usable_image(survey))
             checkpoint, classes = node.classes()
-            send = _send_live if mode.live else _send_without_loss
-            sent = send(node, survey, mode, copy)
+            if mode.live:
+                sent = _send_live(node, survey, mode.rate, copy)
+            else:
+                sent = _send_without_loss(node, survey, copy)
             frames = tuple(_played(frame, sent.get(frame.number), mode) for frame in survey.frames)
             return Playback(frames, node.counts, checkpoint, classes)
 
@@ -150,52 +148,40 @@ def _first_usable_image(survey: Survey) -> object:
     raise ValueError("expected a survey with a frame that can be used")
 
 
-def _send_without_loss(
-    node: NodeClient, survey: Survey, mode: Mode, copy: _Copies
-) -> Mapping[int, SentFrame]:
+def _send_without_loss(node: NodeClient, survey: Survey, copy: _Copies) -> Mapping[int, SentFrame]:
     """Only what the node can use, each frame when nothing more is to be heard of the one before."""
     sent: dict[int, SentFrame] = {}
     for frame, data in _images(survey, copy):
-        if frame.problem is not None:
-            continue
-        current = sent[frame.number] = node.send(data, frame.number)
-
-        def is_answered(current: SentFrame = current) -> bool:
-            return not current.missing
-
-        if not node.listen(
-            lambda is_answered=is_answered: is_answered() or node.all_accounted_for(),  # type: ignore[misc]
-            ANSWER_TIMEOUT,
-        ):
-            raise ProcessError(f"no answer to frame {frame.number} in {ANSWER_TIMEOUT:.0f} s")
-        node.listen(is_answered, LATE_ANSWER)
+        if frame.problem is None:
+            sent[frame.number] = node.send(data, frame.number)
+            node.wait_for_answer(sent[frame.number])
     node.listen(node.all_accounted_for, LATE_ANSWER)
     return sent
 
 
 def _send_live(
-    node: NodeClient, survey: Survey, mode: Mode, copy: _Copies
+    node: NodeClient, survey: Survey, rate: float | None, copy: _Copies
 ) -> Mapping[int, SentFrame]:
     """All images when they are due, also those that the node will refuse."""
     sent: dict[int, SentFrame] = {}
     begin = time.monotonic()
     first = survey.frames[0].received
     for frame, data in _images(survey, copy):
-        offset = frame.number / mode.rate if mode.rate else (frame.received - first) * 1e-9
+        offset = frame.number / rate if rate else (frame.received - first) * 1e-9
         node.listen(lambda: False, begin + offset - time.monotonic())
         if frame.problem is None or frame.problem.kind != UNREADABLE:
             sent[frame.number] = node.send(data, frame.number)
     node.listen(node.all_accounted_for, ANSWER_TIMEOUT)
     # What the node has answered may still be on its way.
     node.listen(
-        lambda: sum(not f.missing for f in sent.values()) >= node.counts.get("processed", 0),
+        lambda: sum(f.is_complete for f in sent.values()) >= node.counts.get("processed", 0),
         LATE_ANSWER,
     )
     return sent
 
 
 def _played(frame: BagFrame, sent: SentFrame | None, mode: Mode) -> PlayedFrame:
-    if sent is not None and not sent.missing:
+    if sent is not None and sent.latency is not None:
         return PlayedFrame(frame, "answered", "", sent.latency)
     if frame.problem is not None:
         return PlayedFrame(frame, "refused", str(frame.problem), None)
