@@ -90,8 +90,9 @@ def write_html(
         "latency_over_time": plots.latency_over_time(rows),
         "latency_distribution": plots.latency_distribution(rows),
         "quality_over_time": plots.quality_over_time(rows),
-        "iou_of_classes": plots.iou_of_classes(summary["iou"], summary["miou"]),
     }
+    if summary["scored_frames"]:
+        figures["iou_of_classes"] = plots.iou_of_classes(summary["iou"], summary["miou"])
     text = environment.get_template("report.html").render(
         summary=summary,
         worst=list(worst),

@@ -28,8 +28,10 @@ IMAGE_TOPICS = {Image: "image", CompressedImage: "image/compressed"}
 ENDS = ("processed", "dropped", "skipped", "refused", "failed", "lost")
 """What can become of a frame, by the node's account."""
 QUEUE_DEPTH = 50
-CONNECTION_TIMEOUT = 90.0
-"""Seconds for the node to load its network and to be found."""
+START_TIMEOUT = 300.0
+"""Seconds for a node of ours to load its network; it is known to live."""
+CONNECTION_TIMEOUT = 60.0
+"""Seconds for a node to be found."""
 ANSWER_TIMEOUT = 120.0
 """Seconds to wait for the answer to a frame."""
 LATE_ANSWER = 3.0
@@ -115,22 +117,23 @@ class NodeClient:
         Raises:
             ProcessError: the node does not answer.
         """
-        if not self.listen(lambda: self._images.get_subscription_count() > 0, CONNECTION_TIMEOUT):
+        timeout = START_TIMEOUT if self._process else CONNECTION_TIMEOUT
+        if not self.listen(lambda: self._images.get_subscription_count() > 0, timeout):
             raise ProcessError(
-                f"no {NODE_NAME} that subscribes to {self._images.topic_name} "
-                f"within {CONNECTION_TIMEOUT:.0f} s"
+                f"no {NODE_NAME} subscribes to {self._images.topic_name} within {timeout:.0f} s"
             )
         first_image.header = Header(frame_id=WARM_UP_FRAME_ID)
         data = serialize_message(first_image)
-        for _ in range(round(CONNECTION_TIMEOUT / WARM_UP_PERIOD)):
+        sent: list[SentFrame] = []
+        for _ in range(round(ANSWER_TIMEOUT / WARM_UP_PERIOD)):
             # Until both sides have found each other, an answer may not find its way.
-            frame = self.send(data, number=-1)
-            if self._listen_for(frame, WARM_UP_PERIOD):
+            sent.append(self.send(data, number=-1))
+            if self.listen(lambda: any(frame.is_complete for frame in sent), WARM_UP_PERIOD):
                 break
         else:
-            raise ProcessError(f"{NODE_NAME} does not answer")
+            raise ProcessError(f"{NODE_NAME} has not answered for {ANSWER_TIMEOUT:.0f} s")
         reports = self._reports
-        self.listen(lambda: self._reports > reports and self._is_idle(), CONNECTION_TIMEOUT)
+        self.listen(lambda: self._reports > reports and self._is_idle(), ANSWER_TIMEOUT)
         self._counts_before = self._counts
         self._under_way.clear()
         self._sent = 0
