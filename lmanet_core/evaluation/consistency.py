@@ -41,13 +41,12 @@ class TemporalConsistency:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         if self._before is not None:
             grey_before, labels_before = self._before
-            to_before = self._flow.calc(grey, grey_before, None)
-            to_now = self._flow.calc(grey_before, grey, None)
+            # OpenCV's annotations do not know None, which asks for a new array.
+            to_before = self._flow.calc(grey, grey_before, None)  # type: ignore[call-overload]
+            to_now = self._flow.calc(grey_before, grey, None)  # type: ignore[call-overload]
             places = _grid(grey.shape) + to_before
             visible = _visible(places, to_before, to_now)
-            moved = cv2.remap(
-                labels_before, places, None, cv2.INTER_NEAREST, borderValue=IGNORE_LABEL
-            )
+            moved = _look_up(labels_before, places, cv2.INTER_NEAREST)
             visible_here = int(visible.sum())
             agreeing_here = int((visible & (moved == labels)).sum())
             self._visible += visible_here
@@ -109,6 +108,12 @@ def _grid(shape: tuple[int, ...]) -> np.ndarray:
     return np.dstack((columns, rows))
 
 
+def _look_up(picture: np.ndarray, places: np.ndarray, interpolation: int) -> np.ndarray:
+    """What `picture` has at (H, W, 2) places; what it has at its border beyond it."""
+    columns, rows = places[..., 0], places[..., 1]
+    return cv2.remap(picture, columns, rows, interpolation, borderMode=cv2.BORDER_REPLICATE)
+
+
 def _visible(places: np.ndarray, to_before: np.ndarray, to_now: np.ndarray) -> np.ndarray:
     """(H, W) bool, which pixels of a frame the one before shows, too.
 
@@ -117,7 +122,7 @@ def _visible(places: np.ndarray, to_before: np.ndarray, to_now: np.ndarray) -> n
     """
     height, width = places.shape[:2]
     inside = ((places >= 0) & (places <= (width - 1, height - 1))).all(2)
-    back = cv2.remap(to_now, places, None, cv2.INTER_LINEAR)
+    back = _look_up(to_now, places, cv2.INTER_LINEAR)
     deviation = ((to_before + back) ** 2).sum(2)
     bound = 0.01 * ((to_before**2).sum(2) + (back**2).sum(2)) + 0.5
     return inside & (deviation < bound)

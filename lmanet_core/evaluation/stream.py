@@ -111,7 +111,8 @@ def score(frames: Iterable[SegmentedFrame], classes: ClassTable) -> Evaluation:
     for frame in frames:
         if frame.video != video:
             video = frame.video
-            for measure in (flow, *vc):
+            flow.begin_video()
+            for measure in vc:
                 measure.begin_video()
         flow.update(frame.image, frame.predicted)
         for measure in vc:
