@@ -177,6 +177,16 @@ class NodeClient:
             raise ProcessError(f"no answer to frame {frame.number} in {ANSWER_TIMEOUT:.0f} s")
         self._listen_for(frame, LATE_ANSWER)
 
+    def wait_until_idle(self) -> None:
+        """Listen until the node has done all that it will do."""
+        reports = self._reports
+
+        def is_done() -> bool:
+            # A node that is too busy to take a frame from the middleware never knows of it.
+            return self.all_accounted_for() or (self._reports > reports + 1 and self._is_idle())
+
+        self.listen(is_done, ANSWER_TIMEOUT)
+
     def listen(self, condition: Callable[[], bool], timeout: float) -> bool:
         """Receive until a condition holds; False if it does not within `timeout` seconds.
 

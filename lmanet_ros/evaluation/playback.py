@@ -16,7 +16,7 @@ from lmanet_core import ClassTable
 from lmanet_ros.bags.reading import BagMessage, read_bag
 from lmanet_ros.bags.survey import UNREADABLE, BagFrame, Survey, deserialize
 from lmanet_ros.bags.writing import BagWriter
-from lmanet_ros.evaluation.node_client import ANSWER_TIMEOUT, LATE_ANSWER, NodeClient, SentFrame
+from lmanet_ros.evaluation.node_client import LATE_ANSWER, NodeClient, SentFrame
 from lmanet_ros.processes import NodeProcess
 
 PREDICTIONS = "/segmentation_node"
@@ -155,7 +155,7 @@ def _send_without_loss(node: NodeClient, survey: Survey, copy: _Copies) -> Mappi
         if frame.problem is None:
             sent[frame.number] = node.send(data, frame.number)
             node.wait_for_answer(sent[frame.number])
-    node.listen(node.all_accounted_for, LATE_ANSWER)
+    node.wait_until_idle()
     return sent
 
 
@@ -171,7 +171,7 @@ def _send_live(
         node.listen(lambda: False, begin + offset - time.monotonic())
         if frame.problem is None or frame.problem.kind != UNREADABLE:
             sent[frame.number] = node.send(data, frame.number)
-    node.listen(node.all_accounted_for, ANSWER_TIMEOUT)
+    node.wait_until_idle()
     # What the node has answered may still be on its way.
     node.listen(
         lambda: sum(f.is_complete for f in sent.values()) >= node.counts.get("processed", 0),
