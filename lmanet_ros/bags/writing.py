@@ -7,8 +7,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
+try:
+    from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+    from rosbags.typesys import Stores, get_typestore
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"recordings need the package '{error.name}': pip install 'lmanet_ros[evaluation]'",
+        name=error.name,
+    ) from None
 
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 
