@@ -11,14 +11,23 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 ARGS ?=
 # A video file or a folder of images for the demo.
 VIDEO ?=
+# The rosbag2 to evaluate the node on.
+BAG ?=
 
 # A ROS installation that is sourced brings packages and libraries of another Python and release.
 unexport PYTHONPATH LD_LIBRARY_PATH AMENT_PREFIX_PATH RMW_IMPLEMENTATION
 
-.PHONY: demo test test-gpu lint benchmark clean help
+.PHONY: demo bag evaluate test test-gpu lint benchmark clean help
 
 demo: $(INSTALLED)
 	$(RUN) -m lmanet_ros.demo $(if $(VIDEO),--video "$(VIDEO)") $(ARGS)
+
+bag: $(INSTALLED)
+	$(RUN) -m lmanet_ros.make_bag $(ARGS)
+
+evaluate: $(INSTALLED)
+	@test -n "$(BAG)" || { echo "which recording? make evaluate BAG=path"; exit 1; }
+	$(RUN) -m lmanet_ros.evaluate_bag "$(BAG)" $(ARGS)
 
 test: lint
 	$(RUN) -m pytest $(ARGS)
@@ -38,10 +47,12 @@ benchmark: $(INSTALLED)
 	$(RUN) -m lmanet_ros.benchmark --size 1024x512
 
 clean:
-	rm -rf $(VENV) build install log demo_output *.egg-info
+	rm -rf $(VENV) build install log demo_output bag_output evaluation_output *.egg-info
 
 help:
 	@echo "make demo [VIDEO=path] [ARGS=...]  segment a video with the real node; results in demo_output/"
+	@echo "make bag [ARGS=...]                record the synthetic street or a data set in bag_output/"
+	@echo "make evaluate BAG=path [ARGS=...]  score the node on a recording; report in evaluation_output/"
 	@echo "make test [ARGS=...]               lint, types and the whole test suite"
 	@echo "make test-gpu PYTHON=python3       the tests that need a CUDA device, in the current environment"
 	@echo "make lint                          ruff and mypy alone"
@@ -55,5 +66,5 @@ $(INSTALLED): setup.py pyproject.toml
 	$(RUN) -m pip install --disable-pip-version-check "$(TORCH)" \
 		|| { echo "the package index has no $(TORCH), asking $(TORCH_INDEX)"; \
 		$(RUN) -m pip install --extra-index-url $(TORCH_INDEX) "$(TORCH)"; }
-	$(RUN) -m pip install --disable-pip-version-check --editable ".[ros,train,dev]"
+	$(RUN) -m pip install --disable-pip-version-check --editable ".[ros,train,evaluation,dev]"
 	touch $@

@@ -30,7 +30,10 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["lmanet_core*", "lmanet_ros*"]),
     ext_modules=[FUSED_CPU_KERNEL],
-    package_data={"lmanet_core": ["weights/*.safetensors", "weights/*.md"]},
+    package_data={
+        "lmanet_core": ["weights/*.safetensors", "weights/*.md"],
+        "lmanet_ros.evaluation": ["*.html"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -52,6 +55,16 @@ setup(
             "tqdm",
         ],
         "train": ["cityscapesscripts", "lightning", "tensorboard", "tqdm"],
+        # evaluate_bag and make_bag.
+        "evaluation": [
+            "rosbags",
+            "rosbags-image",
+            "mcap",
+            "zstandard",
+            "jinja2",
+            "matplotlib",
+            "tqdm",
+        ],
         # The backbone segformer_b0.
         "segformer": ["transformers"],
         "dev": [
@@ -70,6 +83,8 @@ setup(
         "console_scripts": [
             "lmanet = lmanet_core.command.__main__:main",
             "segmentation_node = lmanet_ros.segmentation_node:main",
+            "evaluate_bag = lmanet_ros.evaluate_bag:main",
+            "make_bag = lmanet_ros.make_bag:main",
             "video_publisher = lmanet_ros.video_publisher:main",
         ],
     },

@@ -64,6 +64,8 @@ _ALIASES = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
 
 ENCODINGS = tuple(sorted({*_LAYOUTS, *_ALIASES}))
 """All encodings that can be converted."""
+LABEL_ENCODINGS = ("mono8", "8UC1")
+"""Those of images whose pixels are classes."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,35 @@ def to_rgb(message: Image | CompressedImage) -> np.ndarray:
         planes = plain.data.reshape(-1, plain.width)
         return cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_NV12)
     return _convert(plain)
+
+
+def to_labels(message: Image | CompressedImage) -> np.ndarray:
+    """Convert a message whose pixels are classes.
+
+    Args:
+        message: mono8 or 8UC1, or a compressed grey image without loss.
+
+    Returns:
+        (H, W) uint8. May share memory with the message: read only.
+
+    Raises:
+        ImageError: the message is none of these, or not consistent.
+    """
+    if isinstance(message, CompressedImage):
+        return _decode(message, cv2.IMREAD_GRAYSCALE)
+    if message.encoding not in LABEL_ENCODINGS:
+        raise ImageError(
+            "no label encoding",
+            f"expected {' or '.join(LABEL_ENCODINGS)}, got '{message.encoding}'",
+        )
+    size = message.step * message.height
+    if message.step < message.width or not size == len(message.data) > 0:
+        raise ImageError(
+            "wrong data length",
+            f"expected {message.height} rows of step {message.step} for {message.width} labels "
+            f"each, got {len(message.data)} bytes",
+        )
+    return np.frombuffer(message.data, np.uint8).reshape(-1, message.step)[:, : message.width]
 
 
 def from_array(picture: np.ndarray, header: Header) -> Image:
@@ -174,10 +205,11 @@ def _plain(message: Image) -> _PlainImage:
     return _PlainImage(encoding, message.width, message.height, row_bytes, data)
 
 
-def _decode(message: CompressedImage) -> np.ndarray:
+def _decode(message: CompressedImage, form: int = cv2.IMREAD_COLOR) -> np.ndarray:
+    """Of the given form; coloured pictures as RGB."""
     # Not with the conversion libraries: they call the same function, and then fail on grey images.
     try:
-        picture = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
+        picture = cv2.imdecode(np.frombuffer(message.data, np.uint8), form)
     except cv2.error:
         picture = None
     if picture is None:
@@ -186,7 +218,7 @@ def _decode(message: CompressedImage) -> np.ndarray:
             f"expected a whole JPEG or PNG file, got {len(message.data)} bytes that are none "
             f"(format '{message.format}')",
         )
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def _load_converter() -> Callable[[Any], np.ndarray]:

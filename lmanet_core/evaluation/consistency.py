@@ -27,13 +27,17 @@ class TemporalConsistency:
         """What comes next is not compared with what came before."""
         self._before = None
 
-    def update(self, image: np.ndarray, labels: np.ndarray) -> None:
+    def update(self, image: np.ndarray, labels: np.ndarray) -> float | None:
         """Add the next frame of the video.
 
         Args:
             image: (H, W, 3) uint8, RGB.
             labels: (H, W) uint8, as predicted.
+
+        Returns:
+            0..1, of this frame alone; None without a frame before it.
         """
+        share = None
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         if self._before is not None:
             grey_before, labels_before = self._before
@@ -43,9 +47,13 @@ class TemporalConsistency:
             places = _grid(grey.shape) + to_before
             visible = _visible(places, to_before, to_now)
             moved = _look_up(labels_before, places, cv2.INTER_NEAREST)
-            self._visible += int(visible.sum())
-            self._agreeing += int((visible & (moved == labels)).sum())
+            visible_here = int(visible.sum())
+            agreeing_here = int((visible & (moved == labels)).sum())
+            self._visible += visible_here
+            self._agreeing += agreeing_here
+            share = agreeing_here / visible_here if visible_here else None
         self._before = (grey, labels)
+        return share
 
     def value(self) -> float | None:
         """0..1, of all pixels of all pairs of frames; None if there was no pair."""

@@ -14,9 +14,9 @@ from lmanet_core.arguments import image_size
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS, shipped_weights
 from lmanet_core.data.video_files import VideoError, read_video
 from lmanet_ros.demo import pictures, report
-from lmanet_ros.demo.processes import ProcessError
 from lmanet_ros.demo.scoring import score
 from lmanet_ros.demo.session import record
+from lmanet_ros.processes import ProcessError
 
 STREET_SIZE = (512, 256)
 MAX_VIDEO_PIXELS = 640 * 480

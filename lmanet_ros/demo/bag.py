@@ -12,6 +12,7 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 
 from lmanet_ros.demo import topics
+from lmanet_ros.frame_counts import frame_counts
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,14 @@ def answered_frames(bag: Path) -> Iterator[AnsweredFrame]:
                 pending = defaultdict(dict, {s: p for s, p in pending.items() if s > stamp})
 
 
-def frame_counts(bag: Path) -> dict[str, int]:
+def last_frame_counts(bag: Path) -> dict[str, int]:
     """What happened to the frames, as the node's last diagnostics have it; with `published`."""
     counts: dict[str, int] = {}
     with AnyReader([bag]) as reader:
         connections = [c for c in reader.connections if c.topic == topics.DIAGNOSTICS]
         for connection, _, data in reader.messages(connections):
             message: Any = reader.deserialize(data, connection.msgtype)
-            values = {value.key: value.value for value in message.status[0].values}
-            counts = {key: int(value) for key, value in values.items() if value.isdigit()}
+            counts = frame_counts(message)
         return {"published": reader.topics[topics.IMAGE].msgcount, **counts}
 
 

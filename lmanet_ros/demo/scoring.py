@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from lmanet_core import CITYSCAPES, VideoSegmenter
 from lmanet_core.metrics import ConfusionMatrix
-from lmanet_ros.demo.bag import answered_frames, frame_counts
+from lmanet_ros.demo.bag import answered_frames, last_frame_counts
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def score(bag: Path, single_frame: VideoSegmenter | None) -> Score:
         bag: as `session.record` makes it.
         single_frame: a network without memory to compare with.
     """
-    result = Score(frame_counts(bag))
+    result = Score(last_frame_counts(bag))
     progress = tqdm(
         answered_frames(bag), "scoring", result.frame_counts.get("processed"), unit="frame"
     )

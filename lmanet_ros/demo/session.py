@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,14 +10,14 @@ from pathlib import Path
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from sensor_msgs.msg import Image
 from tqdm import tqdm
 
+from lmanet_ros.bags.writing import BagWriter
 from lmanet_ros.demo import topics
-from lmanet_ros.demo.processes import NodeProcess, ProcessError, started
 from lmanet_ros.demo.recorder import Recorder
+from lmanet_ros.frame_counts import frame_counts
+from lmanet_ros.processes import NodeProcess, ProcessError, own_network, started
 
 RECORDED = {
     **dict.fromkeys((topics.IMAGE, topics.GROUND_TRUTH, *topics.OUTPUTS), Image),
@@ -50,9 +49,7 @@ def record(
     Raises:
         ProcessError: one of the processes died, or the node does not come up.
     """
-    writer = Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP)
-    writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-    with _own_network(), writer:
+    with own_network(), BagWriter(bag) as writer:
         listener = _Listener(writer)
         with started("segmentation_node", {**node_parameters, **NODE_QOS}, log_folder) as node:
             print("starting segmentation_node", flush=True)
@@ -71,7 +68,7 @@ def record(
 class _Listener:
     """A recorder that knows how far the node is."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: BagWriter) -> None:
         self._node = Node("demo_recorder")
         self._recorder = Recorder(self._node, writer, RECORDED)
         self._frame_counts: dict[str, int] = {}
@@ -135,21 +132,4 @@ class _Listener:
             self._progress.update(published - self._progress.n)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        (status,) = message.status
-        self._frame_counts = {
-            value.key: int(value.value) for value in status.values if value.value.isdigit()
-        }
-
-
-@contextmanager
-def _own_network() -> Iterator[None]:
-    """ROS in this process and those it starts, where nobody else talks into."""
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    # Domains up to 101 keep clear of the ports that Linux hands out to others.
-    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
-    # Ctrl-C is to raise KeyboardInterrupt, not to shut ROS down beneath the recorder.
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        yield
-    finally:
-        rclpy.try_shutdown()
+        self._frame_counts = frame_counts(message)

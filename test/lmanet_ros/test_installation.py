@@ -20,7 +20,10 @@ from lmanet_core.checkpoint import DEFAULT_WEIGHTS
     "path",
     [
         "lib/lmanet_ros/segmentation_node",
+        "lib/lmanet_ros/evaluate_bag",
+        "lib/lmanet_ros/make_bag",
         "share/lmanet_ros/launch/segmentation.launch.py",
+        "share/lmanet_ros/launch/replay.launch.py",
         "share/lmanet_ros/config/erfnet.yaml",
         "share/lmanet_ros/package.xml",
         "share/ament_index/resource_index/packages/lmanet_ros",
@@ -78,6 +81,7 @@ def test_a_wheel_holds_code_kernel_weights_and_entry_point(workspace, tmp_path):
         )
     assert f"lmanet_core/weights/{DEFAULT_WEIGHTS}.safetensors" in names
     assert "lmanet_ros/node.py" in names
+    assert "lmanet_ros/evaluation/report.html" in names
     assert any(re.match(r"lmanet_core/ops/backends/_fused_cpu.*\.so", name) for name in names)
     assert any(name.endswith("share/lmanet_ros/launch/segmentation.launch.py") for name in names)
     assert not any(name.startswith(("test", "training")) for name in names)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+import rclpy
+from rclpy.signals import SignalHandlerOptions
 
 END_TIMEOUT = 10.0
 TAIL_LINES = 20
@@ -24,12 +28,21 @@ class NodeProcess:
         name: module in `lmanet_ros` and name of the node.
         parameters: ROS parameters by name.
         log_folder: where `<name>.log` is written.
+        params_file: YAML file with parameters; `parameters` go first.
     """
 
-    def __init__(self, name: str, parameters: Mapping[str, object], log_folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        parameters: Mapping[str, object],
+        log_folder: Path,
+        params_file: Path | None = None,
+    ) -> None:
         self.name = name
         self._log = log_folder / f"{name}.log"
         command = [sys.executable, "-m", f"lmanet_ros.{name}", "--ros-args"]
+        if params_file:
+            command += ["--params-file", str(params_file)]
         for parameter, value in parameters.items():
             command += ["-p", f"{parameter}:={value}"]
         with self._log.open("wb") as log:
@@ -60,10 +73,29 @@ class NodeProcess:
 
 
 @contextmanager
-def started(name: str, parameters: Mapping[str, object], log_folder: Path) -> Iterator[NodeProcess]:
-    """Run a node while the context lasts."""
-    process = NodeProcess(name, parameters, log_folder)
+def started(
+    name: str,
+    parameters: Mapping[str, object],
+    log_folder: Path,
+    params_file: Path | None = None,
+) -> Iterator[NodeProcess]:
+    """Run a node while the context lasts; the arguments are those of `NodeProcess`."""
+    process = NodeProcess(name, parameters, log_folder, params_file)
     try:
         yield process
     finally:
         process.end()
+
+
+@contextmanager
+def own_network() -> Iterator[None]:
+    """ROS in this process and those it starts, where nobody else talks into."""
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    # Domains up to 101 keep clear of the ports that Linux hands out to others.
+    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
+    # Ctrl-C is to raise KeyboardInterrupt, not to shut ROS down beneath a recorder.
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        yield
+    finally:
+        rclpy.try_shutdown()

@@ -1,0 +1,1 @@
+"""Recordings: rosbag2 written, and read as far as they can be."""

@@ -1,0 +1,133 @@
+"""The whole evaluation: survey, playback, scores, report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CompressedImage
+
+from lmanet_ros.bags.reading import BagError
+from lmanet_ros.bags.survey import Survey, survey_bag
+from lmanet_ros.evaluation.answers import answered_frames
+from lmanet_ros.evaluation.html_report import picture, write_html
+from lmanet_ros.evaluation.node_client import IMAGE_TOPICS, NODE_NAME
+from lmanet_ros.evaluation.playback import PREDICTIONS, Mode, Playback, play
+from lmanet_ros.evaluation.scoring import score
+from lmanet_ros.evaluation.summary import summarize, worst_frames
+from lmanet_ros.processes import NodeProcess, ProcessError, own_network, started
+
+FILES = "report.html, evaluation.json, predictions/ (MCAP rosbag2)"
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What is evaluated and how.
+
+    Attributes:
+        bag: a rosbag2.
+        image_topic, label_topic: as `survey_bag` takes them.
+        mode: live or not.
+        outputs: of the node, to record; 'labels' among them.
+        attach: whether to use the node that runs already in this ROS network and namespace, and
+            not to start one in a network of its own.
+        params_file, parameters: of a node that is started.
+        ros_arguments: of this process, for a node that is attached to.
+    """
+
+    bag: Path
+    image_topic: str | None = None
+    label_topic: str | None = None
+    mode: Mode = field(default_factory=Mode)
+    outputs: tuple[str, ...] = ("labels", "overlay")
+    attach: bool = False
+    params_file: Path | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    ros_arguments: tuple[str, ...] = ()
+
+
+def evaluate(config: EvaluationConfig, output: Path) -> dict[str, Any]:
+    """Evaluate the node on a recording.
+
+    Args:
+        config: what and how.
+        output: folder for `FILES` and, if a node is started, its log.
+
+    Returns:
+        The summary as it is in evaluation.json.
+
+    Raises:
+        BagError: there is nothing in the recording that can be evaluated.
+        ProcessError: the node does not do its part.
+    """
+    survey = survey_bag(config.bag, config.image_topic, config.label_topic)
+    _check_survey(survey)
+    recording = output / "predictions"
+    if recording.resolve() == config.bag.resolve():
+        raise BagError(f"{recording} is to be written, it cannot be what is evaluated")
+    output.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(recording, ignore_errors=True)
+    with _node(config, survey, output) as process:
+        playback = play(survey, config.mode, config.outputs, recording, process)
+    if not any(played.outcome == "answered" for played in playback.frames):
+        raise ProcessError(f"{NODE_NAME} has answered no frame, see {output}/*.log")
+    return _report(survey, config.mode, playback, recording, output)
+
+
+def _check_survey(survey: Survey) -> None:
+    if survey.label_topic and survey.label_topic.startswith(f"{PREDICTIONS}/"):
+        raise BagError(f"the predictions go to {PREDICTIONS}/: true labels cannot be there")
+    problems = [frame.problem for frame in survey.frames]
+    if all(problems):
+        first = f", the first because of '{problems[0]}'" if problems else ""
+        raise BagError(f"none of {len(problems)} frames of {survey.image_topic} is usable{first}")
+
+
+@contextmanager
+def _node(config: EvaluationConfig, survey: Survey, output: Path) -> Iterator[NodeProcess | None]:
+    """The node under evaluation; None if it is not ours."""
+    if config.attach:
+        # Ctrl-C is to raise KeyboardInterrupt, not to shut ROS down beneath the recording.
+        rclpy.init(args=list(config.ros_arguments), signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            yield None
+        finally:
+            rclpy.try_shutdown()
+        return
+    topic = f"/{IMAGE_TOPICS[survey.image_type]}"
+    parameters = {
+        **config.parameters,
+        "autostart": "true",
+        "image_topics": "[image]",
+        "compressed": str(survey.image_type is CompressedImage).lower(),
+        # So that what does not arrive was dropped by the node, not by the middleware.
+        f"qos_overrides.{topic}.subscription.reliability": "reliable",
+    }
+    with own_network(), started(NODE_NAME, parameters, output, config.params_file) as process:
+        yield process
+
+
+def _report(
+    survey: Survey, mode: Mode, playback: Playback, recording: Path, output: Path
+) -> dict[str, Any]:
+    answers = answered_frames(recording, survey, playback.frames)
+    scores = score(answers, playback.classes, survey.classes)
+    summary = summarize(survey, mode, playback, scores)
+    (output / "evaluation.json").write_text(json.dumps(summary, indent=2) + "\n")
+    worst = worst_frames(scores)
+    pictures = {
+        answer.played.frame.number: picture(answer, playback.classes, survey.classes)
+        for answer in answered_frames(recording, survey, playback.frames)
+        if answer.played.frame.number in worst
+    }
+    write_html(
+        output / "report.html", summary, [pictures[number] for number in worst], playback.classes
+    )
+    return summary

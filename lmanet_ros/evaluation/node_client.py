@@ -1,0 +1,240 @@
+"""The ROS side of an evaluation: images to the segmentation node, its answers back."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter_client import AsyncParameterClient
+from rclpy.qos import QoSProfile
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from lmanet_core import CheckpointError, ClassTable, load
+from lmanet_ros.bags.reading import header_stamp
+from lmanet_ros.frame_counts import frame_counts
+from lmanet_ros.processes import NodeProcess, ProcessError
+
+NODE_NAME = "segmentation_node"
+IMAGE_TOPICS = {Image: "image", CompressedImage: "image/compressed"}
+ENDS = ("processed", "dropped", "skipped", "refused", "failed", "lost")
+"""What can become of a frame, by the node's account."""
+QUEUE_DEPTH = 50
+START_TIMEOUT = 300.0
+"""Seconds for a node of ours to load its network; it is known to live."""
+CONNECTION_TIMEOUT = 60.0
+"""Seconds for a node to be found."""
+ANSWER_TIMEOUT = 120.0
+"""Seconds to wait for the answer to a frame."""
+LATE_ANSWER = 3.0
+"""Seconds that an answer may be behind the node's own report of it."""
+WARM_UP_PERIOD = 2.0
+WARM_UP_FRAME_ID = "warm_up"
+
+
+@dataclass
+class SentFrame:
+    """A frame on its way through the node."""
+
+    number: int
+    """Of the frame in its recording."""
+    sent: int
+    """`time.time_ns` when it was published."""
+    missing: set[str] = field(default_factory=set)
+    """Outputs that have not been received yet."""
+    latency: float | None = None
+    """Seconds from publishing to the arrival of its labels."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all outputs have been received."""
+        return not self.missing
+
+
+class NodeClient:
+    """Sends serialized images to `segmentation_node` and receives what it says about them.
+
+    Names are relative: client and node are to be in the same namespace, and the image topic of
+    both can be remapped.
+
+    Args:
+        image_type: Image or CompressedImage.
+        outputs: of the node, to subscribe to; 'labels' among them.
+        on_output: called with the frame, the name of the output and the serialized message.
+        process: the node's, if it is ours: its end is noticed.
+    """
+
+    def __init__(
+        self,
+        image_type: Any,
+        outputs: Sequence[str],
+        on_output: Callable[[SentFrame, str, bytes], None],
+        process: NodeProcess | None,
+    ) -> None:
+        self._node = Node("bag_evaluation")
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        self._outputs = tuple(outputs)
+        self._on_output = on_output
+        self._process = process
+        self._under_way: dict[int, list[SentFrame]] = defaultdict(list)
+        self._counts: dict[str, int] = {}
+        self._counts_before: dict[str, int] = {}
+        self._reports = 0
+        self._sent = 0
+        qos = QoSProfile(depth=QUEUE_DEPTH)
+        self._image_type = image_type
+        self._images = self._node.create_publisher(image_type, IMAGE_TOPICS[image_type], qos)
+        for name in self._outputs:
+            self._node.create_subscription(
+                Image, f"{NODE_NAME}/{name}", partial(self._receive, name), qos, raw=True
+            )
+        self._node.create_subscription(
+            DiagnosticArray, "/diagnostics", self._on_diagnostics, QUEUE_DEPTH
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What became of the frames since the warm-up, by the node's last account."""
+        return {name: n - self._counts_before.get(name, 0) for name, n in self._counts.items()}
+
+    def connect(self, first_image: Any) -> None:
+        """Find the node and have it answer a frame, so that all that it does lazily is done.
+
+        Afterwards its memory is empty for whatever comes next: the frame has a frame_id of its own.
+
+        Args:
+            first_image: a message that the node can use.
+
+        Raises:
+            ProcessError: the node does not answer.
+        """
+        timeout = START_TIMEOUT if self._process else CONNECTION_TIMEOUT
+        if not self.listen(lambda: self._images.get_subscription_count() > 0, timeout):
+            raise ProcessError(
+                f"no {NODE_NAME} subscribes to {self._images.topic_name} within {timeout:.0f} s"
+            )
+        first_image.header = Header(frame_id=WARM_UP_FRAME_ID)
+        data = serialize_message(first_image)
+        sent: list[SentFrame] = []
+        for _ in range(round(ANSWER_TIMEOUT / WARM_UP_PERIOD)):
+            # Until both sides have found each other, an answer may not find its way.
+            sent.append(self.send(data, number=-1))
+            if self.listen(lambda: any(frame.is_complete for frame in sent), WARM_UP_PERIOD):
+                break
+        else:
+            raise ProcessError(f"{NODE_NAME} has not answered for {ANSWER_TIMEOUT:.0f} s")
+        reports = self._reports
+        self.listen(lambda: self._reports > reports and self._is_idle(), ANSWER_TIMEOUT)
+        self._counts_before = self._counts
+        self._under_way.clear()
+        self._sent = 0
+
+    def classes(self) -> tuple[str, ClassTable]:
+        """Checkpoint that the node says it runs, and the classes in it.
+
+        Raises:
+            ProcessError: it does not say, or the checkpoint is not to be found from here.
+        """
+        client = AsyncParameterClient(self._node, NODE_NAME)
+        self.listen(client.services_are_ready, CONNECTION_TIMEOUT)
+        future = client.get_parameters(["checkpoint"])
+        if not self.listen(future.done, CONNECTION_TIMEOUT):
+            raise ProcessError(f"{NODE_NAME} does not tell its parameters")
+        checkpoint = str(future.result().values[0].string_value)
+        try:
+            return checkpoint, load(checkpoint or None).config.classes
+        except CheckpointError as error:
+            raise ProcessError(f"the checkpoint of {NODE_NAME}: {error}") from None
+
+    def send(self, data: bytes, number: int) -> SentFrame:
+        """Publish a serialized image."""
+        frame = SentFrame(number, time.time_ns(), set(self._outputs))
+        self._under_way[header_stamp(data)].append(frame)
+        self._sent += 1
+        self._images.publish(data)
+        return frame
+
+    def wait_for_answer(self, frame: SentFrame) -> None:
+        """Listen until all outputs of a frame have come, or it is known that they will not.
+
+        Raises:
+            ProcessError: nothing is to be heard of it.
+        """
+
+        def is_settled() -> bool:
+            return frame.is_complete or self.all_accounted_for()
+
+        if not self.listen(is_settled, ANSWER_TIMEOUT):
+            raise ProcessError(f"no answer to frame {frame.number} in {ANSWER_TIMEOUT:.0f} s")
+        self._listen_for(frame, LATE_ANSWER)
+
+    def wait_until_idle(self) -> None:
+        """Listen until the node has done all that it will do."""
+        reports = self._reports
+
+        def is_done() -> bool:
+            # A node that is too busy to take a frame from the middleware never knows of it.
+            return self.all_accounted_for() or (self._reports > reports + 1 and self._is_idle())
+
+        self.listen(is_done, ANSWER_TIMEOUT)
+
+    def listen(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Receive until a condition holds; False if it does not within `timeout` seconds.
+
+        Raises:
+            ProcessError: the node has died meanwhile.
+        """
+        end = time.monotonic() + timeout
+        while not condition():
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            if self._process and not self._process.is_running():
+                raise ProcessError(f"{NODE_NAME} has ended")
+            self._executor.spin_once(timeout_sec=min(left, 0.1))
+        return True
+
+    def all_accounted_for(self) -> bool:
+        """Whether the node has said what became of every frame since the warm-up."""
+        return sum(self.counts.get(end, 0) for end in ENDS) >= self._sent
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self._node.destroy_node()
+
+    def _listen_for(self, frame: SentFrame, timeout: float) -> bool:
+        return self.listen(lambda: frame.is_complete, timeout)
+
+    def _is_idle(self) -> bool:
+        counts = self._counts
+        ends = sum(counts.get(end, 0) for end in ENDS if end != "lost")
+        return counts["received"] == ends
+
+    def _receive(self, output: str, data: bytes, info: dict[str, int]) -> None:
+        for frame in self._under_way.get(header_stamp(data), ()):
+            if output in frame.missing:
+                break
+        else:
+            return
+        frame.missing.remove(output)
+        if output == "labels":
+            # By the middleware's clock: this process may have been reading the recording.
+            arrival = info.get("received_timestamp") or time.time_ns()
+            frame.latency = (arrival - frame.sent) * 1e-9
+        if frame.number >= 0:
+            self._on_output(frame, output, data)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        counts = frame_counts(message)
+        if "processed" in counts:
+            self._counts = counts
+            self._reports += 1

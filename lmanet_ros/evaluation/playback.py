@@ -1,0 +1,190 @@
+"""A recording played to the node, live or without loss, and its answers recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import String
+from tqdm import tqdm
+
+from lmanet_core import ClassTable
+from lmanet_ros.bags.reading import BagMessage, read_bag
+from lmanet_ros.bags.survey import UNREADABLE, BagFrame, Survey, deserialize
+from lmanet_ros.bags.writing import BagWriter
+from lmanet_ros.evaluation.node_client import LATE_ANSWER, NodeClient, SentFrame
+from lmanet_ros.processes import NodeProcess
+
+PREDICTIONS = "/segmentation_node"
+"""Namespace of the node's answers in the recording that is made."""
+PREDICTED_LABELS = f"{PREDICTIONS}/labels"
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a recording is played.
+
+    Attributes:
+        live: at a rate, whatever the node does; else each frame when the one before was answered.
+        rate: of live, in frames per second; None: as recorded.
+    """
+
+    live: bool = False
+    rate: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.rate is not None and not (self.live and self.rate > 0):
+            raise ValueError(f"a rate belongs to live mode and is more than 0, got {self.rate}")
+
+
+@dataclass(frozen=True)
+class PlayedFrame:
+    """What became of a frame."""
+
+    frame: BagFrame
+    outcome: str
+    """
+    'answered'; 'dropped': gave way to a newer frame; 'refused': no image that the node can use;
+    'failed': the node could use it, but did not answer.
+    """
+    reason: str
+    """Of whatever was not answered."""
+    latency: float | None
+    """Seconds from publishing to labels."""
+
+
+@dataclass(frozen=True)
+class Playback:
+    """What came of playing a recording."""
+
+    frames: tuple[PlayedFrame, ...]
+    node_counts: dict[str, int]
+    """The node's own account."""
+    checkpoint: str
+    """As the node's parameter says."""
+    classes: ClassTable
+    """Of the node's network."""
+
+
+def play(
+    survey: Survey,
+    mode: Mode,
+    outputs: tuple[str, ...],
+    recording: Path,
+    process: NodeProcess | None,
+) -> Playback:
+    """Play a recording to the node and record its answers beside the input.
+
+    The new recording has the camera's images and CameraInfo and the true labels as they were, and
+    the node's outputs, each at the time of the image it answers.
+
+    Args:
+        survey: of what is played; at least one frame can be used.
+        mode: live or not.
+        outputs: of the node, to record.
+        recording: folder to make.
+        process: the node, or None if it runs already.
+
+    Raises:
+        ProcessError: the node cannot be found, has died, or does not answer.
+    """
+    received = {frame.number: frame.received for frame in survey.frames}
+    with BagWriter(recording) as bag:
+        write = {name: bag.add_topic(f"{PREDICTIONS}/{name}", Image) for name in outputs}
+        copy = _Copies(bag, survey)
+
+        def on_output(frame: SentFrame, output: str, data: bytes) -> None:
+            write[output](received[frame.number], data)
+
+        with closing(NodeClient(survey.image_type, outputs, on_output, process)) as node:
+            node.connect(_first_usable_image(survey))
+            checkpoint, classes = node.classes()
+            if mode.live:
+                sent = _send_live(node, survey, mode.rate, copy)
+            else:
+                sent = _send_without_loss(node, survey, copy)
+            frames = tuple(_played(frame, sent.get(frame.number), mode) for frame in survey.frames)
+            return Playback(frames, node.counts, checkpoint, classes)
+
+
+class _Copies:
+    """Writes the messages of the old recording that belong into the new one."""
+
+    def __init__(self, bag: BagWriter, survey: Survey) -> None:
+        types = {survey.image_topic: survey.image_type}
+        if survey.label_topic:
+            types[survey.label_topic] = survey.label_type
+        if survey.info_topic:
+            types[survey.info_topic] = CameraInfo
+        if survey.class_topic:
+            types[survey.class_topic] = String
+        self._write = {topic: bag.add_topic(topic, kind) for topic, kind in types.items()}
+
+    def add(self, message: BagMessage) -> None:
+        if message.topic in self._write:
+            self._write[message.topic](message.received, message.data)
+
+
+def _images(survey: Survey, copy: _Copies) -> Iterator[tuple[BagFrame, bytes]]:
+    """Frames and their serialized messages; everything is copied on the way."""
+    frames = iter(survey.frames)
+    with tqdm(desc="playing", total=len(survey.frames), unit="frame") as progress:
+        for message in read_bag(survey.path):
+            copy.add(message)
+            if message.topic == survey.image_topic:
+                yield next(frames), message.data
+                progress.update()
+
+
+def _first_usable_image(survey: Survey) -> object:
+    frames = iter(survey.frames)
+    for message in read_bag(survey.path):
+        if message.topic == survey.image_topic and next(frames).problem is None:
+            return deserialize(message, survey.image_type)
+    raise ValueError("expected a survey with a frame that can be used")
+
+
+def _send_without_loss(node: NodeClient, survey: Survey, copy: _Copies) -> Mapping[int, SentFrame]:
+    """Only what the node can use, each frame when nothing more is to be heard of the one before."""
+    sent: dict[int, SentFrame] = {}
+    for frame, data in _images(survey, copy):
+        if frame.problem is None:
+            sent[frame.number] = node.send(data, frame.number)
+            node.wait_for_answer(sent[frame.number])
+    node.wait_until_idle()
+    return sent
+
+
+def _send_live(
+    node: NodeClient, survey: Survey, rate: float | None, copy: _Copies
+) -> Mapping[int, SentFrame]:
+    """All images when they are due, also those that the node will refuse."""
+    sent: dict[int, SentFrame] = {}
+    begin = time.monotonic()
+    first = survey.frames[0].received
+    for frame, data in _images(survey, copy):
+        offset = frame.number / rate if rate else (frame.received - first) * 1e-9
+        node.listen(lambda: False, begin + offset - time.monotonic())
+        if frame.problem is None or frame.problem.kind != UNREADABLE:
+            sent[frame.number] = node.send(data, frame.number)
+    node.wait_until_idle()
+    # What the node has answered may still be on its way.
+    node.listen(
+        lambda: sum(f.is_complete for f in sent.values()) >= node.counts.get("processed", 0),
+        LATE_ANSWER,
+    )
+    return sent
+
+
+def _played(frame: BagFrame, sent: SentFrame | None, mode: Mode) -> PlayedFrame:
+    if sent is not None and sent.latency is not None:
+        return PlayedFrame(frame, "answered", "", sent.latency)
+    if frame.problem is not None:
+        return PlayedFrame(frame, "refused", str(frame.problem), None)
+    if mode.live:
+        return PlayedFrame(frame, "dropped", "a newer frame came before its turn", None)
+    return PlayedFrame(frame, "failed", "the node did not answer, see its log", None)

@@ -1,0 +1,105 @@
+"""The plots of a report, as SVG text; needs matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+_BLUE, _RED, _GREEN, _GREY = "#30638e", "#d1495b", "#3a7d44", "#9aa5b1"
+_MISSING = {"dropped": _GREY, "refused": _RED, "failed": _RED}
+
+
+def latency_over_time(rows: list[dict[str, Any]]) -> str:
+    """Latency of each frame; frames without an answer are marked at the bottom."""
+    return _draw(lambda axes: _latency_over_time(axes, rows), height=2.8)
+
+
+def latency_distribution(rows: list[dict[str, Any]]) -> str:
+    """Share of the answers that took no longer than a time."""
+    return _draw(lambda axes: _latency_distribution(axes, rows), width=4.6)
+
+
+def quality_over_time(rows: list[dict[str, Any]]) -> str:
+    """Mean IoU and consistency of each frame."""
+    return _draw(lambda axes: _quality_over_time(axes, rows), height=2.8)
+
+
+def iou_of_classes(iou: dict[str, float | None], miou: float | None) -> str:
+    """A bar for each class that occurs."""
+    occurring = {name: value for name, value in iou.items() if value is not None}
+    height = 0.8 + 0.27 * len(occurring)
+    return _draw(lambda axes: _iou_of_classes(axes, occurring, miou), width=4.6, height=height)
+
+
+def _draw(paint: Callable[[Axes], None], width: float = 9.4, height: float = 3.4) -> str:
+    # A figure of its own, not pyplot's: nothing of it depends on a display or on other figures.
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    paint(axes)
+    text = StringIO()
+    # Equal figures give equal files, and letters stay letters.
+    with matplotlib.rc_context({"svg.hashsalt": "lmanet", "svg.fonttype": "none"}):
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()
+
+
+def _latency_over_time(axes: Axes, rows: list[dict[str, Any]]) -> None:
+    answered = [row for row in rows if row["latency_ms"] is not None]
+    latencies = [row["latency_ms"] for row in answered]
+    numbers = [row["number"] for row in answered]
+    axes.plot(numbers, latencies, ".", color=_BLUE, markersize=4)
+    for rank, style in ((50, "-"), (95, "--")):
+        value = float(np.percentile(latencies, rank))
+        axes.axhline(
+            value, color=_BLUE, linewidth=0.8, linestyle=style, label=f"p{rank} {value:.0f} ms"
+        )
+    for outcome, color in _MISSING.items():
+        missing = [row["number"] for row in rows if row["outcome"] == outcome]
+        if missing:
+            label = f"{outcome} ({len(missing)})"
+            axes.plot(missing, np.zeros(len(missing)), "|", color=color, markersize=9, label=label)
+    axes.set(
+        xlabel="frame", ylabel="latency, ms", ylim=(-0.04 * max(latencies), 1.08 * max(latencies))
+    )
+    _legend_above(axes)
+
+
+def _latency_distribution(axes: Axes, rows: list[dict[str, Any]]) -> None:
+    latencies = sorted(row["latency_ms"] for row in rows if row["latency_ms"] is not None)
+    shares = 100 * np.arange(1, len(latencies) + 1) / len(latencies)
+    axes.step(latencies, shares, where="post", color=_BLUE)
+    axes.set(xlabel="latency, ms", ylabel="answers within, %", ylim=(0, 102))
+
+
+def _quality_over_time(axes: Axes, rows: list[dict[str, Any]]) -> None:
+    numbers = [row["number"] for row in rows]
+    for key, label, color in (
+        ("miou", "mIoU of the frame", _RED),
+        ("consistency", "consistency with the frame before", _GREEN),
+    ):
+        values = [np.nan if row[key] is None else 100 * row[key] for row in rows]
+        if not np.isnan(values).all():
+            axes.plot(numbers, values, ".-", color=color, label=label, linewidth=1, markersize=3)
+    axes.set(xlabel="frame", ylabel="%", ylim=(0, 102))
+    _legend_above(axes)
+
+
+def _iou_of_classes(axes: Axes, iou: dict[str, float], miou: float | None) -> None:
+    names = list(iou)
+    bars = axes.barh(names, [100 * value for value in iou.values()], color=_BLUE, height=0.7)
+    axes.bar_label(bars, [f"{100 * value:.0f}" for value in iou.values()], padding=3)
+    if miou is not None:
+        axes.axvline(100 * miou, color=_RED, linewidth=1)
+    axes.invert_yaxis()
+    axes.set(xlabel="IoU, % (line: mean)", xlim=(0, 108))
+
+
+def _legend_above(axes: Axes) -> None:
+    axes.legend(frameon=False, ncols=5, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)

@@ -1,0 +1,143 @@
+"""The figures of an evaluation, for machines and for people."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+
+import numpy as np
+
+from lmanet_core.checkpoint import DEFAULT_WEIGHTS
+from lmanet_ros.bags.survey import Survey
+from lmanet_ros.evaluation.playback import Mode, Playback
+from lmanet_ros.evaluation.scoring import Score
+
+OUTCOMES = ("answered", "dropped", "refused", "failed")
+NODE_COUNTS = ("received", "processed", "dropped", "refused", "failed", "lost")
+LATENCY_PERCENTILES = {"p50": 50, "p95": 95, "p99": 99, "max": 100}
+WORST_FRAMES = 6
+
+
+def summarize(survey: Survey, mode: Mode, playback: Playback, score: Score) -> dict[str, Any]:
+    """Everything as JSON can hold it; shares are 0..1, what cannot be said is None."""
+    outcomes = Counter(played.outcome for played in playback.frames)
+    return {
+        "bag": str(survey.path),
+        "image_topic": survey.image_topic,
+        "label_topic": survey.label_topic,
+        "checkpoint": playback.checkpoint or DEFAULT_WEIGHTS,
+        "mode": "live" if mode.live else "lossless",
+        "rate": mode.rate,
+        "frames": {
+            "in_bag": len(survey.frames),
+            **{outcome: outcomes[outcome] for outcome in OUTCOMES},
+        },
+        "node": {name: playback.node_counts.get(name, 0) for name in NODE_COUNTS},
+        "latency_ms": _latencies(playback),
+        "miou": _rounded(score.miou),
+        "iou": {name: _rounded(iou) for name, iou in score.iou.items()},
+        "scored_frames": score.scored_frames,
+        "temporal_consistency": _rounded(score.temporal_consistency),
+        **{f"vc{n}": _rounded(value) for n, value in score.video_consistency.items()},
+        "labels_sha256": score.labels_sha256,
+        "skipped": _skipped(playback, score),
+        "notes": _notes(survey, score),
+        "worst_frames": worst_frames(score),
+        "per_frame": _per_frame(playback, score),
+    }
+
+
+def worst_frames(score: Score) -> list[int]:
+    """Numbers of the frames with the lowest mean IoU or, without truth, consistency."""
+    scored = [(frame.miou, frame.number) for frame in score.frames if frame.miou is not None]
+    if not scored:
+        scored = [
+            (frame.consistency, frame.number)
+            for frame in score.frames
+            if frame.consistency is not None
+        ]
+    return [number for _, number in sorted(scored)[:WORST_FRAMES]]
+
+
+def format_summary(summary: dict[str, Any]) -> str:
+    """The summary as lines of text."""
+    latency = ", ".join(f"{name} {value} ms" for name, value in summary["latency_ms"].items())
+    lines = [
+        f"frames       {', '.join(f'{n} {name}' for name, n in summary['frames'].items())}",
+        f"latency      {latency} (image to labels)",
+        f"consistency  {percent(summary['temporal_consistency'])} %",
+    ]
+    if summary["scored_frames"]:
+        lines.append(
+            f"mIoU         {percent(summary['miou'])} % of {summary['scored_frames']} frames"
+        )
+        lines += [
+            f"  {name:14} {percent(iou):>6}"
+            for name, iou in summary["iou"].items()
+            if iou is not None
+        ]
+    lines += [f"skipped      {s['count']} frames: {s['reason']}" for s in summary["skipped"]]
+    lines += [f"note         {note}" for note in summary["notes"]]
+    return "\n".join(lines)
+
+
+def percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+def _latencies(playback: Playback) -> dict[str, float | None]:
+    latencies = [played.latency for played in playback.frames if played.latency is not None]
+    return {
+        name: round(1e3 * float(np.percentile(latencies, rank)), 1) if latencies else None
+        for name, rank in LATENCY_PERCENTILES.items()
+    }
+
+
+def _skipped(playback: Playback, score: Score) -> list[dict[str, Any]]:
+    """Frames and labels that do not count, by reason."""
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for played in playback.frames:
+        if played.outcome != "answered":
+            numbers[f"{played.outcome}: {played.reason}"].append(played.frame.number)
+    for number, problem in score.label_problems.items():
+        numbers[f"labels not used: {problem}"].append(number)
+    return [
+        {"reason": reason, "count": len(frames), "frames": frames}
+        for reason, frames in numbers.items()
+    ]
+
+
+def _notes(survey: Survey, score: Score) -> list[str]:
+    notes = list(survey.notes)
+    if survey.label_topic is None:
+        notes.append("no topic with true labels: no mIoU")
+    elif missing := len(survey.frames) - len(survey.label_stamps):
+        notes.append(f"{missing} frames have no true labels under their stamp")
+    if score.unknown_classes:
+        notes.append(
+            "pixels of these classes do not count, the network does not know them: "
+            f"{', '.join(score.unknown_classes)}"
+        )
+    return notes
+
+
+def _per_frame(playback: Playback, score: Score) -> list[dict[str, Any]]:
+    scores = {frame.number: frame for frame in score.frames}
+    rows = []
+    for played in playback.frames:
+        frame = scores.get(played.frame.number)
+        rows.append(
+            {
+                "number": played.frame.number,
+                "stamp": played.frame.stamp,
+                "outcome": played.outcome,
+                "latency_ms": None if played.latency is None else round(1e3 * played.latency, 2),
+                "miou": _rounded(frame.miou) if frame else None,
+                "consistency": _rounded(frame.consistency) if frame else None,
+            }
+        )
+    return rows
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)

@@ -1,0 +1,217 @@
+"""Records a labelled data set as rosbag2: `ros2 run lmanet_ros make_bag --help`.
+
+Written to the file directly, without nodes: the same arguments give the same recording.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from builtin_interfaces.msg import Time
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header, String
+from tqdm import tqdm
+
+from lmanet_core import ClassTable
+from lmanet_core.arguments import image_size
+from lmanet_core.classes import CITYSCAPES
+from lmanet_core.data.datasets import DATASETS, open_dataset
+from lmanet_core.data.street_dataset import RenderedVideo
+from lmanet_core.data.synthetic import StreetConfig
+from lmanet_core.data.video import DatasetError, VideoDataset
+from lmanet_ros.bags.writing import STORAGES, BagWriter
+from lmanet_ros.class_json import to_json
+from lmanet_ros.image_conversion import from_array
+
+NAMESPACE = "/camera"
+IMAGE_FORMATS = ("raw", "jpeg", "png")
+FRAME_ID = "camera"
+VIDEO_GAP = 10.0
+"""Seconds between two videos of a data set: more than any memory should bridge."""
+STREET_SIZE = (512, 256)
+STREET_FRAMES = 200
+
+
+class RecordedFrame(NamedTuple):
+    """A frame of a data set and when it was taken."""
+
+    stamp: int
+    """Nanoseconds."""
+    image: np.ndarray
+    """(H, W, 3) uint8, RGB."""
+    labels: np.ndarray | None
+    """(H, W) uint8, or None where there is no truth."""
+
+
+@dataclass(frozen=True)
+class BagFormat:
+    """How a recording is written."""
+
+    storage: str = "mcap"
+    """A key of `STORAGES`."""
+    images: str = "raw"
+    """One of `IMAGE_FORMATS`."""
+
+
+def main(args: list[str] | None = None) -> int:
+    """Record a data set.
+
+    Args:
+        args: command line without the program's name; None: that of the process.
+
+    Returns:
+        Exit status: 0, or 1 if the data set cannot be used.
+    """
+    arguments = _parse_arguments(args)
+    try:
+        if arguments.output.exists():
+            raise DatasetError(f"{arguments.output} exists already: choose another --output")
+        dataset, calibrated = _open(arguments)
+        frames = _frames(dataset, arguments.rate, arguments.frames)
+        bag_format = BagFormat(arguments.storage, arguments.images)
+        count = write_bag(arguments.output, frames, dataset.classes, bag_format, calibrated)
+    except ValueError as error:
+        print(f"make_bag: {error}", file=sys.stderr)
+        return 1
+    print(f"{count} frames in {arguments.output}, under {NAMESPACE}/")
+    return 0
+
+
+def write_bag(
+    path: Path,
+    frames: Iterator[RecordedFrame],
+    classes: ClassTable,
+    bag_format: BagFormat,
+    calibrated: bool,
+) -> int:
+    """Write frames as a camera with a labelling driver would publish them.
+
+    Topics below `NAMESPACE`: `image` (rgb8) or `image/compressed`, `labels` (mono8), `camera_info`,
+    each with the same header, and once, at the beginning, `classes` (JSON in a std_msgs/String).
+
+    Args:
+        path: folder to make.
+        frames: in the order of their stamps.
+        classes: what the labels mean.
+        bag_format: storage and image format.
+        calibrated: whether the images are of the synthetic street's camera; `camera_info` of any
+            other has zeros for a calibration, which is how ROS says that there is none.
+
+    Returns:
+        Number of frames written.
+    """
+    compressed = bag_format.images != "raw"
+    count = 0
+    with BagWriter(path, bag_format.storage) as bag:
+        write_classes = bag.add_topic(f"{NAMESPACE}/classes", String)
+        write_info = bag.add_topic(f"{NAMESPACE}/camera_info", CameraInfo)
+        write_labels = bag.add_topic(f"{NAMESPACE}/labels", Image)
+        write_image = (
+            bag.add_topic(f"{NAMESPACE}/image/compressed", CompressedImage)
+            if compressed
+            else bag.add_topic(f"{NAMESPACE}/image", Image)
+        )
+        for count, frame in enumerate(tqdm(frames, path.name, unit="frame"), 1):
+            header = Header(frame_id=FRAME_ID, stamp=_time(frame.stamp))
+            if count == 1:
+                write_classes(frame.stamp, serialize_message(String(data=to_json(classes))))
+            write_info(frame.stamp, serialize_message(_camera_info(frame, header, calibrated)))
+            image = (
+                _compress(frame.image, header, bag_format.images)
+                if compressed
+                else from_array(frame.image, header)
+            )
+            write_image(frame.stamp, serialize_message(image))
+            if frame.labels is not None:
+                write_labels(frame.stamp, serialize_message(from_array(frame.labels, header)))
+    return count
+
+
+def _parse_arguments(args: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="make_bag", description="Record a labelled data set as rosbag2."
+    )
+    parser.add_argument("--output", type=Path, default=Path("bag_output"), help="folder to make")
+    parser.add_argument("--dataset", choices=DATASETS, default="synthetic")
+    parser.add_argument("--root", type=Path, help="folder of the data set")
+    parser.add_argument("--split", default="val", help="of the data set; default: val")
+    parser.add_argument("--frames", type=int, help=f"at most; street: {STREET_FRAMES}, else all")
+    parser.add_argument("--rate", type=float, default=15.0, help="frames per second; default: 15")
+    parser.add_argument("--size", type=image_size, help="WIDTHxHEIGHT; default: as stored")
+    parser.add_argument("--storage", choices=STORAGES, default="mcap")
+    parser.add_argument("--images", choices=IMAGE_FORMATS, default="raw")
+    street = parser.add_argument_group("the synthetic street")
+    street.add_argument("--seed", type=int, default=0)
+    street.add_argument("--noise", type=float, default=8.0, help="of 255")
+    street.add_argument("--flicker", type=float, default=0.05)
+    street.add_argument("--occlusion-rate", type=float, default=0.5, help="per second")
+    arguments = parser.parse_args(args)
+    if arguments.rate <= 0 or (arguments.frames is not None and arguments.frames < 1):
+        parser.error("--frames and --rate must be more than 0")
+    return arguments
+
+
+def _open(arguments: argparse.Namespace) -> tuple[VideoDataset, bool]:
+    """The data set, and whether it is the street, whose camera is known."""
+    if arguments.dataset != "synthetic":
+        return open_dataset(
+            arguments.dataset, arguments.root, arguments.split, arguments.size
+        ), False
+    config = StreetConfig(
+        size=arguments.size or STREET_SIZE,
+        frame_rate=arguments.rate,
+        noise=arguments.noise,
+        flicker=arguments.flicker,
+        occlusion_rate=arguments.occlusion_rate,
+    )
+    video = RenderedVideo(arguments.seed, arguments.frames or STREET_FRAMES, config)
+    return VideoDataset("synthetic", CITYSCAPES, (video,)), True
+
+
+def _frames(dataset: VideoDataset, rate: float, limit: int | None) -> Iterator[RecordedFrame]:
+    begin, count = 1.0, 0  # A stamp of 0 would mean that there is none.
+    for video in dataset.videos:
+        for index in range(len(video)):
+            if count == limit:
+                return
+            stamp = round((begin + index / rate) * 1e9)
+            yield RecordedFrame(stamp, video.image(index), video.labels(index))
+            count += 1
+        begin += len(video) / rate + VIDEO_GAP
+
+
+def _camera_info(frame: RecordedFrame, header: Header, calibrated: bool) -> CameraInfo:
+    height, width = frame.image.shape[:2]
+    info = CameraInfo(header=header, width=width, height=height)
+    if calibrated:
+        # Of the street's camera when it looks straight ahead: lmanet_core.data.synthetic.camera.
+        focal, u, v = 0.8 * width, 0.5 * width, 0.44 * height
+        info.distortion_model, info.d = "plumb_bob", [0.0] * 5
+        info.k = [focal, 0.0, u, 0.0, focal, v, 0.0, 0.0, 1.0]
+        info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+        info.p = [focal, 0.0, u, 0.0, 0.0, focal, v, 0.0, 0.0, 0.0, 1.0, 0.0]
+    return info
+
+
+def _compress(image: np.ndarray, header: Header, image_format: str) -> CompressedImage:
+    _, data = cv2.imencode(f".{image_format}", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    message = CompressedImage(header=header, format=f"rgb8; {image_format} compressed bgr8")
+    message.data = array("B", data.tobytes())
+    return message
+
+
+def _time(nanoseconds: int) -> Time:
+    return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

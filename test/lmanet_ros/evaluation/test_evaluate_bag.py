@@ -1,0 +1,168 @@
+"""The evaluation from its command line: real node, real middleware, damaged recordings."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from bag_files import write_messages
+from rclpy.serialization import deserialize_message
+from ros_harness import image_message, pixels, running_node, set_header
+from sensor_msgs.msg import CompressedImage, Image
+
+from lmanet_core.data.synthetic import StreetConfig, StreetVideo
+from lmanet_ros.bags.reading import header_stamp, read_bag
+
+SIZE = (64, 64)
+FRAMES = list(islice(StreetVideo(0, StreetConfig(size=SIZE)), 12))
+BAD_FRAME, FIRST_AFTER_GAP, FIRST_SMALL = 4, 7, 9
+
+
+def stamp(number: int) -> float:
+    return 1 + number / 10 + (number >= FIRST_AFTER_GAP) * 3
+
+
+def drive(compressed: bool) -> Iterator[tuple[str, Image | CompressedImage]]:
+    """Frames with labels, one of them bad, a gap in time and a change of size."""
+    for number, (picture, labels) in enumerate(FRAMES):
+        if number >= FIRST_SMALL:
+            picture, labels = picture[:32], labels[:32]
+        image = image_message(picture)
+        if compressed:
+            image = CompressedImage(format="png")
+            image.data = cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes()
+        if number == BAD_FRAME:
+            image.data = image.data[:20]
+        set_header(image, stamp(number))
+        yield "/front/image" + "/compressed" * compressed, image
+        yield "/front/labels", image_message(labels[:, :, None], "mono8", stamp=stamp(number))
+
+
+def run(bag: Path, output: Path, *arguments: str | Path) -> dict:
+    """Evaluate; the summary."""
+    command = [sys.executable, "-m", "lmanet_ros.evaluate_bag", bag, "--output", output]
+    result = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return json.loads((output / "evaluation.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory, checkpoint) -> Path:
+    """Results on a raw MCAP recording whose end is missing."""
+    folder = tmp_path_factory.mktemp("damaged")
+    bag = write_messages(folder / "bag", drive(compressed=False))
+    file = bag / "bag.mcap"
+    file.write_bytes(file.read_bytes()[:-20])
+    run(bag, folder / "result", "--checkpoint", checkpoint)
+    return folder / "result"
+
+
+@pytest.fixture
+def summary(damaged) -> dict:
+    return json.loads((damaged / "evaluation.json").read_text())
+
+
+def test_every_frame_is_accounted_for_and_what_was_skipped_has_a_reason(summary):
+    assert summary["frames"] == {
+        "in_bag": 12,
+        "answered": 11,
+        "dropped": 0,
+        "refused": 1,
+        "failed": 0,
+    }
+    (skipped,) = summary["skipped"]
+    assert skipped["frames"] == [BAD_FRAME]
+    assert "wrong data length" in skipped["reason"]
+    notes = " | ".join(summary["notes"])
+    assert "bag.mcap: cut off or damaged after" in notes
+    assert "between frames 6 and 7 lies a gap of 3.100 s" in notes
+    assert "between frames 8 and 9 the size changes from 64x64 to 64x32" in notes
+    # Without loss, only what the node can use is sent to it.
+    assert summary["node"]["received"] == summary["node"]["processed"] == 11
+
+
+def test_quality_and_latency_are_measured(summary):
+    assert summary["scored_frames"] == 11
+    assert 0 <= summary["miou"] < 0.5
+    assert 0 < summary["temporal_consistency"] <= 1
+    latency = summary["latency_ms"]
+    assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"] <= latency["max"]
+    measured = [row["miou"] for row in summary["per_frame"] if row["miou"] is not None]
+    worst = [summary["per_frame"][number]["miou"] for number in summary["worst_frames"]]
+    assert worst == sorted(measured)[: len(worst)]
+
+
+def test_predictions_lie_beside_the_input(damaged, summary):
+    messages: dict[str, list] = {}
+    for message in read_bag(damaged / "predictions", report=pytest.fail):
+        messages.setdefault(message.topic, []).append(message)
+    assert len(messages["/front/image"]) == len(messages["/front/labels"]) == 12
+    received = [message.received for message in messages["/front/image"]]
+    for name in ("labels", "overlay"):
+        answers = messages[f"/segmentation_node/{name}"]
+        assert [message.received for message in answers] == [
+            time for number, time in enumerate(received) if number != BAD_FRAME
+        ]
+    predicted = [deserialize_message(m.data, Image) for m in messages["/segmentation_node/labels"]]
+    true = {header_stamp(m.data): m.data for m in messages["/front/labels"]}
+    hits = union = 0
+    for message, labels in zip(messages["/segmentation_node/labels"], predicted, strict=True):
+        truth = pixels(deserialize_message(true[header_stamp(message.data)], Image))
+        hits += ((pixels(labels) == 0) & (truth == 0)).sum()
+        union += ((pixels(labels) == 0) | (truth == 0)).sum()
+    assert summary["iou"]["road"] == pytest.approx(hits / union, abs=1e-4)
+
+
+def test_the_report_needs_nothing_but_itself(damaged):
+    report = (damaged / "report.html").read_text()
+    sources = re.findall(r'(?:src|href)="([^"]*)"', report)
+    assert all(source.startswith("data:image/") for source in sources)
+    # Three plots and the classes', four pictures of each bad frame, the legend.
+    assert len(sources) == 4 + 4 * 6 + 1
+    assert "wrong data length" in report
+
+
+def test_labels_are_the_same_on_every_run_however_the_bag_is_stored(
+    tmp_path, damaged, summary, checkpoint
+):
+    bag = write_messages(tmp_path / "bag", drive(compressed=True), storage="sqlite3")
+    again = run(bag, tmp_path / "result", "--checkpoint", checkpoint, "--outputs", "labels")
+    assert again["labels_sha256"] == summary["labels_sha256"]
+    assert again["miou"] == summary["miou"]
+    assert "undecodable" in again["skipped"][0]["reason"]
+
+
+def test_live_a_running_node_is_played_to_and_what_it_drops_is_told(tmp_path, checkpoint):
+    bag = write_messages(tmp_path / "bag", drive(compressed=False))
+    reliable = ("-p", "qos_overrides./image.subscription.reliability:=reliable")
+    with running_node(checkpoint, *reliable) as process:
+        summary = run(bag, tmp_path / "result", "--attach", "--live", "--rate", "30")
+        assert process.running
+    frames, node = summary["frames"], summary["node"]
+    assert frames["answered"] + frames["dropped"] == 11
+    assert frames["refused"] == 1
+    assert node["processed"] == frames["answered"] > 0
+    # A node that is slow to take a frame may never see it: the middleware keeps the newest five.
+    unseen = 12 - node["received"]
+    assert node["dropped"] + node["refused"] + unseen == frames["dropped"] + frames["refused"]
+    assert summary["checkpoint"] == str(checkpoint)
+
+
+def test_what_cannot_be_evaluated_is_refused_with_a_reason(tmp_path, capsys):
+    from lmanet_ros.evaluate_bag import main
+
+    empty = image_message(np.zeros((8, 8, 3), np.uint8), "strange", stamp=1.0)
+    unusable = write_messages(tmp_path / "unusable", [("/image", empty)])
+    for bag, expected in (
+        (tmp_path / "missing", "no recording"),
+        (unusable, "none of 1 frames of /image is usable, the first because of 'unknown encoding"),
+    ):
+        assert main(["evaluate_bag", str(bag), "--output", str(tmp_path / "out")]) == 1
+        assert expected in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
