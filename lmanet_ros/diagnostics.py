@@ -16,7 +16,11 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 
 
 def make_status(
-    name: str, problems: Sequence[tuple[bytes, str]], otherwise: str, values: Mapping[str, object]
+    name: str,
+    problems: Sequence[tuple[bytes, str]],
+    otherwise: str,
+    values: Mapping[str, object],
+    hardware_id: str = "",
 ) -> DiagnosticStatus:
     """A status as bad as the worst of `problems`, with the message `otherwise` if there are none.
 
@@ -25,10 +29,12 @@ def make_status(
         problems: pairs of level and message.
         otherwise: the message when there are no problems.
         values: figures for people and programs.
+        hardware_id: the camera's topic, of a camera.
     """
     return DiagnosticStatus(
         level=max((level for level, _ in problems), default=OK),
         name=name,
+        hardware_id=hardware_id,
         message="; ".join(message for _, message in problems) or otherwise,
         values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
     )

@@ -75,7 +75,10 @@ class SegmentationNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the network and warm it up, offer all topics but those of the cameras."""
-        return self._attempt("configure", self._configure)
+        result = self._attempt("configure", self._configure)
+        if result != TransitionCallbackReturn.SUCCESS:
+            self._clean_up()
+        return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen to the cameras."""
@@ -89,10 +92,7 @@ class SegmentationNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Give up the network."""
-        if self._pipeline:
-            self._pipeline.destroy()
-        self._pipeline = None
-        _free_memory()
+        self._clean_up()
         return TransitionCallbackReturn.SUCCESS
 
     on_shutdown = on_cleanup
@@ -112,11 +112,18 @@ class SegmentationNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
 
+    def _clean_up(self) -> None:
+        if self._pipeline:
+            self._pipeline.destroy()
+        self._pipeline = None
+        _free_memory()
+
     def _configure(self) -> None:
         segmenter, classes = _load_network(self._settings)
         self._model_hash = checkpoint_hash(self._settings.checkpoint or None)
         self._pipeline = Pipeline(self, segmenter, classes, self._settings)
         self._reported = {name: Counter() for name in self._pipeline.cameras}
+        self._pipeline.warm_up()
 
     def _activate(self) -> None:
         assert self._pipeline is not None
@@ -165,7 +172,7 @@ class SegmentationNode(LifecycleNode):
 
     def _camera_status(self, name: str, camera: str) -> DiagnosticStatus:
         assert self._pipeline is not None
-        stream = self._pipeline.cameras[camera].stream
+        topic, stream = self._pipeline.cameras[camera].topic, self._pipeline.cameras[camera].stream
         figures = stream.statistics.figures()
         problems = [(ERROR, self._failure)] if self._failure else []
         if self._pipeline.is_running:
@@ -180,7 +187,7 @@ class SegmentationNode(LifecycleNode):
             "backend": f"torch {segmenter.device} {segmenter.dtype}",
             "model_hash": self._model_hash,
         }
-        return make_status(name, problems, state, values)
+        return make_status(name, problems, state, values, hardware_id=topic)
 
 
 def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTable]:

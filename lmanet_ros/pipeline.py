@@ -47,10 +47,13 @@ class Pipeline:
         try:
             self._add_cameras(parameters)
             self.apply(parameters)
-            self._worker.start(segmenter.warm_up)
-        except Exception:
+        except ParameterError:
             self.destroy()
             raise
+
+    def warm_up(self) -> None:
+        """Run the network once, in the worker's thread as ever after."""
+        self._worker.start(self.segmenter.warm_up)
 
     def recolored(self, palette: str) -> ClassTable:
         """The network's classes in the colours of a parameter `palette`.
@@ -92,8 +95,8 @@ class Pipeline:
         self.is_running = False
         for camera in self.cameras.values():
             camera.stop()
-            if camera.stream.memory_filled:
-                camera.stream.request_reset("the node was inactive")
+            # Also for what the network still works on.
+            camera.stream.request_reset("the node was inactive")
         self._worker.discard()
 
     def destroy(self) -> None:

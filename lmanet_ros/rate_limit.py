@@ -11,9 +11,12 @@ class RateLimit:
 
     def admits(self, now: float, rate: float) -> bool:
         """Whether a frame that comes at `now`, in seconds, is one of `rate` per second; 0: any."""
-        if rate <= 0 or now < self._due:
-            return rate <= 0
-        # From when it was due, not from when it came: a camera that is not quite regular is
-        # followed at the rate asked for. But what was missed is not made up for.
-        self._due = max(self._due + 1 / rate, now)
+        if rate <= 0:
+            return True
+        period = 1 / rate
+        # Half a period too early is as good as half a period too late.
+        if now < self._due - period / 2:
+            return False
+        # The schedule stays what it was, unless it has been missed.
+        self._due = (self._due if now < self._due + period else now) + period
         return True
