@@ -13,6 +13,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
+from rclpy.serialization import serialize_message
 from ros_harness import (
     Client,
     NodeProcess,
@@ -119,9 +120,11 @@ def test_malformed_images_leave_the_good_ones_alone(client, soak):
 
 def test_bytes_that_are_no_message_leave_the_good_ones_alone(node, client, soak):
     rng = random.Random(0)
-    for index in range(soak["malformed"] // 10):
+    good = serialize_message(image_message(street()))
+    for index in range(soak["malformed"] // 5):
         # Anything may come off the wire; it must only not end the node.
-        client.send_bytes(rng.randbytes(rng.choice([0, 3, 40, 4000])))
+        cut, noise = good[: rng.randrange(len(good))], rng.randbytes(rng.randrange(4000))
+        client.send_bytes(rng.choice([cut, noise, good.replace(b"rgb8", b"\xff\xfe\xfd8")]))
         with settling():
             client.ask(image_message(street(), stamp=1 + index / 10))
     assert node.running
@@ -158,7 +161,7 @@ def test_a_camera_that_dies_is_reported_and_taken_up_again(client):
 
 @pytest.mark.parametrize(
     ("stamp", "reset"),
-    [(100.0, True), (1e6, True), (99.9, True), (101.2, True), (100.6, False)],
+    [(100.0, True), (1e6, True), (99.9, True), (101.5, True), (100.6, False)],
     ids=["bag looped", "clock jumps ahead", "clock jumps back", "gap", "no break"],
 )
 def test_time_that_does_not_go_on_starts_the_memory_anew(client, stamp, reset):
