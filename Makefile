@@ -27,7 +27,7 @@ test: lint
 test-gpu:
 	$(PYTHON) -m pytest -m gpu $(ARGS)
 
-# About ten minutes.
+# About a quarter of an hour.
 SOAK_LENGTH := --soak-frames 10000 --soak-malformed 1000 --soak-cycles 50
 
 soak: $(INSTALLED)

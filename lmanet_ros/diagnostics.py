@@ -58,7 +58,7 @@ def find_problems(
         level = WARN if new["processed"] else ERROR
         problems.append((level, f"{bad} of {new['received']} frames could not be used"))
     if figures.times and new["processed"]:
-        latency = _percentile([times.from_receipt for times in figures.times], 95)
+        latency = float(np.percentile([times.from_receipt for times in figures.times], 95))
         for level, limit in ((ERROR, parameters.error_latency), (WARN, parameters.warn_latency)):
             if 0 < limit < latency:
                 problems.append((level, f"results take {latency:.3f} s, more than {limit:.3f} s"))
@@ -90,11 +90,8 @@ def _time_values(times: Sequence[FrameTimes]) -> dict[str, str]:
     }
     for origin in ("receipt", "stamp"):
         latencies = [getattr(frame, f"from_{origin}") for frame in times]
-        values[f"latency_from_{origin}_ms_p50"] = _percentile(latencies, 50)
-        values[f"latency_from_{origin}_ms_p95"] = _percentile(latencies, 95)
-        values[f"latency_from_{origin}_ms_max"] = max(latencies)
+        for name, value in zip(
+            ("p50", "p95", "max"), np.percentile(latencies, (50, 95, 100)), strict=True
+        ):
+            values[f"latency_from_{origin}_ms_{name}"] = float(value)
     return {name: f"{1e3 * seconds:.2f}" for name, seconds in values.items()}
-
-
-def _percentile(values: Sequence[float], percent: float) -> float:
-    return float(np.percentile(values, percent))

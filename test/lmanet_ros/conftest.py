@@ -22,7 +22,7 @@ FILES = ("package.xml", "setup.py", "setup.cfg", "pyproject.toml")
 
 
 SOAK_OPTIONS = {
-    "frames": (200, "frames that are sent faster than the network is"),
+    "frames": (120, "frames that are sent faster than the network is"),
     "malformed": (50, "messages that are no images"),
     "cycles": (5, "times that the node goes through all of its states"),
 }

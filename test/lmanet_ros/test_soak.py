@@ -16,7 +16,7 @@ from ros_harness import (
 )
 from sensor_msgs.msg import Image
 
-STEP = 0.05
+STEP = 0.1
 """Seconds that the network takes."""
 WARM_UP = 500
 """Frames after which the process must not grow any more; half of them all if there are fewer."""
@@ -44,7 +44,7 @@ def test_at_twice_its_rate_the_node_works_on_the_newest_frame(sleepy, soak):
         client.send(last)
         sent = time.monotonic()
         answers, receipts = client.received["labels"], client.receipts["labels"]
-        client.wait_until(lambda: answers[-1].header == last.header, "the last answer")
+        client.wait_until(lambda: answers and answers[-1].header == last.header, "the last answer")
         assert time.monotonic() - sent < 10 * STEP, "a backlog at the end"
 
         stamps = [a.header.stamp.sec + 1e-9 * a.header.stamp.nanosec for a in answers]
