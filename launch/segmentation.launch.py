@@ -31,6 +31,18 @@ def generate_launch_description() -> LaunchDescription:
                 "`/compressed` sibling is used.",
             ),
             DeclareLaunchArgument(
+                "cameras",
+                default_value="",
+                description="Topics of several cameras, with commas between them, in place of "
+                "image_topic; each gets a memory and a namespace of its own.",
+            ),
+            DeclareLaunchArgument(
+                "autostart",
+                default_value="",
+                description="Whether the node configures and activates itself; false: a lifecycle "
+                "manager does; empty: what the params_file says.",
+            ),
+            DeclareLaunchArgument(
                 "checkpoint",
                 default_value="",
                 description="A .safetensors file or the name of shipped weights; "
@@ -63,6 +75,10 @@ def _start_node(context: LaunchContext) -> list[Node]:
     }
     if LaunchConfiguration("checkpoint").perform(context):
         overrides["checkpoint"] = ParameterValue(LaunchConfiguration("checkpoint"), value_type=str)
+    if LaunchConfiguration("autostart").perform(context):
+        overrides["autostart"] = ParameterValue(LaunchConfiguration("autostart"), value_type=bool)
+    if cameras := LaunchConfiguration("cameras").perform(context):
+        overrides["image_topics"] = [topic.strip() for topic in cameras.split(",")]
     return [
         Node(
             package="lmanet_ros",

@@ -5,6 +5,7 @@ Nothing is ever unpickled, so a checkpoint cannot run code.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,6 +96,19 @@ def load_provenance(path_or_name: str | Path | None = None) -> dict[str, Any]:
         return dict(json.loads(metadata.get("provenance", "{}")))
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: bad provenance in the metadata: {error}") from None
+
+
+def checkpoint_hash(path_or_name: str | Path | None = None) -> str:
+    """SHA-256 of a checkpoint file, in hexadecimal digits.
+
+    Args:
+        path_or_name: as `load` takes it.
+
+    Raises:
+        CheckpointError: there is no such file.
+    """
+    path = _resolve(DEFAULT_WEIGHTS if path_or_name is None else path_or_name)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _resolve(path_or_name: str | Path) -> Path:

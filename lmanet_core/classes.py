@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,17 @@ class ClassTable:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def recolored(self, colors: Mapping[str, Color]) -> ClassTable:
+        """The same classes, some of them in other colours.
+
+        Raises:
+            ValueError: a name is none of the classes', or a colour is none.
+        """
+        if unknown := sorted(set(colors) - set(self.names)):
+            raise ValueError(f"no such classes {unknown}; expected some of {list(self.names)}")
+        pairs = zip(self.names, self.palette, strict=True)
+        return ClassTable(self.names, tuple(colors.get(name, color) for name, color in pairs))
 
     def colorize(self, labels: np.ndarray) -> np.ndarray:
         """Paint a label map.

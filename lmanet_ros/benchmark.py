@@ -1,7 +1,8 @@
 """What the node costs besides the network: `python -m lmanet_ros.benchmark --size 1024x512`.
 
 Starts the real node as a process, sends it frames one after the other over the middleware, and
-ends it as Ctrl-C does.
+ends it as Ctrl-C does. With `--against FOLDER` the node of another checkout gets every frame, too,
+in turns with this one, so that both are measured in the same conditions.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from time import monotonic, perf_counter
@@ -30,9 +32,8 @@ from lmanet_core.arguments import image_size
 from lmanet_ros.image_conversion import from_array
 
 NODE_COMMAND = (sys.executable, "-m", "lmanet_ros.segmentation_node")
-NODE_NAME = "/segmentation_node"
 # Every frame is waited for, and large ones get lost under sensor data's best effort.
-RELIABLE = ("-p", "qos_overrides./image.subscription.reliability:=reliable")
+RELIABLE = "qos_overrides.{topic}.subscription.reliability:=reliable"
 WARM_UP = 20
 DEADLINE = 60.0
 """Seconds to wait for any answer."""
@@ -44,19 +45,18 @@ def main() -> None:
     # A network of its own, that nobody else talks into.
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
-    command = [*NODE_COMMAND, "--ros-args", *RELIABLE]
-    if arguments.checkpoint:
-        command += ["-p", f"checkpoint:={arguments.checkpoint}"]
-    process = subprocess.Popen(command)
     rclpy.init()
     try:
-        figures = _measure(process, arguments.size, arguments.frames)
+        with _running_node(arguments.checkpoint) as node:
+            if arguments.against:
+                with _running_node(arguments.checkpoint, arguments.against) as other:
+                    figures = _compare(node, other, arguments.size, arguments.frames)
+            else:
+                figures = _measure(node, arguments.size, arguments.frames)
     finally:
-        process.kill()
-        process.wait()
         rclpy.try_shutdown()
     for name, value in figures.items():
-        print(f"{name:18} {value}")
+        print(f"{name:20} {value}")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
@@ -66,23 +66,25 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=image_size, default=(1024, 512), help="WIDTHxHEIGHT")
     parser.add_argument("--frames", type=int, default=100, help="to measure, after some to warm up")
     parser.add_argument("--checkpoint", help="file or name of shipped weights; default: shipped")
+    parser.add_argument("--against", type=Path, help="folder with another version of this project")
     parser.add_argument("--json", type=Path, help="file for the figures")
     return parser.parse_args()
 
 
-class _Camera:
-    """Publishes frames to the node and waits for its labels and diagnostics."""
+class _Node:
+    """A running node, sent frames by this process, which waits for labels and diagnostics."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
-        self._node = Node("benchmark_camera")
+    def __init__(self, process: subprocess.Popen[bytes], namespace: str) -> None:
+        self.process = process
+        self._name = f"{namespace}/segmentation_node"
+        self._node = Node("benchmark_camera", namespace=namespace or None)
         self._publisher = self._node.create_publisher(Image, "image", 10)
-        self._node.create_subscription(Image, f"{NODE_NAME}/labels", self._on_labels, 10)
+        self._node.create_subscription(Image, f"{self._name}/labels", self._on_labels, 10)
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._answers = 0
         self.diagnostics: dict[str, str] = {}
         self.wait_until(lambda: self._publisher.get_subscription_count() > 0)
-        self.wait_until(lambda: bool(self.diagnostics))
+        self.wait_until(lambda: "received" in self.diagnostics)
 
     def round_trip(self, frame: Image) -> float:
         """Seconds from sending a frame to receiving its labels."""
@@ -95,7 +97,7 @@ class _Camera:
         """Handle what comes in until a condition holds."""
         end = monotonic() + DEADLINE
         while not condition():
-            if self._process.poll() is not None:
+            if self.process.poll() is not None:
                 sys.exit("the node has ended, see above")
             if monotonic() > end:
                 sys.exit(f"no answer from the node for {DEADLINE:.0f} s")
@@ -105,34 +107,75 @@ class _Camera:
         self._answers += 1
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        self.diagnostics = {value.key: value.value for value in message.status[0].values}
+        for status in message.status:
+            if status.name == f"{self._name}: segmentation":
+                self.diagnostics = {value.key: value.value for value in status.values}
 
 
-def _measure(
-    process: subprocess.Popen[bytes], size: tuple[int, int], frames: int
-) -> dict[str, Any]:
+@contextmanager
+def _running_node(checkpoint: str | None, folder: Path | None = None) -> Iterator[_Node]:
+    """This version's node, or the one of another version in `folder`."""
+    namespace = "/other" if folder else ""
+    parameters = [RELIABLE.format(topic=f"{namespace}/image")]
+    if checkpoint:
+        parameters.append(f"checkpoint:={checkpoint}")
+    command = [*NODE_COMMAND, "--ros-args", *(p for text in parameters for p in ("-p", text))]
+    if folder:
+        command += ["-r", f"__ns:={namespace}"]
+    environment = {"PYTHONPATH": str(folder)} if folder else {}
+    process = subprocess.Popen(command, cwd=folder, env={**os.environ, **environment})
+    try:
+        yield _Node(process, namespace)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _frame(size: tuple[int, int]) -> Image:
     width, height = size
     picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    frame = from_array(picture, Header(frame_id="camera"))
-    camera = _Camera(process)
+    return from_array(picture, Header(frame_id="camera"))
+
+
+def _measure(node: _Node, size: tuple[int, int], frames: int) -> dict[str, Any]:
+    frame = _frame(size)
     for _ in range(WARM_UP):
-        camera.round_trip(frame)
-    memory = _private_megabytes(process.pid)
-    round_trips = [camera.round_trip(frame) for _ in tqdm(range(frames), unit="frame")]
-    growth = _private_megabytes(process.pid) - memory
-    camera.wait_until(lambda: int(camera.diagnostics["processed"]) == frames + WARM_UP)
+        node.round_trip(frame)
+    memory = _private_megabytes(node.process.pid)
+    round_trips = [node.round_trip(frame) for _ in tqdm(range(frames), unit="frame")]
+    growth = _private_megabytes(node.process.pid) - memory
+    node.wait_until(lambda: int(node.diagnostics["processed"]) == frames + WARM_UP)
     begin = perf_counter()
-    process.send_signal(signal.SIGINT)
-    process.wait(DEADLINE)
+    node.process.send_signal(signal.SIGINT)
+    node.process.wait(DEADLINE)
     return {
-        "size": f"{width}x{height}",
+        "size": f"{size[0]}x{size[1]}",
         "frames": frames,
-        "step_ms": float(camera.diagnostics["step_ms_median"]),
-        "overhead_ms": float(camera.diagnostics["overhead_ms_median"]),
+        "step_ms": float(node.diagnostics["step_ms_median"]),
+        "overhead_ms": float(node.diagnostics["overhead_ms_median"]),
         "round_trip_ms": round(1e3 * median(round_trips), 2),
         "memory_growth_mb": round(growth, 2),
         "end_seconds": round(perf_counter() - begin, 2),
     }
+
+
+def _compare(node: _Node, other: _Node, size: tuple[int, int], frames: int) -> dict[str, Any]:
+    """Round trips of two nodes that take turns."""
+    frame = _frame(size)
+    round_trips: dict[_Node, list[float]] = {node: [], other: []}
+    for number in tqdm(range(WARM_UP + frames), unit="frame"):
+        # Whoever comes first finds the caches as the other left them.
+        for each in (node, other) if number % 2 else (other, node):
+            round_trips[each].append(each.round_trip(frame))
+    figures: dict[str, Any] = {"size": f"{size[0]}x{size[1]}", "frames": frames}
+    for percent in (50, 95):
+        this, that = (
+            1e3 * float(np.percentile(times[WARM_UP:], percent)) for times in round_trips.values()
+        )
+        figures[f"round_trip_ms_p{percent}"] = round(this, 2)
+        figures[f"other_ms_p{percent}"] = round(that, 2)
+        figures[f"added_ms_p{percent}"] = round(this - that, 2)
+    return figures
 
 
 def _private_megabytes(pid: int) -> float:

@@ -1,65 +1,114 @@
-"""What happened to the frames: counted as it happens, reported as diagnostics."""
+"""What happened to the frames of a camera: counted as it happens, read as a whole."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from statistics import median
+from dataclasses import dataclass
 from threading import Lock
+from time import perf_counter
 
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
-
-COUNTERS = ("received", "processed", "dropped", "refused", "failed", "lost", "resets")
-"""Reported from the start. Dropped: displaced by a newer frame; lost: never handed over by ROS."""
+COUNTERS = (
+    "received",
+    "processed",
+    "dropped",
+    "skipped",
+    "refused",
+    "failed",
+    "lost",
+    "resets",
+)
+"""There from the start. Dropped: displaced by a newer frame; skipped: above `max_rate`; lost: never
+handed over by ROS."""
 
 RECENT_FRAMES = 100
-"""Frames that the reported times are medians of."""
+"""Frames that the reported times are of."""
+
+RATE_WINDOW = 5.0
+"""Seconds that rates are averaged over."""
+
+
+@dataclass(frozen=True)
+class FrameTimes:
+    """What a frame took, in seconds."""
+
+    step: float
+    """In the network."""
+    overhead: float
+    """In this process, besides the network and waiting for frames before it."""
+    from_receipt: float
+    """From its receipt until its results were published."""
+    from_stamp: float
+    """The same from the stamp in its header, by the node's clock."""
+
+
+@dataclass(frozen=True)
+class FrameFigures:
+    """The statistics of one moment."""
+
+    counts: Counter[str]
+    input_rate: float
+    """Frames per second, as the next."""
+    output_rate: float
+    silence: float
+    """Seconds since a frame was received; if there was none, since the camera was listened to."""
+    times: tuple[FrameTimes, ...]
+    """Of the last frames."""
 
 
 class FrameStatistics:
-    """Counters and times of one node; usable from all of its threads."""
+    """Counters and times of one camera; usable from all threads of the node."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._counts: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
-        self._step_times: deque[float] = deque(maxlen=RECENT_FRAMES)
-        self._overhead_times: deque[float] = deque(maxlen=RECENT_FRAMES)
-        self._reported: Counter[str] = Counter()
+        self._times: deque[FrameTimes] = deque(maxlen=RECENT_FRAMES)
+        self.restart()
+
+    def restart(self) -> None:
+        """Let rates and silence begin anew; counters go on."""
+        with self._lock:
+            self._begin = self._last_receipt = perf_counter()
+            self._received: deque[float] = deque()
+            self._answered: deque[float] = deque()
 
     def count(self, *events: str, times: int = 1) -> None:
         """Add `times` to each of the named counters."""
         with self._lock:
             self._counts.update(dict.fromkeys(events, times))
 
-    def add_times(self, step: float, overhead: float) -> None:
-        """Note what a processed frame took, in seconds."""
+    def add_received(self, now: float) -> None:
+        """Count a frame that came in at `now`, of `perf_counter`."""
         with self._lock:
-            self._step_times.append(step)
-            self._overhead_times.append(overhead)
+            self._counts["received"] += 1
+            self._last_receipt = now
+            self._received.append(now)
+            _forget(self._received, now)
 
-    def report(self, node_name: str, memory_filled: int, memory_size: int) -> DiagnosticStatus:
-        """All figures so far; the level is judged by what is new since the last report."""
+    def add_processed(self, times: FrameTimes) -> None:
+        """Count a frame whose results have just been published."""
+        now = perf_counter()
         with self._lock:
-            counts = Counter(self._counts)
-            values: dict[str, object] = dict(counts)
-            if self._step_times:
-                values["step_ms_last"] = f"{self._step_times[-1] * 1e3:.2f}"
-                values["step_ms_median"] = f"{median(self._step_times) * 1e3:.2f}"
-                values["overhead_ms_median"] = f"{median(self._overhead_times) * 1e3:.2f}"
-            new = counts - self._reported
-            self._reported = counts
-        values |= {"memory_filled": memory_filled, "memory_size": memory_size}
-        level, message = _judge(new)
-        return DiagnosticStatus(
-            level=level,
-            name=f"{node_name}: segmentation",
-            message=message,
-            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
-        )
+            self._counts["processed"] += 1
+            self._times.append(times)
+            self._answered.append(now)
+            _forget(self._answered, now)
+
+    def figures(self) -> FrameFigures:
+        """All that is known now."""
+        now = perf_counter()
+        with self._lock:
+            duration = max(min(now - self._begin, RATE_WINDOW), 1e-9)
+            for moments in (self._received, self._answered):
+                _forget(moments, now)
+            return FrameFigures(
+                counts=Counter(self._counts),
+                input_rate=len(self._received) / duration,
+                output_rate=len(self._answered) / duration,
+                silence=now - self._last_receipt,
+                times=tuple(self._times),
+            )
 
 
-def _judge(new: Counter[str]) -> tuple[bytes, str]:
-    if bad := new["refused"] + new["failed"]:
-        return DiagnosticStatus.WARN, f"{bad} of {new['received']} frames could not be used"
-    if new["received"] == 0:
-        return DiagnosticStatus.STALE, "no frames received"
-    return DiagnosticStatus.OK, "segmenting"
+def _forget(moments: deque[float], now: float) -> None:
+    while moments and moments[0] < now - RATE_WINDOW:
+        moments.popleft()

@@ -1,36 +1,39 @@
-"""The ROS side of the node: parameters, topics, service and diagnostics."""
+"""The managed node: lifecycle, parameters and diagnostics."""
 
 from __future__ import annotations
 
-from time import perf_counter
+import gc
+from collections import Counter
+from collections.abc import Callable
 
 import torch
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
-from rclpy.node import Node
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CompressedImage, Image
-from std_srvs.srv import Trigger
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
 from lmanet_core import ClassTable, VideoSegmenter, load
-from lmanet_ros.frame_statistics import FrameStatistics
-from lmanet_ros.image_conversion import ImageError, check
-from lmanet_ros.outputs import Outputs
+from lmanet_core.checkpoint import checkpoint_hash
+from lmanet_ros.diagnostics import ERROR, figure_values, find_problems, make_status
 from lmanet_ros.parameters import (
     NodeParameters,
     ParameterError,
+    changed_parameters,
     declare_parameters,
-    naming_qos_overrides,
+    read_parameters,
 )
-from lmanet_ros.worker import Frame, FrameWorker
-
-DIAGNOSTICS_PERIOD = 1.0
+from lmanet_ros.pipeline import Pipeline
 
 
-class SegmentationNode(Node):
-    """Segments the images of a topic with a network that remembers the frames before.
+class StartError(RuntimeError):
+    """The node cannot start; the message says why."""
+
+
+class SegmentationNode(LifecycleNode):
+    """Segments the images of cameras with a network that remembers the frames before.
+
+    Unconfigured it has no network, inactive it does not listen to the cameras, active it segments.
 
     Raises:
         ParameterError: a parameter has a value that the node cannot start with.
@@ -38,92 +41,153 @@ class SegmentationNode(Node):
 
     def __init__(self) -> None:
         super().__init__("segmentation_node")
-        parameters = declare_parameters(self)
-        segmenter, classes = _load_network(parameters)
-        self._segmenter = segmenter
-        self._statistics = FrameStatistics()
-        self._worker = FrameWorker(
-            segmenter,
-            Outputs(self, classes, parameters.overlay_opacity),
-            self._statistics,
-            self.get_logger(),
-            parameters.max_frame_gap,
-        )
-        topic = self._subscribe(parameters.compressed)
-        self.create_service(Trigger, "~/reset_memory", self._on_reset_memory)
+        self._settings = declare_parameters(self)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self.add_post_set_parameters_callback(self._apply_parameters)
+        self._pipeline: Pipeline | None = None
+        self._model_hash = ""
+        self._failure = ""
+        self._reported: dict[str, Counter[str]] = {}
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        # Once a second of real time, whatever simulated time does.
-        self.create_timer(
-            DIAGNOSTICS_PERIOD, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        # In real time, whatever simulated time does.
+        self._report_timer = self.create_timer(
+            1 / self._settings.diagnostics_rate,
+            self._report,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
-        self._worker.start()
-        self.get_logger().info(
-            f"segmenting {topic} on {segmenter.device} in {segmenter.dtype} "
-            f"with a memory of {segmenter.memory_size} frames"
-        )
+
+    def start(self) -> None:
+        """Configure and activate the node, if the parameter `autostart` says so.
+
+        Raises:
+            StartError: that fails.
+        """
+        if not self._settings.autostart:
+            self.get_logger().info("waiting to be configured and activated")
+            return
+        for transition in (self.trigger_configure, self.trigger_activate):
+            if transition() != TransitionCallbackReturn.SUCCESS:
+                raise StartError(self._failure)
 
     def stop(self, timeout: float) -> bool:
         """Finish the current frame; False if that is not done after `timeout` seconds."""
-        return self._worker.stop(timeout)
+        return self._pipeline is None or self._pipeline.shut_down(timeout)
 
-    def _subscribe(self, compressed: bool) -> str:
-        """Subscribe to the images and return the topic's full name."""
-        # As image_transport does it: remapping `image` moves the compressed topic along.
-        topic = self.resolve_topic_name("image") + ("/compressed" if compressed else "")
-        # Best effort, as cameras publish; it fits reliable publishers, too. Overridable, because
-        # a recording is better played back reliably. The depth only bridges the time that this
-        # process needs to look: frames that wait for the network wait in the worker's mailbox.
-        default = qos_profile_sensor_data
-        with naming_qos_overrides(topic, "subscription"):
-            subscription = self.create_subscription(
-                CompressedImage if compressed else Image,
-                topic,
-                self._on_image,
-                # A copy: overrides are written into it.
-                QoSProfile(depth=default.depth, reliability=default.reliability),
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-                event_callbacks=SubscriptionEventCallbacks(message_lost=self._on_message_lost),
-            )
-        return str(subscription.topic_name)
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the network and warm it up, offer all topics but those of the cameras."""
+        result = self._attempt("configure", self._configure)
+        if result != TransitionCallbackReturn.SUCCESS:
+            self._clean_up()
+        return result
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
-        arrival = perf_counter()
-        self._statistics.count("received")
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Listen to the cameras."""
+        return self._attempt("activate", self._activate)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of the cameras; nothing is published from now on."""
+        if self._pipeline:
+            self._pipeline.stop()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give up the network."""
+        self._clean_up()
+        return TransitionCallbackReturn.SUCCESS
+
+    on_shutdown = on_cleanup
+    on_error = on_cleanup
+
+    def _attempt(self, what: str, action: Callable[[], None]) -> TransitionCallbackReturn:
+        self._failure = ""
         try:
-            # Before the frame may displace a good one from the mailbox.
-            check(message)
-        except ImageError as error:
-            self._worker.refuse(error)
-        else:
-            self._worker.submit(Frame(message, arrival))
+            action()
+        except ParameterError as error:
+            self._failure = str(error)
+        except Exception as error:
+            # Left to itself, rclpy would keep the reason a secret.
+            self._failure = f"{type(error).__name__}: {error}"
+        if self._failure:
+            self.get_logger().error(f"cannot {what}: {self._failure}")
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
 
-    def _on_message_lost(self, event: QoSMessageLostInfo) -> None:
-        self._statistics.count("lost", times=event.total_count_change)
-        self.get_logger().warning(
-            "images get lost between their publisher and this node; large ones (Fast DDS: above "
-            "0.5 MB) often need the parameter qos_overrides.<topic>.subscription.reliability: "
-            "reliable",
-            once=True,
+    def _clean_up(self) -> None:
+        if self._pipeline:
+            self._pipeline.destroy()
+        self._pipeline = None
+        _free_memory()
+
+    def _configure(self) -> None:
+        segmenter, classes = _load_network(self._settings)
+        self._model_hash = checkpoint_hash(self._settings.checkpoint or None)
+        self._pipeline = Pipeline(self, segmenter, classes, self._settings)
+        self._reported = {name: Counter() for name in self._pipeline.cameras}
+        self._pipeline.warm_up()
+
+    def _activate(self) -> None:
+        assert self._pipeline is not None
+        self._pipeline.start()
+        topics = ", ".join(camera.topic for camera in self._pipeline.cameras.values())
+        segmenter = self._pipeline.segmenter
+        self.get_logger().info(
+            f"segmenting {topics} on {segmenter.device} in {segmenter.dtype} "
+            f"with a memory of {segmenter.memory_size} frames"
         )
 
-    def _on_reset_memory(
-        self, request: Trigger.Request, response: Trigger.Response
-    ) -> Trigger.Response:
-        filled = self._worker.memory_filled
-        self._worker.request_reset()
-        response.success = True
-        response.message = f"the next frame starts anew; {filled} frames were in memory"
-        return response
+    def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        try:
+            parameters = changed_parameters(
+                self._settings, changes, configured=self._pipeline is not None
+            )
+            if self._pipeline:
+                self._pipeline.recolored(parameters.palette)
+        except ParameterError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _apply_parameters(self, changes: list[Parameter]) -> None:
+        before, self._settings = self._settings, read_parameters(self)
+        if self._settings == before:
+            return
+        self._report_timer.timer_period_ns = round(1e9 / self._settings.diagnostics_rate)
+        if self._pipeline:
+            self._pipeline.apply(self._settings)
 
     def _report(self) -> None:
-        status = self._statistics.report(
-            self.get_fully_qualified_name(),
-            self._worker.memory_filled,
-            self._segmenter.memory_size,
-        )
-        message = DiagnosticArray(status=[status])
+        message = DiagnosticArray(status=self._statuses())
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
+
+    def _statuses(self) -> list[DiagnosticStatus]:
+        name = self.get_fully_qualified_name()
+        if self._pipeline is None:
+            problems = [(ERROR, self._failure)] if self._failure else []
+            return [make_status(f"{name}: segmentation", problems, "not configured", {})]
+        single = len(self._pipeline.cameras) == 1
+        return [
+            self._camera_status(f"{name}: {'segmentation' if single else camera}", camera)
+            for camera in self._pipeline.cameras
+        ]
+
+    def _camera_status(self, name: str, camera: str) -> DiagnosticStatus:
+        assert self._pipeline is not None
+        topic, stream = self._pipeline.cameras[camera].topic, self._pipeline.cameras[camera].stream
+        figures = stream.statistics.figures()
+        problems = [(ERROR, self._failure)] if self._failure else []
+        if self._pipeline.is_running:
+            problems = find_problems(figures, self._reported[camera], self._settings)
+        self._reported[camera] = figures.counts
+        segmenter = self._pipeline.segmenter
+        state = "segmenting" if self._pipeline.is_running else "inactive"
+        values = {
+            **figure_values(figures),
+            "memory_filled": stream.memory_filled,
+            "memory_size": stream.memory_size,
+            "backend": f"torch {segmenter.device} {segmenter.dtype}",
+            "model_hash": self._model_hash,
+        }
+        return make_status(name, problems, state, values, hardware_id=topic)
 
 
 def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTable]:
@@ -133,16 +197,23 @@ def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTabl
         model = load(parameters.checkpoint or None)
     except ValueError as error:
         raise ParameterError(f"parameter 'checkpoint': {error}") from None
-    width, height = parameters.work_size
     try:
         segmenter = VideoSegmenter(
             model,
             memory_size=None if parameters.memory_size < 0 else parameters.memory_size,
             precision=parameters.precision,
             device=parameters.device,
-            work_size=(width, height) if width else None,
+            work_size=parameters.work_size if any(parameters.work_size) else None,
+            output_size=parameters.output_size if any(parameters.output_size) else None,
         )
     except ValueError as error:
         # The message begins with the name of the argument, which is that of the parameter.
         raise ParameterError(f"parameter {error}") from None
     return segmenter, model.config.classes
+
+
+def _free_memory() -> None:
+    """Hand back what nobody refers to any more."""
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

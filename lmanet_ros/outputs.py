@@ -1,33 +1,51 @@
-"""The pictures that the node publishes, made only for those who listen."""
+"""What the node publishes for a frame, made only for those who listen."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+import cv2
 import numpy as np
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from lmanet_core import ClassTable, SegmentationResult
 from lmanet_core.visualization import blend
+from lmanet_ros.camera_info import scaled
 from lmanet_ros.image_conversion import from_array
 from lmanet_ros.parameters import naming_qos_overrides
 
-NAMES = ("labels", "confidence", "color", "overlay")
+PICTURES = ("labels", "confidence", "color", "overlay")
+CAMERA_INFO = "camera_info"
 QOS_DEPTH = 10
 
 
 class Outputs:
-    """Publishers of `~/labels`, `~/confidence`, `~/color` and `~/overlay`."""
+    """Publishers of `labels`, `confidence`, `color`, `overlay` and `camera_info`.
 
-    def __init__(self, node: Node, classes: ClassTable, overlay_opacity: float) -> None:
-        self._classes = classes
-        self._overlay_opacity = overlay_opacity
-        self._publishers = {name: _create_publisher(node, f"~/{name}") for name in NAMES}
+    Args:
+        node: the node that publishes.
+        prefix: of the topics: `~` or, of one of several cameras, `~/<camera>`.
+        classes: names and colours.
+        overlay_opacity: 0..1, how much of the colours is seen in `overlay`.
+    """
+
+    def __init__(
+        self, node: Node, prefix: str, classes: ClassTable, overlay_opacity: float
+    ) -> None:
+        self.classes = classes
+        self.overlay_opacity = overlay_opacity
+        self._node = node
+        self._publishers = {
+            name: _create_publisher(node, Image, f"{prefix}/{name}") for name in PICTURES
+        }
+        self._publishers[CAMERA_INFO] = _create_publisher(
+            node, CameraInfo, f"{prefix}/{CAMERA_INFO}"
+        )
 
     def wanted(self) -> frozenset[str]:
         """Names of the outputs that somebody subscribes to."""
@@ -38,18 +56,39 @@ class Outputs:
         )
 
     def publish(
-        self, wanted: Collection[str], header: Header, image: np.ndarray, result: SegmentationResult
-    ) -> None:
-        """Make and publish the wanted pictures.
+        self,
+        wanted: Collection[str],
+        header: Header,
+        image: np.ndarray,
+        result: SegmentationResult,
+        info: CameraInfo | None,
+    ) -> list[str]:
+        """Make and publish what is wanted.
 
         Args:
-            wanted: some of `NAMES`.
-            header: that of the input; each picture gets it as it is.
+            wanted: some of `wanted()`.
+            header: that of the input; each output gets it as it is.
             image: the input, (H, W, 3) uint8 RGB.
             result: what the network says about it; with a confidence if that is wanted.
+            info: the camera's calibration, if it is known.
+
+        Returns:
+            Names of what was published.
         """
+        published = []
+        if CAMERA_INFO in wanted and info is not None:
+            sizes = (image.shape[1::-1], result.labels.shape[1::-1])
+            self._publishers[CAMERA_INFO].publish(scaled(info, header, *sizes))
+            published.append(CAMERA_INFO)
         for name, picture in self._pictures(wanted, image, result):
             self._publishers[name].publish(from_array(picture, header))
+            published.append(name)
+        return published
+
+    def destroy(self) -> None:
+        """Take the topics away."""
+        for publisher in self._publishers.values():
+            self._node.destroy_publisher(publisher)
 
     def _pictures(
         self, wanted: Collection[str], image: np.ndarray, result: SegmentationResult
@@ -60,19 +99,26 @@ class Outputs:
         if "confidence" in wanted and result.confidence is not None:
             yield "confidence", result.confidence
         if "color" in wanted or "overlay" in wanted:
-            color = self._classes.colorize(result.labels)
+            color = self.classes.colorize(result.labels)
             if "color" in wanted:
                 yield "color", color
             if "overlay" in wanted:
-                yield "overlay", blend(image, color, self._overlay_opacity)
+                yield "overlay", blend(_fitted(image, color), color, self.overlay_opacity)
 
 
-def _create_publisher(node: Node, topic: str) -> Publisher:
+def _fitted(image: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """The image at the picture's size."""
+    if image.shape == picture.shape:
+        return image
+    return cv2.resize(image, picture.shape[1::-1], interpolation=cv2.INTER_AREA)
+
+
+def _create_publisher(node: Node, message_type: type, topic: str) -> Publisher:
     # Reliable and as deep as is usual in ROS: it fits subscribers that ask for either reliability,
     # and a reader which is late for a moment misses nothing.
     with naming_qos_overrides(node.resolve_topic_name(topic), "publisher"):
         return node.create_publisher(
-            Image,
+            message_type,
             topic,
             QoSProfile(depth=QOS_DEPTH),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),

@@ -2,37 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import (
     InvalidParameterTypeException,
     InvalidParameterValueException,
+    InvalidTopicNameException,
     ParameterException,
 )
 from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.validate_topic_name import validate_topic_name
 
 from lmanet_core.config import MAX_MEMORY_SIZE
 
 MAX_THREADS = 1024
+_PALETTE_ENTRY = re.compile(r"(?P<name>[^=]*[^=\s])\s*=\s*#(?P<color>[0-9a-fA-F]{6})")
 
 
 class ParameterError(ValueError):
-    """A parameter has a value that the node cannot start with; the message names it."""
+    """A parameter has a value that cannot be used, or not now; the message names it."""
 
 
-def _parameter(default: Any, description: str, limits: tuple[float, float] | None = None) -> Any:
-    """A dataclass field that is a ROS parameter; both `limits` are allowed values."""
-    return field(default=default, metadata={"description": description, "limits": limits})
+ANY_TIME = "takes effect at once"
+UNCONFIGURED = "read when the node is configured; set it while the node is unconfigured"
+START = "read when the process starts"
+
+
+def _parameter(
+    default: Any,
+    description: str,
+    limits: tuple[float, float] | None = None,
+    change: str = UNCONFIGURED,
+) -> Any:
+    """A dataclass field that is a ROS parameter.
+
+    Args:
+        default: also gives the parameter its type.
+        description: for people.
+        limits: both are allowed values.
+        change: when it may be changed, one of `ANY_TIME`, `UNCONFIGURED` and `START`.
+    """
+    metadata = {"description": description, "limits": limits, "change": change}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class NodeParameters:
-    """What the user sets; a field's default gives the parameter its type."""
+    """What the user sets; a field's default gives the parameter its type.
 
+    Raises:
+        ParameterError: a value does not make sense.
+    """
+
+    autostart: bool = _parameter(
+        True, "Whether the node configures and activates itself.", change=START
+    )
     checkpoint: str = _parameter(
         "", "Path of a .safetensors checkpoint or name of shipped weights; empty: shipped default."
     )
@@ -46,34 +76,134 @@ class NodeParameters:
     work_size: tuple[int, int] = _parameter(
         (0, 0), "[width, height] at which the network runs; [0, 0]: the image's own size."
     )
+    output_size: tuple[int, int] = _parameter(
+        (0, 0), "[width, height] of what is published; [0, 0]: the image's own size."
+    )
     threads: int = _parameter(
         0, "Threads that PyTorch computes with on the CPU; 0: its choice.", limits=(0, MAX_THREADS)
     )
-    compressed: bool = _parameter(False, "Subscribe to `image/compressed` instead of `image`.")
+    image_topics: tuple[str, ...] = _parameter(
+        ("image",), "Topic of each camera; with several, outputs are in a namespace per camera."
+    )
+    compressed: bool = _parameter(
+        False, "Subscribe to the topics' `/compressed` siblings instead of the topics themselves."
+    )
     max_frame_gap: float = _parameter(
         1.0,
         "Seconds between the stamps of two frames beyond which the memory starts anew; 0: never.",
         limits=(0.0, 1e6),
+        change=ANY_TIME,
+    )
+    max_rate: float = _parameter(
+        0.0,
+        "Frames per second that are segmented of each camera at most; 0: as many as possible.",
+        limits=(0.0, 1e4),
+        change=ANY_TIME,
     )
     overlay_opacity: float = _parameter(
-        0.5, "How much of the class colours covers the image in ~/overlay.", limits=(0.0, 1.0)
+        0.5,
+        "How much of the class colours covers the image in ~/overlay.",
+        limits=(0.0, 1.0),
+        change=ANY_TIME,
     )
+    palette: str = _parameter(
+        "",
+        "Colours instead of the checkpoint's: 'road=#804080, traffic light=#faaa1e'.",
+        change=ANY_TIME,
+    )
+    diagnostics_rate: float = _parameter(
+        1.0, "Diagnostics per second.", limits=(0.01, 100.0), change=ANY_TIME
+    )
+    silence_timeout: float = _parameter(
+        2.0,
+        "Seconds without a frame after which diagnostics report an error; 0: never.",
+        limits=(0.0, 1e6),
+        change=ANY_TIME,
+    )
+    warn_latency: float = _parameter(
+        1.0,
+        "Seconds from receipt to results, 95th percentile, that diagnostics warn of; 0: never.",
+        limits=(0.0, 1e6),
+        change=ANY_TIME,
+    )
+    error_latency: float = _parameter(
+        5.0, "The same, reported as an error; 0: never.", limits=(0.0, 1e6), change=ANY_TIME
+    )
+    warn_output_rate: float = _parameter(
+        0.0,
+        "Results per second below which diagnostics warn; 0: never.",
+        limits=(0.0, 1e4),
+        change=ANY_TIME,
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("work_size", "output_size"):
+            size = getattr(self, name)
+            if len(size) != 2 or min(size) < 0 or (0 in size and any(size)):
+                raise ParameterError(
+                    f"parameter '{name}': expected [width, height] or [0, 0] for the image's own "
+                    f"size, got {list(size)}"
+                )
+        _check_topics(self.image_topics)
+        parse_palette(self.palette)
 
 
 def declare_parameters(node: Node) -> NodeParameters:
     """Declare all parameters on a node and read their values.
 
     Raises:
-        ParameterError: a value is of the wrong type or out of range.
+        ParameterError: a value is of the wrong type, out of range or without sense.
     """
-    values = {parameter.name: _declare(node, parameter) for parameter in fields(NodeParameters)}
-    work_size = tuple(values["work_size"])
-    if len(work_size) != 2 or min(work_size) < 0 or (0 in work_size and any(work_size)):
-        raise ParameterError(
-            "parameter 'work_size': expected [width, height] or [0, 0] for the image's own size, "
-            f"got {list(work_size)}"
-        )
-    return NodeParameters(**values | {"work_size": work_size})
+    for parameter in fields(NodeParameters):
+        _declare(node, parameter)
+    return read_parameters(node)
+
+
+def read_parameters(node: Node) -> NodeParameters:
+    """The present values of declared parameters."""
+    return _from_values({name: node.get_parameter(name).value for name in _FIELDS})
+
+
+def changed_parameters(
+    parameters: NodeParameters, changes: Iterable[Parameter], *, configured: bool
+) -> NodeParameters:
+    """The values after a change that ROS asks about; types and ranges have been checked.
+
+    Args:
+        parameters: the values before.
+        changes: parameters of this node, also those of ROS itself.
+        configured: whether the node uses the values already.
+
+    Raises:
+        ParameterError: a value has no sense, or cannot be changed now.
+    """
+    before = asdict(parameters)
+    values = {change.name: change.value for change in changes if change.name in _FIELDS}
+    after = _from_values(before | values)
+    for name in values:
+        change = _FIELDS[name].metadata["change"]
+        if configured and change != ANY_TIME and getattr(after, name) != before[name]:
+            raise ParameterError(f"parameter '{name}' is {change}")
+    return after
+
+
+def parse_palette(text: str) -> dict[str, tuple[int, int, int]]:
+    """Colours by class: 'road=#804080, traffic light=#faaa1e' -> {'road': (128, 64, 128), ...}.
+
+    Raises:
+        ParameterError: the text is of another form.
+    """
+    colors = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        match = _PALETTE_ENTRY.fullmatch(entry)
+        if not match:
+            raise ParameterError(
+                f"parameter 'palette': expected entries 'class=#rrggbb' with commas between "
+                f"them, got {entry!r}"
+            )
+        red, green, blue = bytes.fromhex(match["color"])
+        colors[match["name"]] = (red, green, blue)
+    return colors
 
 
 @contextmanager
@@ -90,10 +220,34 @@ def naming_qos_overrides(topic: str, entity: str) -> Iterator[None]:
         raise ParameterError(f"parameter 'qos_overrides.{topic}.{entity}.*': {error}") from None
 
 
-def _declare(node: Node, parameter: Any) -> Any:
+_FIELDS = {parameter.name: parameter for parameter in fields(NodeParameters)}
+
+
+def _from_values(values: Mapping[str, Any]) -> NodeParameters:
+    # ROS has lists of some kind where the dataclass has tuples.
+    converted: dict[str, Any] = {
+        name: tuple(value) if isinstance(_FIELDS[name].default, tuple) else value
+        for name, value in values.items()
+    }
+    return NodeParameters(**converted)
+
+
+def _check_topics(topics: Collection[str]) -> None:
+    if not topics or len(set(topics)) < len(topics):
+        raise ParameterError(
+            f"parameter 'image_topics': expected one or more different topics, got {list(topics)}"
+        )
+    for topic in topics:
+        try:
+            validate_topic_name(topic)
+        except InvalidTopicNameException as error:
+            raise ParameterError(f"parameter 'image_topics': {error}") from None
+
+
+def _declare(node: Node, parameter: Any) -> None:
     descriptor = _descriptor(parameter.default, **parameter.metadata)
     try:
-        return node.declare_parameter(parameter.name, parameter.default, descriptor).value
+        node.declare_parameter(parameter.name, parameter.default, descriptor)
     except (InvalidParameterTypeException, InvalidParameterValueException):
         # Not declared, then; declared without a type it gives away what it was set to.
         untyped = ParameterDescriptor(dynamic_typing=True)
@@ -105,9 +259,11 @@ def _declare(node: Node, parameter: Any) -> Any:
 
 
 def _descriptor(
-    default: Any, description: str, limits: tuple[float, float] | None
+    default: Any, description: str, limits: tuple[float, float] | None, change: str
 ) -> ParameterDescriptor:
-    descriptor = ParameterDescriptor(description=description, read_only=True)
+    descriptor = ParameterDescriptor(
+        description=description, additional_constraints=change, read_only=change == START
+    )
     if limits and isinstance(default, float):
         low, high = limits
         descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
@@ -118,11 +274,12 @@ def _descriptor(
 
 
 def _expectation(default: Any, limits: tuple[float, float] | None) -> str:
+    if isinstance(default, tuple):
+        return f"a list of {'strings' if isinstance(default[0], str) else 'integers'}"
     kind = {
         str: "a string",
         bool: "true or false",
         int: "an integer",
         float: "a number with a decimal point",
-        tuple: "a list of integers",
     }[type(default)]
     return f"{kind} in {limits[0]}..{limits[1]}" if limits else kind

@@ -44,7 +44,7 @@ def _run(args: list[str] | None) -> int:
     import rclpy
     from rclpy.executors import ExternalShutdownException
 
-    from lmanet_ros.node import SegmentationNode
+    from lmanet_ros.node import SegmentationNode, StartError
     from lmanet_ros.parameters import ParameterError
 
     _on_end_signals(_interrupt_once)
@@ -57,6 +57,10 @@ def _run(args: list[str] | None) -> int:
     except ParameterError as error:
         return _refuse_start(error)
     with suppress(_EndRequested, ExternalShutdownException):
+        try:
+            node.start()
+        except StartError as error:
+            return _refuse_start(error)
         rclpy.spin(node)
     with suppress(_EndRequested):
         # rclpy may have ended before Python has noticed the signal.

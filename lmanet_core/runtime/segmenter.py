@@ -16,10 +16,12 @@ from lmanet_core.runtime.folding import fold_batch_norms
 from lmanet_core.runtime.precision import resolve_device, resolve_precision
 from lmanet_core.runtime.ring_buffer import RingBuffer
 
+WARM_UP_SIZE = (64, 64)
+
 
 @dataclass(frozen=True)
 class SegmentationResult:
-    """What the network says about one image, at that image's size."""
+    """What the network says about one image, at that image's size or the one asked for."""
 
     labels: np.ndarray
     """(H, W) uint8, index into the model's class table."""
@@ -37,6 +39,7 @@ class VideoSegmenter:
         device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
         work_size: (width, height) at which the network runs; None: the image's own size. Sides are
             rounded to the nearest that the model accepts, images resized if that changes them.
+        output_size: (width, height) of labels and confidence; None: those of the image.
 
     Raises:
         ValueError: an argument is out of range, or the model has no memory to use.
@@ -49,6 +52,7 @@ class VideoSegmenter:
         precision: str = "auto",
         device: str = "auto",
         work_size: tuple[int, int] | None = None,
+        output_size: tuple[int, int] | None = None,
     ) -> None:
         memory_size = model.config.memory_size if memory_size is None else memory_size
         if not 0 <= memory_size <= MAX_MEMORY_SIZE:
@@ -63,10 +67,15 @@ class VideoSegmenter:
             raise ValueError(
                 f"work_size must be (width, height), each at least {smallest}, got {work_size}"
             )
+        if output_size is not None and min(output_size) < 1:
+            raise ValueError(
+                f"output_size must be (width, height), each at least 1, got {output_size}"
+            )
         self.memory_size = memory_size
         self.device = resolve_device(device)
         self.dtype = resolve_precision(precision, self.device)
         self._work_size = work_size
+        self._output_size = output_size
         self._store: RingBuffer | None = None
         if memory_size > 0:
             self._store = RingBuffer(memory_size, model.config.write_interval)
@@ -89,6 +98,29 @@ class VideoSegmenter:
         if self._store is not None:
             self._store.clear()
 
+    def new_stream(self) -> VideoSegmenter:
+        """A segmenter for another video: a memory of its own, empty, and the same network.
+
+        The weights are shared, not copied. Streams of one network must not step at the same time.
+        """
+        stream = copy.copy(self)
+        stream._shape = None
+        if self._store is not None:
+            stream._store = RingBuffer(self.memory_size, self._store.write_interval)
+        return stream
+
+    def warm_up(self) -> None:
+        """Run the network, so that the first frame takes no longer than others; forgets all frames.
+
+        Runs at the working size, or at a small one if that is the image's own.
+        """
+        width, height = self._work_size or WARM_UP_SIZE
+        image = np.zeros((height, width, 3), np.uint8)
+        # Without and with a memory to read from.
+        for _ in range(1 + min(1, self.memory_size)):
+            self.step(image)
+        self.reset()
+
     @torch.inference_mode()
     def step(self, image: np.ndarray, *, confidence: bool = True) -> SegmentationResult:
         """Segment the next frame and remember it.
@@ -103,7 +135,7 @@ class VideoSegmenter:
             ValueError: the array is not an image of that form; the memory is left as it was.
         """
         _check_image(image)
-        size = (image.shape[1], image.shape[0])
+        size = self._output_size or (image.shape[1], image.shape[0])
         pixels = self._to_tensor(image)
         if pixels.shape != self._shape:
             self.reset()

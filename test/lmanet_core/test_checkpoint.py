@@ -1,5 +1,6 @@
 """Checkpoints: they come back as saved, and what is wrong with a file is named."""
 
+import hashlib
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lmanet_core import CheckpointError, ClassTable, ModelConfig, build_model, load, save_checkpoint
+from lmanet_core.checkpoint import checkpoint_hash
 
 
 @pytest.fixture
@@ -54,6 +56,12 @@ def test_half_precision_halves_the_file_and_loads_as_float32(model, checkpoint, 
     save_checkpoint(model, half, dtype=torch.float16)
     assert half.stat().st_size < 0.52 * checkpoint.stat().st_size
     assert next(load(half).parameters()).dtype == torch.float32
+
+
+def test_the_hash_is_that_of_the_file(checkpoint):
+    assert checkpoint_hash(checkpoint) == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        checkpoint_hash("missing")
 
 
 def test_missing_file_is_named_and_shipped_weights_are_listed():

@@ -56,3 +56,11 @@ def test_colorize_paints_classes_and_leaves_ignored_pixels_black():
     painted = CITYSCAPES.colorize(labels)
     assert painted.tolist() == [[[128, 64, 128], [70, 130, 180]], [[0, 0, 142], [0, 0, 0]]]
     assert painted.dtype == np.uint8
+
+
+def test_some_classes_get_other_colours():
+    table = ClassTable(("road", "sky"), ((1, 1, 1), (2, 2, 2)))
+    assert table.recolored({"sky": (3, 4, 5)}).palette == ((1, 1, 1), (3, 4, 5))
+    assert table.recolored({}) == table
+    with pytest.raises(ValueError, match=r"no such classes \['sea'\]"):
+        table.recolored({"sea": (0, 0, 0)})

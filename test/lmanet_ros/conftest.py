@@ -11,6 +11,7 @@ import rclpy
 import ros_harness  # noqa: F401  (sets up the network)
 import torch
 from rclpy.signals import SignalHandlerOptions
+from sleepy_network import SleepyNetwork
 
 from lmanet_core import ModelConfig, build_model, save_checkpoint
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS
@@ -18,6 +19,36 @@ from lmanet_core.checkpoint import DEFAULT_WEIGHTS
 PROJECT = Path(__file__).parents[2]
 PARTS = ("lmanet_core", "lmanet_ros", "launch", "config", "resource")
 FILES = ("package.xml", "setup.py", "setup.cfg", "pyproject.toml")
+
+
+SOAK_OPTIONS = {
+    "frames": (120, "frames that are sent faster than the network is"),
+    "malformed": (50, "messages that are no images"),
+    "cycles": (5, "times that the node goes through all of its states"),
+}
+"""How long the soak and fault tests last if nobody says so."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("soak", "length of the soak and fault tests, see `make soak`")
+    for name, (default, description) in SOAK_OPTIONS.items():
+        group.addoption(f"--soak-{name}", type=int, default=default, help=description)
+
+
+@pytest.fixture(scope="session")
+def soak(request: pytest.FixtureRequest) -> dict[str, int]:
+    """How many frames, malformed messages and cycles."""
+    return {
+        # Unknown if pytest was told of no folder or another one.
+        name: request.config.getoption(f"soak_{name}", default)
+        for name, (default, _) in SOAK_OPTIONS.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def sleepy(tmp_path_factory: pytest.TempPathFactory) -> SleepyNetwork:
+    """A network that takes a fixed time."""
+    return SleepyNetwork(tmp_path_factory.mktemp("sleepy"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,16 +10,23 @@ import threading
 import time
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rclpy
 from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParameters
+from rclpy.client import Client as ServiceClient
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
@@ -41,10 +48,16 @@ OUTPUTS = ("labels", "confidence", "color", "overlay")
 class NodeProcess:
     """A started node, whose combined output is collected line by line."""
 
-    def __init__(self, command: Sequence[str | Path], cwd: Path | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._process = subprocess.Popen(
             command,
             cwd=cwd,
+            env={**os.environ, **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -94,17 +107,36 @@ class NodeProcess:
 
 
 class Client:
-    """Sends images to the node and collects what it publishes."""
+    """Sends images to the node and collects what it publishes.
+
+    Args:
+        outputs: names of the outputs to subscribe to.
+        node_name: full name of the node.
+        topic: that it listens to.
+        camera: what the node calls the camera, if it has several.
+    """
 
     def __init__(
-        self, outputs: Sequence[str] = ("labels",), node_name: str = NODE_NAME, topic: str = "image"
+        self,
+        outputs: Sequence[str] = ("labels",),
+        node_name: str = NODE_NAME,
+        topic: str = "image",
+        camera: str = "",
     ) -> None:
         self.node = rclpy.create_node(f"client_of{node_name.replace('/', '_')}")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self.node_name = node_name
+        self.prefix = f"{node_name}/{camera}" if camera else node_name
         self.received: dict[str, list[Image]] = defaultdict(list)
+        self.receipts: dict[str, list[float]] = defaultdict(list)
+        """When that was, in seconds of the system's clock."""
+        self.status = DiagnosticStatus()
+        """What the node last said about the camera."""
         self.diagnostics: dict[str, str] = {}
+        self.reports = 0
+        """How often it said something."""
+        self._status_name = f"{node_name}: {camera or 'segmentation'}"
         self._diagnostics_stamp = 0.0
         reliable = QoSProfile(depth=10)
         self._publishers = {
@@ -115,12 +147,12 @@ class Client:
         }
         for name in outputs:
             self.node.create_subscription(
-                Image, f"{node_name}/{name}", self.received[name].append, reliable
+                Image, f"{self.prefix}/{name}", partial(self._on_output, name), reliable
             )
         self.node.create_subscription(
             DiagnosticArray, "/diagnostics", self._on_diagnostics, reliable
         )
-        self._reset = self.node.create_client(Trigger, f"{node_name}/reset_memory")
+        self._services: dict[str, ServiceClient] = {}
         self._outputs = tuple(outputs)
 
     def connect(self, process: NodeProcess) -> None:
@@ -128,11 +160,9 @@ class Client:
         process.wait_for_output("segmenting /")
         self.wait_until(
             lambda: (
-                any(p.get_subscription_count() for p in self._publishers.values())
+                self.subscription_count() > 0
                 and self.node.count_publishers("/diagnostics") > 0
-                and all(
-                    self.node.count_publishers(f"{self.node_name}/{name}") for name in self._outputs
-                )
+                and all(map(self.publisher_count, self._outputs))
                 and bool(self.diagnostics)
             ),
             f"the node to be found; it says:\n{process.output}",
@@ -141,6 +171,10 @@ class Client:
     def send(self, message: Image | CompressedImage) -> None:
         self._publishers[type(message)].publish(message)
 
+    def send_bytes(self, data: bytes) -> None:
+        """Send an image as it goes over the wire, or something that is none."""
+        self._publishers[Image].publish(data)
+
     def play(self, messages: Iterable[Image], rate: float) -> None:
         """Send images as a camera with `rate` frames per second does, whatever comes back."""
         due = time.monotonic()
@@ -148,6 +182,24 @@ class Client:
             self.send(message)
             due += 1 / rate
             self.wait_until(lambda due=due: time.monotonic() >= due, "the next frame to be due")
+
+    @contextmanager
+    def playing(self, message: Image, rate: float) -> Iterator[None]:
+        """Send an image again and again, stamped now, while the context lasts."""
+        ended = threading.Event()
+
+        def play() -> None:
+            while not ended.wait(1 / rate):
+                set_header(message, time.time())
+                self.send(message)
+
+        thread = threading.Thread(target=play)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def ask(self, message: Image | CompressedImage) -> dict[str, Image]:
         """Send an image and wait for all outputs that are subscribed to."""
@@ -159,10 +211,15 @@ class Client:
         )
         return {name: self.received[name][-1] for name in self._outputs}
 
-    def counts(self) -> dict[str, int]:
-        """The whole numbers in diagnostics that are made from now on."""
+    def fresh_status(self) -> DiagnosticStatus:
+        """Diagnostics that are made from now on."""
         now = time.time()
         self.wait_until(lambda: self._diagnostics_stamp >= now, "diagnostics")
+        return self.status
+
+    def counts(self) -> dict[str, int]:
+        """The whole numbers in diagnostics that are made from now on."""
+        self.fresh_status()
         return {name: int(text) for name, text in self.diagnostics.items() if text.isdigit()}
 
     def wait_for_count(self, name: str, value: int) -> None:
@@ -171,10 +228,43 @@ class Client:
         )
 
     def reset_memory(self) -> str:
-        self.wait_until(self._reset.service_is_ready, "the service reset_memory")
-        response = self.result(self._reset.call_async(Trigger.Request()))
+        response = self.call(Trigger, "reset_memory", Trigger.Request())
         assert response.success
         return str(response.message)
+
+    def set_parameters(self, **values: object) -> list[SetParametersResult]:
+        """Ask the node to change parameters; what it says to each."""
+        messages = [
+            Parameter(name, value=value).to_parameter_msg() for name, value in values.items()
+        ]
+        request = SetParameters.Request(parameters=messages)
+        return list(self.call(SetParameters, "set_parameters", request).results)
+
+    def change_state(self, transition: str) -> bool:
+        """Ask for a transition by its name; whether it succeeded."""
+        request = ChangeState.Request(transition=Transition(label=transition))
+        return bool(self.call(ChangeState, "change_state", request).success)
+
+    def state(self) -> str:
+        """Name of the state that the node is in."""
+        return str(self.call(GetState, "get_state", GetState.Request()).current_state.label)
+
+    def publisher_count(self, output: str) -> int:
+        """How many nodes publish an output."""
+        return int(self.node.count_publishers(f"{self.prefix}/{output}"))
+
+    def subscription_count(self) -> int:
+        """How many nodes listen to the camera."""
+        return max(p.get_subscription_count() for p in self._publishers.values())
+
+    def call(self, service_type: type, name: str, request: object) -> Any:
+        """Call a service of the node and wait for the answer."""
+        if name not in self._services:
+            topic = f"{self.node_name}/{name}"
+            self._services[name] = self.node.create_client(service_type, topic)
+        service = self._services[name]
+        self.wait_until(service.service_is_ready, f"the service {name}")
+        return self.result(service.call_async(request))
 
     def result(self, future: Future) -> Any:
         """What a service call that was begun on `node` answers."""
@@ -188,19 +278,28 @@ class Client:
         self._executor.shutdown()
         self.node.destroy_node()
 
+    def _on_output(self, name: str, message: Image) -> None:
+        self.received[name].append(message)
+        self.receipts[name].append(time.time())
+
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name.startswith(self.node_name):
+            if status.name == self._status_name:
+                self.status = status
+                self.reports += 1
                 self.diagnostics = {value.key: value.value for value in status.values}
                 self._diagnostics_stamp = seconds(message.header.stamp)
 
 
 def wait_until(
-    condition: Callable[[], bool], what: str, pause: Callable[[], None] = lambda: time.sleep(0.02)
+    condition: Callable[[], bool],
+    what: str,
+    pause: Callable[[], object] = lambda: time.sleep(0.02),
+    deadline: float = DEADLINE,
 ) -> None:
-    end = time.monotonic() + DEADLINE
+    end = time.monotonic() + deadline
     while not condition():
-        assert time.monotonic() < end, f"waited {DEADLINE:.0f} s in vain for {what}"
+        assert time.monotonic() < end, f"waited {deadline:.0f} s in vain for {what}"
         pause()
 
 
@@ -208,10 +307,12 @@ def wait_until(
 def running_node(
     checkpoint: Path,
     *arguments: str,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[NodeProcess]:
     """Run the node with `arguments` behind --ros-args."""
     process = NodeProcess(
-        [*NODE_COMMAND, "--ros-args", "-p", f"checkpoint:={checkpoint}", *arguments]
+        [*NODE_COMMAND, "--ros-args", "-p", f"checkpoint:={checkpoint}", *arguments],
+        environment=environment,
     )
     try:
         yield process
@@ -256,6 +357,13 @@ def set_header(message: Image | CompressedImage, stamp: float, frame_id: str = "
 
 def seconds(stamp: Time) -> float:
     return float(stamp.sec + 1e-9 * stamp.nanosec)
+
+
+def resident_megabytes(pid: int) -> float:
+    """Memory of a process that is its own, without files and what it shares."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("RssAnon:"))
+    return int(line.split()[1]) / 1024
 
 
 def pixels(message: Image) -> np.ndarray:

@@ -14,7 +14,16 @@ from rcl_interfaces.srv import GetParameters
 from ros_harness import Client, NodeProcess, connected, image_message, street
 
 LAUNCH_FILE = Path(__file__).parents[2] / "launch" / "segmentation.launch.py"
-ARGUMENTS = {"params_file", "image_topic", "checkpoint", "namespace", "use_sim_time", "log_level"}
+ARGUMENTS = {
+    "params_file",
+    "image_topic",
+    "cameras",
+    "autostart",
+    "checkpoint",
+    "namespace",
+    "use_sim_time",
+    "log_level",
+}
 
 needs_ros2_launch = pytest.mark.skipif(
     shutil.which("ros2") is None, reason="`ros2 launch` comes with a ROS installation only"
@@ -83,6 +92,8 @@ def test_every_argument_reaches_the_node(prefix, checkpoint, tmp_path):
     arguments = {
         "params_file": params_file,
         "image_topic": "/camera/image_raw",
+        "cameras": "image",
+        "autostart": "true",
         "checkpoint": checkpoint,
         "namespace": "front",
         "use_sim_time": "true",

@@ -13,6 +13,26 @@ def test_the_newest_item_wins():
     assert mailbox.put("next") is False
 
 
+def test_senders_have_a_slot_each_and_take_turns():
+    mailbox: Mailbox[str] = Mailbox()
+    mailbox.put("a1", sender="a")
+    mailbox.put("b1", sender="b")
+    assert mailbox.take() == "a1"
+    mailbox.put("a2", sender="a")
+    assert mailbox.put("b2", sender="b") is True
+    assert mailbox.take() == "b2", "a newer item must not cost its sender the turn"
+    mailbox.put("b3", sender="b")
+    assert [mailbox.take(), mailbox.take()] == ["a2", "b3"]
+
+
+def test_clearing_takes_out_all_that_waits():
+    mailbox: Mailbox[str] = Mailbox()
+    mailbox.put("a", sender="a")
+    mailbox.put("b", sender="b")
+    assert mailbox.clear() == ["a", "b"]
+    assert mailbox.clear() == []
+
+
 def taken_by_a_waiting_thread(mailbox: Mailbox[str], act: object) -> list[str | None]:
     taken: list[str | None] = []
     thread = Thread(target=lambda: taken.append(mailbox.take()))

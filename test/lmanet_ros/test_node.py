@@ -1,9 +1,7 @@
 """The running node, seen from other nodes: topics, memory, refusals, service, diagnostics."""
 
-import re
 from array import array
 from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,6 +16,7 @@ from ros_harness import (
     connected,
     image_message,
     pixels,
+    resident_megabytes,
     running_node,
     set_header,
     street,
@@ -181,20 +180,15 @@ def test_cameras_are_listened_to_with_sensor_data_qos(client):
     assert subscription.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
 
 
-def resident_megabytes(node: NodeProcess) -> float:
-    status = Path(f"/proc/{node.pid}/status").read_text()
-    return int(re.search(r"RssAnon:\s+(\d+) kB", status)[1]) / 1024
-
-
 def test_the_process_does_not_grow(node, client):
     client.reset_memory()
     pictures = [image_message(street(seed=index)) for index in range(4)]
     for index in range(100):
         client.ask(pictures[index % 4])
-    before = resident_megabytes(node)
+    before = resident_megabytes(node.pid)
     for index in range(400):
         client.ask(pictures[index % 4])
-    assert resident_megabytes(node) < before + 4
+    assert resident_megabytes(node.pid) < before + 4
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,16 @@ import yaml
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from lmanet_ros.parameters import NodeParameters, ParameterError, declare_parameters
+from lmanet_ros.parameters import (
+    ANY_TIME,
+    START,
+    UNCONFIGURED,
+    NodeParameters,
+    ParameterError,
+    changed_parameters,
+    declare_parameters,
+    parse_palette,
+)
 
 PARAMS_FILE = Path(__file__).parents[2] / "config" / "erfnet.yaml"
 
@@ -59,6 +68,9 @@ def test_values_are_taken_over():
         ("work_size", [512], "[width, height]"),
         ("work_size", [512, 0], "[width, height]"),
         ("work_size", [-512, 256], "[width, height]"),
+        ("output_size", [0, 256], "[width, height]"),
+        ("image_topics", "image", "a list of strings"),
+        ("image_topics", ["a", "a"], "one or more different topics"),
     ],
 )
 def test_a_bad_value_is_refused_and_named(name, value, expectation):
@@ -71,14 +83,40 @@ def test_a_bad_value_is_refused_and_named(name, value, expectation):
     assert f"got {value!r}" in str(caught.value)
 
 
-def test_parameters_are_described_and_fixed_after_the_start():
+def test_parameters_are_described():
     with node_with() as node:
         declare_parameters(node)
         for name in asdict(NodeParameters()):
             descriptor = node.describe_parameter(name)
             assert len(descriptor.description) > 10
-            assert descriptor.read_only
+            assert descriptor.additional_constraints in (ANY_TIME, UNCONFIGURED, START)
+            assert descriptor.read_only == (name == "autostart")
         (limits,) = node.describe_parameter("memory_size").integer_range
         assert (limits.from_value, limits.to_value) == (-1, 64)
         (limits,) = node.describe_parameter("overlay_opacity").floating_point_range
         assert (limits.from_value, limits.to_value) == (0.0, 1.0)
+
+
+def test_some_change_at_any_time_and_others_while_unconfigured_only():
+    before = NodeParameters()
+    changes = [Parameter("max_rate", value=5.0), Parameter("use_sim_time", value=True)]
+    after = changed_parameters(before, changes, configured=True)
+    assert after == replace(before, max_rate=5.0)
+    changes = [Parameter("memory_size", value=3)]
+    with pytest.raises(ParameterError, match="'memory_size' is read when the node is configured"):
+        changed_parameters(before, changes, configured=True)
+    assert changed_parameters(before, changes, configured=False).memory_size == 3
+    # Files with parameters are set as a whole, most of them as they are.
+    same = [Parameter("memory_size", value=-1), Parameter("image_topics", value=["image"])]
+    assert changed_parameters(before, same, configured=True) == before
+
+
+def test_colours_are_read_by_class():
+    assert parse_palette("road = #804080,traffic light=#FAAA1E") == {
+        "road": (128, 64, 128),
+        "traffic light": (250, 170, 30),
+    }
+    assert parse_palette("") == {}
+    for text in ("road", "road=red", "=#804080", "road=#8040801"):
+        with pytest.raises(ParameterError, match="expected entries 'class=#rrggbb'"):
+            parse_palette(text)

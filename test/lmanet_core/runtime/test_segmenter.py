@@ -78,6 +78,38 @@ def test_work_size_sets_the_size_the_network_runs_at(model):
     assert segmenter.filled == 2
 
 
+def test_output_size_sets_the_size_of_the_results(model):
+    segmenter = VideoSegmenter(model, output_size=(40, 24))
+    result = segmenter.step(random_image())
+    assert result.labels.shape == result.confidence.shape == (24, 40)
+    with pytest.raises(ValueError, match="output_size must be"):
+        VideoSegmenter(model, output_size=(0, 24))
+
+
+def test_streams_of_one_network_have_memories_of_their_own_and_share_its_weights(model):
+    first = VideoSegmenter(model)
+    first.step(random_image(1))
+    second = first.new_stream()
+    assert second.filled == 0
+    expected = VideoSegmenter(model)
+    for seed in range(2, 5):
+        first.step(random_image(seed))
+        assert np.array_equal(
+            second.step(random_image(seed)).labels, expected.step(random_image(seed)).labels
+        )
+    assert (first.filled, second.filled) == (2, 2)
+    assert second._model is first._model
+
+
+def test_warming_up_leaves_nothing_behind(model):
+    segmenter, expected = VideoSegmenter(model), VideoSegmenter(model)
+    segmenter.warm_up()
+    assert segmenter.filled == 0
+    for seed in range(3):
+        labels = expected.step(random_image(seed)).labels
+        assert np.array_equal(segmenter.step(random_image(seed)).labels, labels)
+
+
 def test_results_stay_as_they_are_when_the_stream_goes_on(model):
     segmenter = VideoSegmenter(model)
     result = segmenter.step(random_image(1))

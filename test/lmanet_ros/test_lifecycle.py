@@ -1,0 +1,78 @@
+"""The managed node: what there is in which state."""
+
+from collections.abc import Iterator
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from ros_harness import Client, NodeProcess, image_message, running_node, street
+
+
+@pytest.fixture(scope="module")
+def managed(checkpoint) -> Iterator[NodeProcess]:
+    with running_node(checkpoint, "-p", "autostart:=false") as process:
+        process.wait_for_output("waiting to be configured")
+        yield process
+
+
+@pytest.fixture
+def client(managed) -> Iterator[Client]:
+    """Of a node that is unconfigured."""
+    client = Client()
+    yield client
+    if client.state() != "unconfigured":
+        while client.state() == "active":
+            assert client.change_state("deactivate")
+        assert client.change_state("cleanup")
+    client.close()
+
+
+def segment(client: Client, **options: object) -> None:
+    """Send an image until an answer comes: the other side may not have found this one yet."""
+    client.wait_until(client.subscription_count, "the node to listen")
+    client.wait_until(lambda: client.publisher_count("labels"), "the labels")
+    client.ask(image_message(street(), **options))
+
+
+def test_each_state_has_what_belongs_to_it(client):
+    assert client.state() == "unconfigured"
+    assert client.fresh_status().message == "not configured"
+    assert (client.subscription_count(), client.publisher_count("labels")) == (0, 0)
+
+    assert client.change_state("configure")
+    client.wait_until(lambda: client.publisher_count("labels"), "the labels")
+    assert client.fresh_status().message == "inactive"
+    assert client.subscription_count() == 0, "an inactive node leaves the camera alone"
+
+    assert client.change_state("activate")
+    segment(client)
+    status = client.fresh_status()
+    assert (status.message, status.level) == ("segmenting", DiagnosticStatus.OK)
+    assert client.counts()["memory_filled"] == 1
+
+    assert client.change_state("deactivate")
+    client.wait_until(lambda: client.subscription_count() == 0, "the camera to be free")
+    assert client.counts()["memory_filled"] == 0
+    assert client.change_state("activate")
+    segment(client, stamp=1.1)
+    assert client.counts()["memory_filled"] == 1, "what was before must not be remembered"
+
+    assert client.change_state("deactivate")
+    assert client.change_state("cleanup")
+    client.wait_until(lambda: client.publisher_count("labels") == 0, "the labels to go")
+
+
+def test_a_failure_is_reported_and_can_be_mended(managed, client, checkpoint):
+    (result,) = client.set_parameters(checkpoint="nowhere")
+    assert result.successful
+    assert not client.change_state("configure")
+    assert client.state() == "unconfigured"
+    status = client.fresh_status()
+    assert status.level == DiagnosticStatus.ERROR
+    assert "parameter 'checkpoint': no checkpoint 'nowhere'" in status.message
+    managed.wait_for_output("cannot configure: parameter 'checkpoint'")
+
+    client.set_parameters(checkpoint=str(checkpoint), memory_size=5)
+    assert client.change_state("configure")
+    assert client.counts()["memory_size"] == 5
+    client.change_state("cleanup")
+    client.set_parameters(memory_size=-1)

@@ -1,0 +1,152 @@
+"""Operating the running node: parameters, calibration, class table, diagnostics."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from ros_harness import (
+    OUTPUTS,
+    Client,
+    connected,
+    image_message,
+    pixels,
+    running_node,
+    street,
+)
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import String
+
+from lmanet_core import ClassTable, load
+from lmanet_core.visualization import blend
+
+
+@pytest.fixture(scope="module")
+def active(checkpoint) -> Iterator[Client]:
+    with (
+        running_node(checkpoint, "-p", "output_size:=[32, 32]") as process,
+        connected(process, *OUTPUTS) as client,
+    ):
+        yield client
+
+
+def class_table(client: Client) -> ClassTable:
+    """As somebody who joins late gets it."""
+    received: list[str] = []
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    subscription = client.node.create_subscription(
+        String, f"{client.node_name}/classes", lambda m: received.append(m.data), latched
+    )
+    client.wait_until(lambda: received, "the class table")
+    client.node.destroy_subscription(subscription)
+    entries = json.loads(received[-1])["classes"]
+    assert [entry["label"] for entry in entries] == list(range(len(entries)))
+    return ClassTable(
+        tuple(entry["name"] for entry in entries),
+        tuple(tuple(bytes.fromhex(entry["color"][1:])) for entry in entries),
+    )
+
+
+def test_outputs_have_the_size_and_calibration_asked_for(active):
+    infos: list[CameraInfo] = []
+    topic = f"{active.node_name}/camera_info"
+    subscription = active.node.create_subscription(CameraInfo, topic, infos.append, 10)
+    publisher = active.node.create_publisher(CameraInfo, "camera_info", 10)
+    active.wait_until(publisher.get_subscription_count, "the node to listen to camera_info")
+    message = image_message(street())
+    while not infos:
+        # The calibration and the image come on different topics, in any order.
+        publisher.publish(CameraInfo(width=64, height=32, k=[50.0, 0, 31.5, 0, 50, 15.5, 0, 0, 1]))
+        answer = active.ask(message)
+    assert {(output.width, output.height) for output in answer.values()} == {(32, 32)}
+    assert infos[0].header == message.header
+    np.testing.assert_allclose(infos[0].k, [25, 0, 15.5, 0, 50, 15.5, 0, 0, 1])
+    active.node.destroy_subscription(subscription)
+    active.node.destroy_publisher(publisher)
+
+
+def test_colours_and_opacity_change_while_the_node_runs(active, checkpoint):
+    own = load(checkpoint).config.classes
+    assert class_table(active) == own
+    label = int(pixels(active.ask(image_message(street()))["labels"])[0, 0])
+    name = own.names[label]
+    results = active.set_parameters(palette=f"{name}=#010203", overlay_opacity=1.0)
+    assert all(result.successful for result in results)
+    expected = own.recolored({name: (1, 2, 3)})
+    assert class_table(active) == expected
+    answer = active.ask(image_message(street()))
+    color = expected.colorize(pixels(answer["labels"]))
+    np.testing.assert_array_equal(pixels(answer["color"]), color)
+    image = np.zeros_like(color)
+    np.testing.assert_array_equal(pixels(answer["overlay"]), blend(image, color, 1.0))
+    active.set_parameters(palette="", overlay_opacity=0.5)
+
+
+def test_the_gap_changes_while_the_node_runs(active):
+    active.ask(image_message(street(), stamp=50.0))
+    active.set_parameters(max_frame_gap=3.0)
+    resets = active.counts()["resets"]
+    active.ask(image_message(street(), stamp=52.0))
+    assert active.counts()["resets"] == resets
+    active.set_parameters(max_frame_gap=1.0)
+    active.ask(image_message(street(), stamp=54.0))
+    assert active.counts()["resets"] == resets + 1
+
+
+def test_frames_above_the_rate_asked_for_are_skipped(active):
+    active.set_parameters(max_rate=0.1)
+    active.ask(image_message(street()))
+    before = active.counts()
+    active.send(image_message(street()))
+    active.wait_for_count("skipped", before["skipped"] + 1)
+    assert active.counts()["processed"] == before["processed"]
+    active.set_parameters(max_rate=0.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"memory_size": 3}, "'memory_size' is read when the node is configured"),
+        ({"image_topics": ["other"]}, "set it while the node is unconfigured"),
+        ({"autostart": False}, "read-only"),
+        ({"overlay_opacity": 1.5}, "overlay_opacity"),
+        ({"overlay_opacity": "much"}, "Wrong parameter type"),
+        ({"palette": "dragon=#010203"}, "no such classes ['dragon']"),
+        ({"palette": "road=red"}, "'class=#rrggbb'"),
+    ],
+)
+def test_other_changes_are_rejected_with_a_reason(active, values, reason):
+    (result,) = active.set_parameters(**values)
+    assert not result.successful
+    assert reason in result.reason
+
+
+def test_diagnostics_say_what_runs_and_how_fast(active, checkpoint):
+    for index in range(3):
+        active.ask(image_message(street(), stamp=70 + index / 10))
+    active.fresh_status()
+    figures = active.diagnostics
+    assert figures["model_hash"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert figures["backend"].startswith("torch cpu")
+    for origin in ("receipt", "stamp"):
+        p50, p95, largest = (
+            float(figures[f"latency_from_{origin}_ms_{name}"]) for name in ("p50", "p95", "max")
+        )
+        assert 0 < p50 <= p95 <= largest
+    assert float(figures["input_rate_hz"]) > 0
+    assert float(figures["output_rate_hz"]) > 0
+
+
+def test_a_silent_camera_is_an_error_until_it_speaks_again(active):
+    active.set_parameters(silence_timeout=0.3, diagnostics_rate=20.0)
+    active.wait_until(
+        lambda: active.status.level == DiagnosticStatus.ERROR, "the silence to be noticed"
+    )
+    assert "no frame received for" in active.status.message
+    active.set_parameters(silence_timeout=2.0)
+    active.ask(image_message(street()))
+    active.wait_until(lambda: active.status.level == DiagnosticStatus.OK, "the end of the error")
+    active.set_parameters(diagnostics_rate=1.0)

@@ -1,0 +1,75 @@
+"""Files for tools beside the node: they name what the node really has."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+from rclpy.qos import DurabilityPolicy
+from ros_harness import NODE_NAME, OUTPUTS, Client, connected, running_node
+
+CONFIG = Path(__file__).parents[2] / "config"
+OF_RCLPY = {"get_type_description"}
+"""Services that some releases of rclpy add."""
+
+
+@pytest.fixture(scope="module")
+def client(checkpoint) -> Iterator[Client]:
+    with running_node(checkpoint) as process, connected(process, *OUTPUTS) as client:
+        yield client
+
+
+def policy(kind: str, privilege: str) -> set[str]:
+    """Names that the policy file allows."""
+    (profile,) = ElementTree.parse(CONFIG / "segmentation_node.policy.xml").iter("profile")
+    assert (profile.get("ns"), profile.get("node")) == ("/", NODE_NAME.strip("/"))
+    rules = [rule for rule in profile if rule.tag == kind and rule.get(privilege) == "ALLOW"]
+    return {name.text for rule in rules for name in rule}
+
+
+def test_the_policy_allows_what_the_node_does_and_nothing_else(client):
+    name, namespace = NODE_NAME.strip("/"), "/"
+    node = client.node
+    used = {
+        ("topics", "publish"): node.get_publisher_names_and_types_by_node(name, namespace),
+        ("topics", "subscribe"): node.get_subscriber_names_and_types_by_node(name, namespace),
+        ("services", "reply"): node.get_service_names_and_types_by_node(name, namespace),
+        ("services", "request"): node.get_client_names_and_types_by_node(name, namespace),
+    }
+    of_rclpy = {f"{NODE_NAME}/{service}" for service in OF_RCLPY}
+    # Only where vision_msgs is installed.
+    of_rclpy.add(f"{NODE_NAME}/label_info")
+    for (kind, privilege), names_and_types in used.items():
+        names = {name for name, _ in names_and_types} - of_rclpy
+        assert policy(kind, privilege) == names, (kind, privilege)
+
+
+def test_the_class_table_is_latched(client):
+    (publisher,) = client.node.get_publishers_info_by_topic(f"{NODE_NAME}/classes")
+    assert publisher.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+
+
+def test_rviz_shows_topics_of_the_node(client):
+    content = yaml.safe_load((CONFIG / "segmentation.rviz").read_text())
+    shown = {display["Topic"]["Value"] for display in content["Visualization Manager"]["Displays"]}
+    assert {"/image", f"{NODE_NAME}/overlay"} <= shown
+    assert shown <= {name for name, _ in client.node.get_topic_names_and_types()}
+
+
+def test_foxglove_shows_topics_of_the_node(client):
+    text = (CONFIG / "foxglove.json").read_text()
+    content = json.loads(text)
+    panels = set(content["configById"])
+    assert set(re.findall(r'"(?:first|second)": "([^"]+)"', text)) == panels
+    shown = set(re.findall(r'"(?:imageTopic|topicToRender)": "([^"]+)"', text))
+    assert shown == {"/image", f"{NODE_NAME}/overlay", "/diagnostics"}
+    assert shown <= {name for name, _ in client.node.get_topic_names_and_types()}
+    (camera,) = (config for name, config in content["configById"].items() if "StatusPanel" in name)
+    status = client.fresh_status()
+    assert (camera["selectedHardwareId"], camera["selectedName"]) == (
+        status.hardware_id,
+        status.name,
+    )

@@ -1,0 +1,95 @@
+"""The node under more load than it can take; `make soak` has the long form."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import numpy as np
+from ros_harness import (
+    Client,
+    connected,
+    image_message,
+    resident_megabytes,
+    set_header,
+    street,
+    wait_until,
+)
+from sensor_msgs.msg import Image
+
+STEP = 0.1
+"""Seconds that the network takes."""
+WARM_UP = 500
+"""Frames after which the process must not grow any more; half of them all if there are fewer."""
+MEGABYTES = 5.0
+CAMERA_RATE = 10.0
+
+
+def frames(count: int) -> Iterator[Image]:
+    """Images that are stamped when they are asked for."""
+    message = image_message(street())
+    for _ in range(count):
+        set_header(message, time.time())
+        yield message
+
+
+def test_at_twice_its_rate_the_node_works_on_the_newest_frame(sleepy, soak):
+    total = soak["frames"]
+    warm_up = min(WARM_UP, total // 2)
+    reliable = ("-p", "qos_overrides./image.subscription.reliability:=reliable")
+    with sleepy.running_node(STEP, *reliable) as process, connected(process) as client:
+        client.play(frames(warm_up), rate=2 / STEP)
+        before = resident_megabytes(process.pid)
+        client.play(frames(total - warm_up - 1), rate=2 / STEP)
+        (last,) = frames(1)
+        client.send(last)
+        sent = time.monotonic()
+        answers, receipts = client.received["labels"], client.receipts["labels"]
+        client.wait_until(lambda: answers and answers[-1].header == last.header, "the last answer")
+        assert time.monotonic() - sent < 10 * STEP, "a backlog at the end"
+
+        stamps = [a.header.stamp.sec + 1e-9 * a.header.stamp.nanosec for a in answers]
+        assert stamps == sorted(set(stamps))
+        counts = client.counts()
+        assert counts["processed"] == len(answers)
+        assert counts["processed"] + counts["dropped"] == counts["received"]
+        growth = resident_megabytes(process.pid) - before
+        # When its turn came, that is: a network's time before the answer.
+        ages = np.subtract(receipts, stamps) - STEP
+        p50, p99, largest = np.percentile(ages, [50, 99, 100]) / STEP
+        print(
+            f"{counts['processed']} of {total} frames segmented, {counts['lost']} lost; age in "
+            f"network times: p50 {p50:.2f}, p99 {p99:.2f}, max {largest:.2f}; {growth:+.2f} MB"
+        )
+        assert counts["processed"] > 0.3 * total
+        assert p99 < 1.5
+        assert growth < MEGABYTES
+
+
+def test_two_cameras_get_equal_shares(sleepy, soak):
+    topics = {"front": "/front/image", "rear": "/rear/image"}
+    count = max(40, soak["frames"] // 10)
+    step = 0.8 / CAMERA_RATE
+    with (
+        sleepy.running_node(step, "-p", "image_topics:=[/front/image, /rear/image]") as process,
+        ExitStack() as stack,
+    ):
+        cameras = {
+            name: stack.enter_context(connected(process, topic=topic, camera=name))
+            for name, topic in topics.items()
+        }
+        for client in cameras.values():
+            stack.enter_context(client.playing(image_message(street()), CAMERA_RATE))
+        processed = dict.fromkeys(cameras, 0)
+
+        def look(client: Client) -> None:
+            client.fresh_status()
+            processed[client.prefix.rpartition("/")[2]] = int(client.diagnostics["processed"])
+
+        wait_until(
+            lambda: max(processed.values()) >= count,
+            f"{count} frames of a camera",
+            lambda: [look(client) for client in cameras.values()],
+            deadline=60 + 4 * count / CAMERA_RATE,
+        )
+        print(f"frames segmented: {processed}")
+        assert min(processed.values()) > 0.9 * max(processed.values())
