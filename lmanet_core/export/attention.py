@@ -88,7 +88,7 @@ def _halos_of_row(padded: Tensor, row: int, tile_columns: int, window_size: int)
 
 
 def _mask(window_size: int, frames: int, filled: Tensor, like: Tensor) -> Tensor:
-    """(TILE * TILE, side * S * side): 0 inside of each query's window in filled slots, else -inf."""
+    """(TILE * TILE, side * S * side): 0 in a query's window in filled slots, -inf elsewhere."""
     side = TILE + window_size - 1
     static = window_mask(window_size, frames, like.dtype, like.device)
     slots = torch.arange(frames, dtype=torch.int32, device=like.device)

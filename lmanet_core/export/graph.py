@@ -37,7 +37,8 @@ class SingleFrameGraph(nn.Module):
     def normalize(self, image: Tensor) -> Tensor:
         """(H, W, 3) uint8 -> (1, 3, H', W') in 0..1 at working size."""
         width, height = self.work_size
-        pixels = image.permute(2, 0, 1)[None].float()
+        # Cast before all else: TensorRT does nothing else with uint8.
+        pixels = image.float().permute(2, 0, 1)[None]
         pixels = functional.interpolate(pixels, (height, width), mode="bilinear")
         # To whole steps of brightness, as the library's own resizing does.
         return (pixels.round() / 255).to(self.dtype)

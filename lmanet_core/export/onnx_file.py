@@ -47,7 +47,7 @@ def export_onnx(
         ValueError: an argument is out of range, a setting of the model cannot be exported, or a
             package is missing.
     """
-    info = _describe(model, operator, precision, work_size, memory_size)
+    info = describe_graph(model, operator, precision, work_size, memory_size)
     dtype = PRECISIONS[info.precision]
     graph: SingleFrameGraph
     # Sides of the camera's image that are no one else's, so that they stay free.
@@ -86,13 +86,14 @@ def export_onnx(
     return info
 
 
-def _describe(
+def describe_graph(
     model: LMANet,
     operator: str,
     precision: str,
     work_size: tuple[int, int],
     memory_size: int | None,
 ) -> GraphInfo:
+    """What a file of these arguments says of itself, see `export_onnx`."""
     config = model.config
     memory_size = config.memory_size if memory_size is None else memory_size
     _check(model, operator, precision, work_size, memory_size)

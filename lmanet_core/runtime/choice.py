@@ -120,9 +120,7 @@ def _choose_for_onnx(backend: str, engine: Path) -> Choice:
     return Choice(backend, "asked for")
 
 
-def _open_onnx(
-    backend: str, path: Path, precision: str, device: str
-) -> tuple[Backend, GraphInfo]:
+def _open_onnx(backend: str, path: Path, precision: str, device: str) -> tuple[Backend, GraphInfo]:
     info = read_onnx_info(path)
     if resolve_device(device).type != "cpu" and device != "auto":
         raise ValueError(

@@ -78,12 +78,10 @@ class GraphBackend(ABC):
     def run(self, image: np.ndarray, *, confidence: bool) -> Prediction:
         """Segment a frame and remember it; see `Backend`."""
         self.infer(np.ascontiguousarray(image))
-        labels = self.fetch("labels")
-        prediction = Prediction(labels, self.fetch("confidence") if confidence else None)
         if self._store is not None:
             self._store.write(*self._newest())
             self.inputs["filled"].fill_(self._store.filled)
-        return prediction
+        return Prediction(self.fetch("labels"), self.fetch("confidence") if confidence else None)
 
     @abstractmethod
     def infer(self, image: np.ndarray) -> None:

@@ -1,27 +1,36 @@
-"""One tiny network, exported once, and a clip to stream."""
+"""Networks, exported once, and a clip to stream."""
 
 import numpy as np
 import pytest
 import torch
+from export_cases import FRAMES, MEMORY_SIZE, SIZE, TINY
 
-from lmanet_core import ModelConfig, build_model
-
-SIZE = (64, 64)
-MEMORY_SIZE = 3
-FRAMES = 20
+from lmanet_core import ModelConfig, build_model, save_checkpoint
 
 
 @pytest.fixture(scope="session")
 def model():
-    """ERFNet with random weights whose memory matters to what it says."""
+    """ERFNet with random weights; its normalisations are those of no fresh network."""
     torch.manual_seed(0)
     network = build_model(ModelConfig(memory_size=MEMORY_SIZE, window_size=5)).eval()
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.running_mean.normal_(0, 0.1)
-                module.running_var.uniform_(0.5, 1.5)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.2, 0.5)
     return network
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    torch.manual_seed(0)
+    return build_model(TINY).eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tiny, tmp_path_factory):
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
+    save_checkpoint(tiny, path)
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -35,11 +44,25 @@ def clip():
 
 
 @pytest.fixture(scope="session")
-def tiled_onnx(model, tmp_path_factory):
-    """The network as an ONNX file in standard operators."""
-    pytest.importorskip("onnxscript")
-    from lmanet_core.export import export_onnx
+def erfnet_onnx(model, tmp_path_factory):
+    """ERFNet in standard operators."""
+    return _export(model, tmp_path_factory, "tiled")
 
-    path = tmp_path_factory.mktemp("export") / "tiled.onnx"
-    export_onnx(model, path, operator="tiled", work_size=SIZE)
+
+@pytest.fixture(scope="session")
+def tiny_onnx(tiny, tmp_path_factory):
+    """The tiny network in standard operators."""
+    return _export(tiny, tmp_path_factory, "tiled")
+
+
+@pytest.fixture(scope="session")
+def plugin_onnx(tiny, tmp_path_factory):
+    """The tiny network with the plugin's node."""
+    return _export(tiny, tmp_path_factory, "plugin")
+
+
+def _export(model, tmp_path_factory, operator):
+    export = pytest.importorskip("lmanet_core.export", reason="the extra `export` is missing")
+    path = tmp_path_factory.mktemp(operator) / f"{operator}.onnx"
+    export.export_onnx(model, path, operator=operator, work_size=SIZE)
     return path
