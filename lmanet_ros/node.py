@@ -15,6 +15,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from lmanet_core import ClassTable, VideoSegmenter, load
+from lmanet_core.runtime import Choice, GraphFileError, open_segmenter
 from lmanet_ros.frame_statistics import FrameStatistics
 from lmanet_ros.image_conversion import ImageError, check
 from lmanet_ros.outputs import Outputs
@@ -39,7 +40,7 @@ class SegmentationNode(Node):
     def __init__(self) -> None:
         super().__init__("segmentation_node")
         parameters = declare_parameters(self)
-        segmenter, classes = _load_network(parameters)
+        segmenter, classes, choice = _load_network(parameters)
         self._segmenter = segmenter
         self._statistics = FrameStatistics()
         self._worker = FrameWorker(
@@ -59,7 +60,8 @@ class SegmentationNode(Node):
         self._worker.start()
         self.get_logger().info(
             f"segmenting {topic} on {segmenter.device} in {segmenter.dtype} "
-            f"with a memory of {segmenter.memory_size} frames"
+            f"with a memory of {segmenter.memory_size} frames; "
+            f"backend {choice.backend}: {choice.reason}"
         )
 
     def stop(self, timeout: float) -> bool:
@@ -126,7 +128,7 @@ class SegmentationNode(Node):
         self._diagnostics.publish(message)
 
 
-def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTable]:
+def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTable, Choice]:
     if parameters.threads:
         torch.set_num_threads(parameters.threads)
     try:
@@ -135,14 +137,18 @@ def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTabl
         raise ParameterError(f"parameter 'checkpoint': {error}") from None
     width, height = parameters.work_size
     try:
-        segmenter = VideoSegmenter(
+        segmenter, choice = open_segmenter(
             model,
+            engine=parameters.engine,
+            backend=parameters.backend,
             memory_size=None if parameters.memory_size < 0 else parameters.memory_size,
             precision=parameters.precision,
             device=parameters.device,
             work_size=(width, height) if width else None,
         )
+    except GraphFileError as error:
+        raise ParameterError(f"parameter 'engine': {error}") from None
     except ValueError as error:
         # The message begins with the name of the argument, which is that of the parameter.
         raise ParameterError(f"parameter {error}") from None
-    return segmenter, model.config.classes
+    return segmenter, model.config.classes, choice

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lmanet_core.models import LMANet
 from lmanet_core.runtime.backend import Backend
-from lmanet_core.runtime.engine_file import is_engine, read_engine
+from lmanet_core.runtime.engine_file import EngineInfo, is_engine, read_engine
 from lmanet_core.runtime.graph_info import GraphFileError, GraphInfo, fingerprint, read_onnx_info
 from lmanet_core.runtime.precision import PRECISIONS, resolve_device
 from lmanet_core.runtime.segmenter import VideoSegmenter
@@ -58,11 +58,13 @@ def open_segmenter(
         return VideoSegmenter(model, memory_size, precision, device, work_size), choice
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {list(PRECISIONS)}, got {precision!r}")
-    is_plan = choice.backend in _OF_ENGINES
-    opened = _open_engine if is_plan else _open_onnx
-    runner, info = opened(choice.backend, path, precision, device)
-    _check_fit(path, info, model, memory_size, work_size)
-    return VideoSegmenter(runner), choice
+    if choice.backend in _OF_ENGINES:
+        info, plan = read_engine(path)
+        _check_fit(choice.backend, path, info.graph, model, memory_size, work_size, precision)
+        return VideoSegmenter(_open_engine(path, info, plan, device)), choice
+    graph = read_onnx_info(path)
+    _check_fit(choice.backend, path, graph, model, memory_size, work_size, precision)
+    return VideoSegmenter(_open_onnx(choice.backend, path, graph, precision, device)), choice
 
 
 def choose_backend(backend: str, engine: Path | None) -> Choice:
@@ -85,7 +87,7 @@ def choose_backend(backend: str, engine: Path | None) -> Choice:
         raise ValueError(f"backend 'torch' runs checkpoints; leave engine empty, got {engine}")
     if not engine.is_file():
         raise GraphFileError(
-            f"engine {engine} is no file; make it with: lmanet export CHECKPOINT {engine}"
+            f"{engine} is no file; make it with: lmanet export CHECKPOINT {engine}"
         )
     if is_engine(engine):
         return _choose_for_engine(backend, engine)
@@ -120,8 +122,7 @@ def _choose_for_onnx(backend: str, engine: Path) -> Choice:
     return Choice(backend, "asked for")
 
 
-def _open_onnx(backend: str, path: Path, precision: str, device: str) -> tuple[Backend, GraphInfo]:
-    info = read_onnx_info(path)
+def _open_onnx(backend: str, path: Path, info: GraphInfo, precision: str, device: str) -> Backend:
     if resolve_device(device).type != "cpu" and device != "auto":
         raise ValueError(
             f"device must be 'auto' or 'cpu' for ONNX files, got {device!r}; for a GPU, build an "
@@ -129,43 +130,37 @@ def _open_onnx(backend: str, path: Path, precision: str, device: str) -> tuple[B
         )
     if info.operator == "plugin":
         raise GraphFileError(
-            f"{path} holds the operator com.lmanet::LocalAttention, which TensorRT's plugin "
-            "implements; for other backends export with --operator tiled"
+            f"{path} holds the operator com.lmanet::LocalAttention, which is TensorRT's "
+            "plugin; for other backends export with --operator tiled"
         )
     if backend == "openvino":
         from lmanet_core.runtime.backends.openvino_backend import OpenVinoBackend
 
-        return OpenVinoBackend(path, info, precision), info
+        return OpenVinoBackend(path, info, precision)
     from lmanet_core.runtime.backends.onnxruntime_backend import OnnxRuntimeBackend
 
-    return OnnxRuntimeBackend(path, info, precision), info
+    return OnnxRuntimeBackend(path, info)
 
 
-def _open_engine(
-    backend: str, path: Path, precision: str, device: str
-) -> tuple[Backend, GraphInfo]:
+def _open_engine(path: Path, info: EngineInfo, plan: bytes, device: str) -> Backend:
     from lmanet_core.runtime.backends.tensorrt_backend import TensorRtBackend
 
-    info, plan = read_engine(path)
-    if precision not in ("auto", info.graph.precision):
-        raise ValueError(
-            f"precision must be 'auto' or that of {path}, '{info.graph.precision}', "
-            f"got {precision!r}"
-        )
-    return TensorRtBackend(path, info, plan, resolve_device(device)), info.graph
+    return TensorRtBackend(path, info, plan, resolve_device(device))
 
 
 def _check_fit(
+    backend: str,
     path: Path,
     info: GraphInfo,
     model: LMANet,
     memory_size: int | None,
     work_size: tuple[int, int] | None,
+    precision: str,
 ) -> None:
     """Whether the file is what the caller's other settings say."""
     if info.model != fingerprint(model):
         raise GraphFileError(
-            f"engine {path} is an export of another network than the checkpoint; export that one "
+            f"{path} is an export of another network than the checkpoint; export that one "
             f"with: lmanet export CHECKPOINT {path}"
         )
     if memory_size not in (None, info.memory_size):
@@ -176,4 +171,9 @@ def _check_fit(
     if work_size not in (None, info.work_size):
         raise ValueError(
             f"work_size must be left out or {info.work_size}, as {path} has it, got {work_size}"
+        )
+    # OpenVINO computes in a precision of its choice, whatever the file's.
+    if precision not in ("auto", info.precision) and backend != "openvino":
+        raise ValueError(
+            f"precision must be 'auto' or '{info.precision}', as {path} has it, got {precision!r}"
         )

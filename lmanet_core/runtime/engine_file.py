@@ -80,7 +80,7 @@ def read_engine(path: Path) -> tuple[EngineInfo, bytes]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise GraphFileError(f"engine {path} cannot be read ({error}); {remedy}") from None
+        raise GraphFileError(f"{path} cannot be read ({error}); {remedy}") from None
     if not content.startswith(MAGIC):
         raise GraphFileError(f"{path} is no engine file of lmanet; {remedy}")
     begin = len(MAGIC) + _LENGTH_BYTES

@@ -26,21 +26,14 @@ class OnnxRuntimeBackend(GraphBackend):
     Args:
         path: the file, in the tiled form.
         info: what it says of itself.
-        precision: 'auto' or the file's own.
 
     Raises:
-        ValueError: the precision is another one.
         GraphFileError: ONNX Runtime does not take the file.
     """
 
     name = "onnxruntime"
 
-    def __init__(self, path: Path, info: GraphInfo, precision: str) -> None:
-        if precision not in ("auto", info.precision):
-            raise ValueError(
-                f"precision must be 'auto' or that of {path}, '{info.precision}', for ONNX "
-                f"Runtime; got {precision!r}"
-            )
+    def __init__(self, path: Path, info: GraphInfo) -> None:
         super().__init__(info, torch.device("cpu"))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
