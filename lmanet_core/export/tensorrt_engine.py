@@ -91,7 +91,7 @@ def build_engine(
             work_size=graph.work_size,
             memory_size=graph.memory_size,
         )
-        plan = _build(trt, onnx_path, info, options.timing_cache)
+        plan = build_plan(onnx_path, info, options.timing_cache)
     write_engine(path, info, plan)
     return info
 
@@ -168,7 +168,13 @@ def _stale(path: Path, expected: EngineInfo) -> str | None:
     return f"the file differs in {', '.join(names)}"
 
 
-def _build(trt: Any, onnx_path: Path, info: EngineInfo, timing_cache: Path | None) -> bytes:
+def build_plan(onnx_path: Path, info: EngineInfo, timing_cache: Path | None = None) -> bytes:
+    """Have the runtime that `info` names make a plan of an ONNX file.
+
+    Raises:
+        ValueError: it does not take the graph, or cannot build for the GPUs.
+    """
+    trt = import_module(info.runtime)
     logger = trt.Logger(trt.Logger.ERROR)
     builder = trt.Builder(logger)
     network = builder.create_network(_network_flags(trt))

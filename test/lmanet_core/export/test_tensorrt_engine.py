@@ -1,6 +1,8 @@
 """Real engines, built by TensorRT-RTX on the CPU, and those that are refused."""
 
+from contextlib import redirect_stdout
 from dataclasses import replace
+from io import StringIO
 
 import pytest
 from export_cases import MEMORY_SIZE, SIZE
@@ -8,11 +10,13 @@ from export_cases import MEMORY_SIZE, SIZE
 from lmanet_core.command.__main__ import main
 from lmanet_core.runtime import GraphFileError, choose_backend, open_segmenter
 from lmanet_core.runtime.backends.tensorrt_backend import check_engine, check_image_size
-from lmanet_core.runtime.engine_file import read_engine, write_engine
+from lmanet_core.runtime.engine_file import EngineInfo, read_engine, write_engine
+from lmanet_core.runtime.graph_info import read_onnx_info
 
 trt = pytest.importorskip("tensorrt_rtx", reason="the extra `export` is missing")
 
 from lmanet_core.export import EngineOptions, build_engine  # noqa: E402
+from lmanet_core.export.tensorrt_engine import build_plan  # noqa: E402
 
 CHIPS = ("sm_86", "sm_89", "sm_120")
 
@@ -21,7 +25,9 @@ CHIPS = ("sm_86", "sm_89", "sm_120")
 def engine(tiny_checkpoint, tmp_path_factory):
     """An engine for the chips that TensorRT-RTX builds for without a GPU, by the program."""
     path = tmp_path_factory.mktemp("engine") / "tiny.engine"
-    assert main(command(tiny_checkpoint, path)) == 0
+    with redirect_stdout(StringIO()) as said:
+        assert main(command(tiny_checkpoint, path)) == 0
+    assert "the engine gets the tiled form" in said.getvalue()
     return path
 
 
@@ -46,14 +52,12 @@ def test_an_engine_says_what_it_is(engine, tiny):
     assert len(plan) > 1000
 
 
-def test_erfnet_builds_for_all_chips(model, tmp_path):
-    options = EngineOptions(
-        runtime="tensorrt_rtx", precision="fp32", work_size=SIZE, chips=(86, 89, 120)
+def test_erfnet_builds_for_all_chips_in_single_precision(erfnet_onnx):
+    info = EngineInfo(
+        read_onnx_info(erfnet_onnx), "tensorrt_rtx", trt.__version__, CHIPS, (640, 480)
     )
-    said: list[str] = []
-    info = build_engine(model, tmp_path / "erfnet.engine", options, say=said.append)
-    assert info.gpus == CHIPS
-    assert any("tiled form" in line for line in said)
+    assert info.graph.precision == "fp32"
+    assert len(build_plan(erfnet_onnx, info)) > 1000
 
 
 def test_a_file_is_rebuilt_if_it_is_stale_and_left_alone_otherwise(
