@@ -58,6 +58,9 @@ class StreamingGraph(SingleFrameGraph):
 
     Args:
         attention: one of `lmanet_core.export.attention.FORMS`.
+
+    Raises:
+        ValueError: the model has no memory, or one without a window.
     """
 
     def __init__(
@@ -68,6 +71,11 @@ class StreamingGraph(SingleFrameGraph):
         attention: GraphAttention,
     ) -> None:
         super().__init__(model, work_size, dtype)
+        memory = self.model.memory
+        if memory is None or memory.window_size is None:
+            raise ValueError("expected a network with a memory and a window")
+        self.memory = memory
+        self.window_size = memory.window_size
         self.attention = attention
 
     def forward(  # type: ignore[override]
@@ -85,12 +93,11 @@ class StreamingGraph(SingleFrameGraph):
             labels (H', W') uint8, confidence (H', W') uint8 where 255 is certain, key (h, w, Dk)
             and value (h, w, Dv) to remember.
         """
-        memory = self.model.memory
         features = self.model.encoder(self.normalize(image))
-        frame = memory.project(features)
+        frame = self.memory.project(features)
         query = frame.query_key.squeeze(0).permute(1, 2, 0)
-        read = self.attention(query, keys, values, filled, memory.window_size)
-        fused = memory.fusion(frame.query_value, read.permute(2, 0, 1)[None])
+        read = self.attention(query, keys, values, filled, self.window_size)
+        fused = self.memory.fusion(frame.query_value, read.permute(2, 0, 1)[None])
         # An empty memory says nothing: the decoder reads the features themselves.
         labels, confidence = self.classify(torch.where(filled > 0, fused, features))
         key = frame.memory_key.squeeze(0).permute(1, 2, 0)

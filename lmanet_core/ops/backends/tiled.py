@@ -22,7 +22,7 @@ def local_attention_tiled(query: Tensor, keys: Tensor, values: Tensor, window_si
     queries = split_tiles(query, tile_rows, tile_columns)
     padded_keys = _pad(keys, window_size, tile_rows, tile_columns)
     padded_values = _pad(values, window_size, tile_rows, tile_columns)
-    mask = window_mask(window_size, keys.shape[1], query.dtype, query.device)
+    mask = _kept_window_mask(window_size, keys.shape[1], query.dtype, query.device)
 
     # A few tiles at a time keep the scores in the CPU's cache; a GPU wants a whole row.
     at_once = torch.get_num_threads() if query.device.type == "cpu" else tile_columns
@@ -89,7 +89,6 @@ def _halos_of_row(padded: Tensor, row: int, window_size: int) -> Tensor:
     return strip.unfold(1, side, TILE).permute(0, 1, 4, 2, 3).flatten(2, 3)
 
 
-@lru_cache(maxsize=16)
 def window_mask(window_size: int, frames: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(TILE * TILE, side * S * side): 0 inside of each query's window, -inf outside."""
     side = TILE + window_size - 1
@@ -102,3 +101,6 @@ def window_mask(window_size: int, frames: int, dtype: torch.dtype, device: torch
     with torch.inference_mode(False):
         mask = torch.zeros(visible.shape, dtype=dtype, device=device)
         return mask.masked_fill_(~visible.to(device), float("-inf"))
+
+
+_kept_window_mask = lru_cache(maxsize=16)(window_mask)
