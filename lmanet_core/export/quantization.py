@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def quantize(onnx_path: Path, path: Path, images: Sequence[np.ndarray]) -> None:
             f"quantising needs the packages nncf and openvino ({error}); "
             "install them with: pip install nncf openvino"
         ) from None
+    # What is not quantised is listed below; NNCF would name each of its operations.
+    nncf.set_log_level(logging.ERROR)
     graph = openvino.Core().read_model(str(onnx_path))
     quantized = nncf.quantize(
         graph,

@@ -61,6 +61,13 @@ class TensorRtBackend(GraphBackend):
         self._staging = torch.empty(0)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._runs_at_this_size = 0
+        # The buffers were filled on another stream.
+        torch.cuda.synchronize(device)
+
+    def reset(self) -> None:
+        """Forget all frames; the slots stay as they are, and are not read."""
+        with torch.cuda.stream(self._stream):
+            super().reset()
 
     def run(self, image: np.ndarray, *, confidence: bool) -> Prediction:
         """Segment a frame and remember it; see `Backend`."""
