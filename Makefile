@@ -73,5 +73,5 @@ $(INSTALLED): setup.py pyproject.toml
 	$(RUN) -m pip install --disable-pip-version-check "$(TORCH)" \
 		|| { echo "the package index has no $(TORCH), asking $(TORCH_INDEX)"; \
 		$(RUN) -m pip install --extra-index-url $(TORCH_INDEX) "$(TORCH)"; }
-	$(RUN) -m pip install --disable-pip-version-check --editable ".[ros,train,evaluation,dev]"
+	$(RUN) -m pip install --disable-pip-version-check --editable ".[ros,train,evaluation,export,dev]"
 	touch $@

@@ -5,6 +5,7 @@ from glob import glob
 from setuptools import Extension, find_packages, setup
 
 PACKAGE = "lmanet_ros"
+EXPORT = ["onnx", "onnxscript", "onnxruntime", "openvino"]
 
 # A plain C++ library, called through its C interface: building it needs a compiler, but neither
 # PyTorch nor Python headers. Without a compiler the package installs all the same (`optional`).
@@ -65,6 +66,9 @@ setup(
             "matplotlib",
             "tqdm",
         ],
+        # `lmanet export`, and the backends that run what it writes. TensorRT itself comes with
+        # JetPack or from NVIDIA's index.
+        "export": EXPORT,
         # The backbone segformer_b0.
         "segformer": ["transformers"],
         "dev": [
@@ -77,6 +81,11 @@ setup(
             "triton==3.9.*",
             "matplotlib",
             "transformers",
+            # Builds engines on the CPU.
+            "tensorrt-rtx-cu13; platform_machine == 'x86_64'",
+            # The Python of TensorRT's plugins; its library is not needed for the tests.
+            "tensorrt-cu13-bindings; platform_machine == 'x86_64'",
+            "nncf",
         ],
     },
     entry_points={

@@ -15,6 +15,7 @@ from rclpy.parameter import Parameter
 
 from lmanet_core import ClassTable, VideoSegmenter, load
 from lmanet_core.checkpoint import checkpoint_hash
+from lmanet_core.runtime import Choice, GraphFileError, open_segmenter
 from lmanet_ros.diagnostics import ERROR, figure_values, find_problems, make_status
 from lmanet_ros.parameters import (
     NodeParameters,
@@ -45,6 +46,7 @@ class SegmentationNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self._pipeline: Pipeline | None = None
+        self._choice: Choice | None = None
         self._model_hash = ""
         self._failure = ""
         self._reported: dict[str, Counter[str]] = {}
@@ -119,7 +121,7 @@ class SegmentationNode(LifecycleNode):
         _free_memory()
 
     def _configure(self) -> None:
-        segmenter, classes = _load_network(self._settings)
+        segmenter, classes, self._choice = _load_network(self._settings)
         self._model_hash = checkpoint_hash(self._settings.checkpoint or None)
         self._pipeline = Pipeline(self, segmenter, classes, self._settings)
         self._reported = {name: Counter() for name in self._pipeline.cameras}
@@ -127,12 +129,14 @@ class SegmentationNode(LifecycleNode):
 
     def _activate(self) -> None:
         assert self._pipeline is not None
+        assert self._choice is not None
         self._pipeline.start()
         topics = ", ".join(camera.topic for camera in self._pipeline.cameras.values())
         segmenter = self._pipeline.segmenter
         self.get_logger().info(
             f"segmenting {topics} on {segmenter.device} in {segmenter.dtype} "
-            f"with a memory of {segmenter.memory_size} frames"
+            f"with a memory of {segmenter.memory_size} frames; "
+            f"backend {self._choice.backend}: {self._choice.reason}"
         )
 
     def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
@@ -184,13 +188,13 @@ class SegmentationNode(LifecycleNode):
             **figure_values(figures),
             "memory_filled": stream.memory_filled,
             "memory_size": stream.memory_size,
-            "backend": f"torch {segmenter.device} {segmenter.dtype}",
+            "backend": f"{segmenter.backend} {segmenter.device} {segmenter.dtype}",
             "model_hash": self._model_hash,
         }
         return make_status(name, problems, state, values, hardware_id=topic)
 
 
-def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTable]:
+def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTable, Choice]:
     if parameters.threads:
         torch.set_num_threads(parameters.threads)
     try:
@@ -198,18 +202,22 @@ def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTabl
     except ValueError as error:
         raise ParameterError(f"parameter 'checkpoint': {error}") from None
     try:
-        segmenter = VideoSegmenter(
+        segmenter, choice = open_segmenter(
             model,
+            engine=parameters.engine,
+            backend=parameters.backend,
             memory_size=None if parameters.memory_size < 0 else parameters.memory_size,
             precision=parameters.precision,
             device=parameters.device,
             work_size=parameters.work_size if any(parameters.work_size) else None,
             output_size=parameters.output_size if any(parameters.output_size) else None,
         )
+    except GraphFileError as error:
+        raise ParameterError(f"parameter 'engine': {error}") from None
     except ValueError as error:
         # The message begins with the name of the argument, which is that of the parameter.
         raise ParameterError(f"parameter {error}") from None
-    return segmenter, model.config.classes
+    return segmenter, model.config.classes, choice
 
 
 def _free_memory() -> None:

@@ -66,8 +66,16 @@ class NodeParameters:
     checkpoint: str = _parameter(
         "", "Path of a .safetensors checkpoint or name of shipped weights; empty: shipped default."
     )
+    engine: str = _parameter(
+        "", "Path of a file that `lmanet export` made of the checkpoint; empty: none, use PyTorch."
+    )
+    backend: str = _parameter(
+        "auto", "auto, torch, openvino, onnxruntime, tensorrt or tensorrt_rtx; see `engine`."
+    )
     device: str = _parameter("auto", "auto, cpu, cuda or cuda:N.")
-    precision: str = _parameter("auto", "auto, fp32, bf16 or fp16 (fp16 needs a CUDA device).")
+    precision: str = _parameter(
+        "auto", "auto, fp32, bf16 or fp16; in PyTorch fp16 needs a CUDA device."
+    )
     memory_size: int = _parameter(
         -1,
         "Past frames to remember; -1: as many as the checkpoint was made for; 0: no memory.",

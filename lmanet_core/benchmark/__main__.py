@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from lmanet_core.benchmark import compile_report, model, ops, training
+from lmanet_core.benchmark import backends, compile_report, model, ops, training
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lmanet_core.benchmark")
     benchmarks = parser.add_subparsers(required=True, metavar="BENCHMARK")
     model.add_arguments(benchmarks.add_parser("model", help=model.HELP))
+    backends.add_arguments(benchmarks.add_parser("backends", help=backends.HELP))
     ops.add_arguments(benchmarks.add_parser("ops", help=ops.HELP))
     compile_report.add_arguments(benchmarks.add_parser("cuda-compile", help=compile_report.HELP))
     training.add_arguments(benchmarks.add_parser("training", help=training.HELP))

@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lmanet_core.command import convert, info
+from lmanet_core.command import convert, export, info
 
-VERBS = {"convert": convert, "info": info}
+VERBS = {"convert": convert, "export": export, "info": info}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

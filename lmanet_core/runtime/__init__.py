@@ -1,6 +1,20 @@
 """Streaming inference."""
 
+from lmanet_core.runtime.backend import Backend, Prediction
+from lmanet_core.runtime.choice import BACKENDS, Choice, choose_backend, open_segmenter
+from lmanet_core.runtime.graph_info import GraphFileError
 from lmanet_core.runtime.ring_buffer import RingBuffer
 from lmanet_core.runtime.segmenter import SegmentationResult, VideoSegmenter
 
-__all__ = ["RingBuffer", "SegmentationResult", "VideoSegmenter"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "Choice",
+    "GraphFileError",
+    "Prediction",
+    "RingBuffer",
+    "SegmentationResult",
+    "VideoSegmenter",
+    "choose_backend",
+    "open_segmenter",
+]

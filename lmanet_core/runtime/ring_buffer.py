@@ -42,6 +42,18 @@ class RingBuffer:
             return None
         return self._keys[:, : self.filled], self._values[:, : self.filled]
 
+    def allocate(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Make slots for frames like this one, (B, Dk, H, W) and (B, Dv, H, W), and forget all.
+
+        Returns:
+            All slots, filled or not, keys (B, S, Dk, H, W) and values (B, S, Dv, H, W), of zeros
+            and with their channels innermost. Writing changes what is in them, not where they are.
+        """
+        self._keys = _allocate(key, self.memory_size)
+        self._values = _allocate(value, self.memory_size)
+        self.clear()
+        return self._keys, self._values
+
     def write(self, key: Tensor, value: Tensor) -> None:
         """Copy a frame's key (B, Dk, H, W) and value (B, Dv, H, W) into the oldest slot.
 
@@ -49,9 +61,7 @@ class RingBuffer:
         Frames between two that are due are left out.
         """
         if self._keys is None or self._values is None or self._keys[:, 0].shape != key.shape:
-            self._keys = _allocate(key, self.memory_size)
-            self._values = _allocate(value, self.memory_size)
-            self.clear()
+            self._keys, self._values = self.allocate(key, value)
         due = self._offered % self.write_interval == 0
         self._offered += 1
         if not due:

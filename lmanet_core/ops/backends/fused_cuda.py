@@ -117,7 +117,7 @@ def forward_launch(
     compute_capability: int,
 ) -> Launch:
     """How `forward` fills `read` and `log_sum_exp` on a chip, 87 for example; looks at no data."""
-    cut = _cut(keys, values, window_size, compute_capability)
+    cut = choose_cut(keys, values, window_size, compute_capability)
     tensors = {
         "query": query,
         "keys": keys,
@@ -142,7 +142,7 @@ def backward_launches(
     compute_capability: int,
 ) -> list[Launch]:
     """How `backward` fills `gradients`, in this order, like `forward_launch`."""
-    cut = _cut(keys, values, window_size, compute_capability)
+    cut = choose_cut(keys, values, window_size, compute_capability)
     tensors = {
         "grad_read": grad_read,
         "query": query,
@@ -178,7 +178,7 @@ def backward_launches(
     ]
 
 
-def _cut(keys: Tensor, values: Tensor, window_size: int, compute_capability: int) -> Cut:
+def choose_cut(keys: Tensor, values: Tensor, window_size: int, compute_capability: int) -> Cut:
     """What no chip spills registers for; docs/performance.md has the figures.
 
     Triton drives tensor cores from Ampere on, and float32 would lose digits in them. Without them
@@ -196,6 +196,12 @@ def _cut(keys: Tensor, values: Tensor, window_size: int, compute_capability: int
     return Cut(window_size, key_channels, value_channels, *sizes)
 
 
+def choose_warps(cut: Cut) -> int:
+    """Warps of a program."""
+    small = cut.tile_size > 32 and max(cut.key_block, cut.value_block) <= 64
+    return 4 if small else 8
+
+
 def _tiles(cut: Cut, query: Tensor) -> int:
     height, width = query.shape[-2:]
     return triton.cdiv(height, cut.tile_rows) * triton.cdiv(width, cut.tile_columns)
@@ -207,13 +213,12 @@ def _launch(
     """Give the kernel those tensors that it asks for."""
     _, frames, _, height, width = tensors["keys"].shape
     planes = {name: _planes(t) for name, t in tensors.items() if name in kernel.arg_names}
-    small = cut.tile_size > 32 and max(cut.key_block, cut.value_block) <= 64
     return Launch(
         kernel,
         grid,
         {**planes, "frames": frames, "height": height, "width": width},
         {"cut": cut, **parts},
-        warps=4 if small else 8,
+        warps=choose_warps(cut),
     )
 
 

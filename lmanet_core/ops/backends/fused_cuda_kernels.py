@@ -71,7 +71,7 @@ class Planes(NamedTuple):
 
 
 @triton.jit
-def _tile(height, width, cut: tl.constexpr):
+def tile_of_program(height, width, cut: tl.constexpr):
     """This program's positions."""
     across = tl.cdiv(width, cut.tile_columns)
     position = tl.arange(0, cut.tile_size)
@@ -140,7 +140,7 @@ def _load(planes, stream, frame, positions, channels, count: tl.constexpr):
 
 
 @triton.jit
-def _store(planes, result, stream, frame, positions, channels, count: tl.constexpr):
+def store(planes, result, stream, frame, positions, channels, count: tl.constexpr):
     exists = positions[2][:, None] & (channels < count)[None, :]
     result = result.to(planes.start.dtype.element_ty)
     tl.store(_vectors(planes, stream, frame, positions, channels), result, exists)
@@ -193,7 +193,7 @@ def _is_finite(numbers):
 
 
 @triton.jit
-def _read_memory(
+def read_memory(
     query, keys, values, stream, frames, height, width, tile, channels, cut: tl.constexpr
 ):
     """What the tile reads, (tile, channels), and the log2-sum-exp2 (tile) of its scores."""
@@ -256,23 +256,23 @@ def forward_kernel(
 ):
     """Grid: tiles of queries, blocks of value channels, streams."""
     stream = tl.program_id(2)
-    tile = _tile(height, width, cut)
+    tile = tile_of_program(height, width, cut)
     first_channel = tl.program_id(1) * cut.value_block
     channels = first_channel + tl.arange(0, cut.value_block)
-    result, normalizer = _read_memory(
+    result, normalizer = read_memory(
         query, keys, values, stream, frames, height, width, tile, channels, cut
     )
     if tl.program_id(1) == 0:
         tl.store(_numbers(log_sum_exp, stream, tile), normalizer / LOG2_E, tile[2])
     if tl.min(_is_finite(result).to(tl.int32)) == 1:
-        _store(read, result, stream, 0, tile, channels, cut.value_channels)
+        store(read, result, stream, 0, tile, channels, cut.value_channels)
     else:
         for first in range(0, cut.value_block, CAREFUL_CHANNELS):
             some = first_channel + first + tl.arange(0, CAREFUL_CHANNELS)
             part = _read_around_nan(
                 query, keys, values, stream, frames, height, width, tile, some, normalizer, cut
             )
-            _store(read, part, stream, 0, tile, some, cut.value_channels)
+            store(read, part, stream, 0, tile, some, cut.value_channels)
 
 
 @triton.jit
@@ -286,7 +286,7 @@ def grad_query_kernel(
     is the product of the reading and its gradient.
     """
     stream = tl.program_id(2)
-    tile = _tile(height, width, cut)
+    tile = tile_of_program(height, width, cut)
     bounds = _halo_bounds(height, width, cut)
     steps = _steps(bounds, cut, cut.step)
 
@@ -315,7 +315,7 @@ def grad_query_kernel(
         grad_scores = tl.where(_in_window(tile, halo, cut), grad_scores, 0.0)
         key = _load(keys, stream, frame, halo, channels, cut.key_channels)
         result = _multiply(grad_scores, key, result)
-    _store(grad_query, result, stream, 0, tile, channels, cut.key_channels)
+    store(grad_query, result, stream, 0, tile, channels, cut.key_channels)
 
 
 @triton.jit
@@ -329,7 +329,7 @@ def grad_memory_kernel(
     the queries of the tile's halo. Gradients of keys or of values may be left out.
     """
     stream, frame = tl.program_id(2) // frames, tl.program_id(2) % frames
-    tile = _tile(height, width, cut)
+    tile = tile_of_program(height, width, cut)
     bounds = _halo_bounds(height, width, cut)
 
     of_key = tl.program_id(1) * cut.key_block + tl.arange(0, cut.key_block)
@@ -357,6 +357,6 @@ def grad_memory_kernel(
             queries = _load(query, stream, 0, halo, of_key, cut.key_channels)
             key_result = _multiply(grad_scores, queries, key_result)
     if of_keys:
-        _store(grad_keys, key_result, stream, frame, tile, of_key, cut.key_channels)
+        store(grad_keys, key_result, stream, frame, tile, of_key, cut.key_channels)
     if of_values:
-        _store(grad_values, value_result, stream, frame, tile, of_value, cut.value_channels)
+        store(grad_values, value_result, stream, frame, tile, of_value, cut.value_channels)

@@ -19,10 +19,10 @@ def local_attention_tiled(query: Tensor, keys: Tensor, values: Tensor, window_si
     """Local attention by tiles; see `lmanet_core.ops.local_attention`."""
     height, width = query.shape[-2:]
     tile_rows, tile_columns = -(-height // TILE), -(-width // TILE)
-    queries = _split_tiles(query, tile_rows, tile_columns)
+    queries = split_tiles(query, tile_rows, tile_columns)
     padded_keys = _pad(keys, window_size, tile_rows, tile_columns)
     padded_values = _pad(values, window_size, tile_rows, tile_columns)
-    mask = _window_mask(window_size, keys.shape[1], query.dtype, query.device)
+    mask = _kept_window_mask(window_size, keys.shape[1], query.dtype, query.device)
 
     # A few tiles at a time keep the scores in the CPU's cache; a GPU wants a whole row.
     at_once = torch.get_num_threads() if query.device.type == "cpu" else tile_columns
@@ -40,7 +40,7 @@ def local_attention_tiled(query: Tensor, keys: Tensor, values: Tensor, window_si
             for start in range(0, tile_columns, at_once)
         ]
         rows.append(torch.cat(parts, dim=1))
-    read = _join_tiles(torch.stack(rows, dim=1))[:, :height, :width]
+    read = join_tiles(torch.stack(rows, dim=1))[:, :height, :width]
     return read.permute(0, 3, 1, 2)
 
 
@@ -53,7 +53,7 @@ def _attend(queries: Tensor, key_halos: Tensor, value_halos: Tensor, mask: Tenso
     return read.unflatten(0, (batch, tiles))
 
 
-def _split_tiles(query: Tensor, tile_rows: int, tile_columns: int) -> Tensor:
+def split_tiles(query: Tensor, tile_rows: int, tile_columns: int) -> Tensor:
     """(B, D, H, W) -> (B, rows, columns, TILE * TILE, D), zero-padded to whole tiles."""
     height, width = query.shape[-2:]
     missing = (0, 0, 0, tile_columns * TILE - width, 0, tile_rows * TILE - height)
@@ -62,8 +62,8 @@ def _split_tiles(query: Tensor, tile_rows: int, tile_columns: int) -> Tensor:
     return tiles.transpose(2, 3).flatten(3, 4)
 
 
-def _join_tiles(tiles: Tensor) -> Tensor:
-    """Inverse of `_split_tiles` but for the layout: -> (B, rows * TILE, columns * TILE, D)."""
+def join_tiles(tiles: Tensor) -> Tensor:
+    """Inverse of `split_tiles` but for the layout: -> (B, rows * TILE, columns * TILE, D)."""
     grid = tiles.unflatten(3, (TILE, TILE)).transpose(2, 3)
     return grid.flatten(3, 4).flatten(1, 2)
 
@@ -89,8 +89,7 @@ def _halos_of_row(padded: Tensor, row: int, window_size: int) -> Tensor:
     return strip.unfold(1, side, TILE).permute(0, 1, 4, 2, 3).flatten(2, 3)
 
 
-@lru_cache(maxsize=16)
-def _window_mask(window_size: int, frames: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def window_mask(window_size: int, frames: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(TILE * TILE, side * S * side): 0 inside of each query's window, -inf outside."""
     side = TILE + window_size - 1
     displacement = torch.arange(side)[None, :] - torch.arange(TILE)[:, None]
@@ -102,3 +101,6 @@ def _window_mask(window_size: int, frames: int, dtype: torch.dtype, device: torc
     with torch.inference_mode(False):
         mask = torch.zeros(visible.shape, dtype=dtype, device=device)
         return mask.masked_fill_(~visible.to(device), float("-inf"))
+
+
+_kept_window_mask = lru_cache(maxsize=16)(window_mask)

@@ -144,11 +144,11 @@ def test_no_tensor_memory_is_gained_after_warm_up(model):
     segmenter = VideoSegmenter(model)
     for seed in range(3):
         segmenter.step(random_image(seed))
-    keys, _ = segmenter._store.read()
+    keys, _ = segmenter._backend._store.read()
     address = keys.data_ptr()
     for seed in range(5):
         segmenter.step(random_image(seed))
-    keys, _ = segmenter._store.read()
+    keys, _ = segmenter._backend._store.read()
     assert keys.data_ptr() == address
     assert keys.shape[1] == 2
 

@@ -1,0 +1,6 @@
+"""Exported networks: ONNX files and TensorRT engines. Needs the extra `export`."""
+
+from lmanet_core.export.onnx_file import export_onnx
+from lmanet_core.export.tensorrt_engine import EngineOptions, build_engine
+
+__all__ = ["EngineOptions", "build_engine", "export_onnx"]

@@ -1,0 +1,105 @@
+"""The network as one graph per frame: camera image and memory in, label map and new memory out."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lmanet_core.export.attention import GraphAttention
+from lmanet_core.models import LMANet
+from lmanet_core.runtime.folding import fold_batch_norms
+
+
+class SingleFrameGraph(nn.Module):
+    """The network without memory; see `StreamingGraph` for what goes in and out.
+
+    Args:
+        model: the network; it stays as it is.
+        work_size: (width, height) at which the network runs; its `size_rule` must allow it.
+        dtype: of all weights and features.
+    """
+
+    def __init__(self, model: LMANet, work_size: tuple[int, int], dtype: torch.dtype) -> None:
+        super().__init__()
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        fold_batch_norms(self.model)
+        self.model.to(dtype)
+        self.work_size = work_size
+        self.dtype = dtype
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """(H, W, 3) uint8 -> labels, confidence."""
+        return self.classify(self.model.encoder(self.normalize(image)))
+
+    def normalize(self, image: Tensor) -> Tensor:
+        """(H, W, 3) uint8 -> (1, 3, H', W') in 0..1 at working size."""
+        width, height = self.work_size
+        # Cast before all else: TensorRT does nothing else with uint8.
+        pixels = image.float().permute(2, 0, 1)[None]
+        pixels = functional.interpolate(pixels, (height, width), mode="bilinear")
+        # To whole steps of brightness, as the library's own resizing does.
+        return (pixels.round() / 255).to(self.dtype)
+
+    def classify(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(1, C, h, w) -> labels and confidence, (H', W') uint8."""
+        logits = self.model.decoder(features).squeeze(0).float()
+        best = logits.amax(0, keepdim=True)
+        confidence = 255 / (logits - best).exp().sum(0)
+        # By way of float: TensorRT casts nothing else to uint8.
+        labels = logits.argmax(0).float().to(torch.uint8)
+        return labels, confidence.round().to(torch.uint8)
+
+
+class StreamingGraph(SingleFrameGraph):
+    """One step of a stream. The caller keeps the memory and writes each new key and value into it.
+
+    Args:
+        attention: one of `lmanet_core.export.attention.FORMS`.
+
+    Raises:
+        ValueError: the model has no memory, or one without a window.
+    """
+
+    def __init__(
+        self,
+        model: LMANet,
+        work_size: tuple[int, int],
+        dtype: torch.dtype,
+        attention: GraphAttention,
+    ) -> None:
+        super().__init__(model, work_size, dtype)
+        memory = self.model.memory
+        if memory is None or memory.window_size is None:
+            raise ValueError("expected a network with a memory and a window")
+        self.memory = memory
+        self.window_size = memory.window_size
+        self.attention = attention
+
+    def forward(  # type: ignore[override]
+        self, image: Tensor, keys: Tensor, values: Tensor, filled: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Segment a frame.
+
+        Args:
+            image: (H, W, 3) uint8, RGB, of any size.
+            keys: (S, h, w, Dk), the memory's slots in any order.
+            values: (S, h, w, Dv).
+            filled: (1) int32, the first so many slots hold a frame; 0 segments the frame alone.
+
+        Returns:
+            labels (H', W') uint8, confidence (H', W') uint8 where 255 is certain, key (h, w, Dk)
+            and value (h, w, Dv) to remember.
+        """
+        features = self.model.encoder(self.normalize(image))
+        frame = self.memory.project(features)
+        query = frame.query_key.squeeze(0).permute(1, 2, 0)
+        read = self.attention(query, keys, values, filled, self.window_size)
+        fused = self.memory.fusion(frame.query_value, read.permute(2, 0, 1)[None])
+        # An empty memory says nothing: the decoder reads the features themselves.
+        labels, confidence = self.classify(torch.where(filled > 0, fused, features))
+        key = frame.memory_key.squeeze(0).permute(1, 2, 0)
+        value = frame.memory_value.squeeze(0).permute(1, 2, 0)
+        return labels, confidence, key, value

@@ -1,0 +1,134 @@
+"""From a model to an ONNX file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from lmanet_core.config import MAX_MEMORY_SIZE
+from lmanet_core.export.attention import FORMS
+from lmanet_core.export.graph import SingleFrameGraph, StreamingGraph
+from lmanet_core.models import LMANet
+from lmanet_core.models.cost import network_cost
+from lmanet_core.runtime.graph_info import METADATA_KEY, GraphInfo, fingerprint
+
+OPSET = 18
+PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
+MEMORY_INPUTS = ("keys", "values", "filled")
+MEMORY_OUTPUTS = ("key", "value")
+
+
+def export_onnx(
+    model: LMANet,
+    path: Path,
+    *,
+    operator: str = "tiled",
+    precision: str = "fp32",
+    work_size: tuple[int, int] = (1024, 512),
+    memory_size: int | None = None,
+) -> GraphInfo:
+    """Write the graph of a streaming step, see `lmanet_core.export.graph.StreamingGraph`.
+
+    The file takes camera images of any size and resizes them to the work size.
+
+    Args:
+        model: the network.
+        path: file to write, by convention `*.onnx`.
+        operator: form of local attention, one of `FORMS`.
+        precision: 'fp32' or 'fp16', of weights, features and memory.
+        work_size: (width, height) at which the network runs, rounded to what the model accepts.
+        memory_size: S, slots of the memory; None: the model's own; 0: every frame on its own.
+
+    Returns:
+        What the file says of itself.
+
+    Raises:
+        ValueError: an argument is out of range, a setting of the model cannot be exported, or a
+            package is missing.
+    """
+    info = describe_graph(model, operator, precision, work_size, memory_size)
+    dtype = PRECISIONS[info.precision]
+    graph: SingleFrameGraph
+    # Sides of the camera's image that are no one else's, so that they stay free.
+    inputs = {"image": torch.zeros((480, 640, 3), dtype=torch.uint8)}
+    dynamic = {"image": {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}}
+    outputs = ["labels", "confidence"]
+    if info.memory_size:
+        graph = StreamingGraph(model, info.work_size, dtype, FORMS[info.operator])
+        width, height = info.feature_size
+        slots = (info.memory_size, height, width)
+        inputs["keys"] = torch.zeros((*slots, info.key_channels), dtype=dtype)
+        inputs["values"] = torch.zeros((*slots, info.value_channels), dtype=dtype)
+        inputs["filled"] = torch.zeros(1, dtype=torch.int32)
+        outputs += MEMORY_OUTPUTS
+    else:
+        graph = SingleFrameGraph(model, info.work_size, dtype)
+    try:
+        program = torch.onnx.export(
+            graph.eval(),
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=outputs,
+            dynamic_shapes=tuple(dynamic.get(name) for name in inputs),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    except ImportError as error:
+        raise ValueError(
+            f"exporting needs the packages onnx and onnxscript ({error}); "
+            "install them with: pip install onnx onnxscript"
+        ) from None
+    assert program is not None
+    program.model.metadata_props[METADATA_KEY] = info.to_json()
+    path.write_bytes(program.model_proto.SerializeToString())
+    return info
+
+
+def describe_graph(
+    model: LMANet,
+    operator: str,
+    precision: str,
+    work_size: tuple[int, int],
+    memory_size: int | None,
+) -> GraphInfo:
+    """What a file of these arguments says of itself, see `export_onnx`."""
+    config = model.config
+    memory_size = config.memory_size if memory_size is None else memory_size
+    _check(model, operator, precision, work_size, memory_size)
+    width, height = (model.size_rule.nearest(side) for side in work_size)
+    channels, rows, columns = network_cost(model, (width, height)).features
+    return GraphInfo(
+        model=fingerprint(model),
+        operator=operator if memory_size else "",
+        precision=precision,
+        work_size=(width, height),
+        memory_size=memory_size,
+        write_interval=config.write_interval,
+        feature_size=(columns, rows),
+        key_channels=config.key_channels,
+        value_channels=config.value_channels or channels,
+    )
+
+
+def _check(
+    model: LMANet, operator: str, precision: str, work_size: tuple[int, int], memory_size: int
+) -> None:
+    config = model.config
+    if operator not in FORMS:
+        raise ValueError(f"operator must be one of {list(FORMS)}, got {operator!r}")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {list(PRECISIONS)}, got {precision!r}")
+    if min(work_size) < model.size_rule.smallest:
+        raise ValueError(
+            f"size must be WIDTHxHEIGHT, each at least {model.size_rule.smallest}, got {work_size}"
+        )
+    highest = 0 if model.memory is None else MAX_MEMORY_SIZE
+    if not 0 <= memory_size <= highest:
+        raise ValueError(f"memory_size must be in 0..{highest} here, got {memory_size}")
+    if memory_size and (config.window_size is None or config.write_before_read):
+        raise ValueError(
+            "the ablations window_size null and write_before_read true have no exported form; "
+            "stream such a checkpoint with the backend 'torch'"
+        )

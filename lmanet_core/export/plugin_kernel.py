@@ -1,0 +1,194 @@
+# mypy: allow-untyped-defs, allow-incomplete-defs
+"""The CUDA kernel of the TensorRT plugin: that of `lmanet_core.ops`, for a memory filled in part.
+
+TensorRT starts it without Python, from PTX that is part of the engine, with the addresses of the
+inputs, then numbers, then the addresses of the outputs. Needs Triton, but no GPU.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from lmanet_core.ops.backends.fused_cuda import Launch, choose_cut, choose_warps
+from lmanet_core.ops.backends.fused_cuda_kernels import (
+    Cut,
+    Planes,
+    read_memory,
+    store,
+    tile_of_program,
+)
+
+DEFAULT_SHARED_MEMORY = 48 << 10
+"""Bytes that a block may take without being asked for; TensorRT is not known to ask for more."""
+OLDEST_PTX = 88
+"""Version 8.8, which drivers for CUDA 12.9 and later assemble; Triton's default is its newest."""
+PTX_VERSIONS = {110: 90}
+"""Of chips that version does not know."""
+
+
+@triton.jit
+def plugin_kernel(query, keys, values, filled, height, width, read, cut: tl.constexpr):
+    """Grid: tiles of queries, blocks of value channels. All tensors have their channels innermost.
+
+    Other than in `forward_kernel`, a NaN among the values may reach all that is within a tile.
+    """
+    # One slot at least is read: of an empty memory that gives a number, which the graph drops.
+    frames = tl.maximum(tl.load(filled), 1)
+    positions = height * width
+    key_row, value_row = width * cut.key_channels, width * cut.value_channels
+    query = Planes(query, 0, 0, 1, key_row, cut.key_channels)
+    keys = Planes(keys, 0, positions * cut.key_channels, 1, key_row, cut.key_channels)
+    values = Planes(values, 0, positions * cut.value_channels, 1, value_row, cut.value_channels)
+    read = Planes(read, 0, 0, 1, value_row, cut.value_channels)
+    tile = tile_of_program(height, width, cut)
+    channels = tl.program_id(1) * cut.value_block + tl.arange(0, cut.value_block)
+    result, _ = read_memory(query, keys, values, 0, frames, height, width, tile, channels, cut)
+    store(read, result, 0, 0, tile, channels, cut.value_channels)
+
+
+@dataclass(frozen=True)
+class PluginKernel:
+    """A kernel as TensorRT takes it.
+
+    Attributes:
+        name: of the entry point.
+        ptx: source for the driver's assembler.
+        cut: how the kernel divides the work.
+        threads: of a block.
+        shared_memory: bytes that a block takes.
+    """
+
+    name: str
+    ptx: str
+    cut: Cut
+    threads: int
+    shared_memory: int
+
+
+def plugin_launch(
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    filled: Tensor,
+    read: Tensor,
+    window_size: int,
+    compute_capability: int,
+) -> Launch:
+    """How the kernel fills `read` (H, W, Dv); shapes as in `lmanet_core.export.attention`."""
+    cut = _cut(keys.shape[-1], values.shape[-1], window_size, keys.dtype, compute_capability)
+    height, width, _ = query.shape
+    tensors = {"query": query, "keys": keys, "values": values, "filled": filled, "read": read}
+    return Launch(
+        plugin_kernel,
+        plugin_grid(cut, height, width),
+        {**tensors, "height": height, "width": width},
+        {"cut": cut},
+        choose_warps(cut),
+    )
+
+
+def plugin_grid(cut: Cut, height: Any, width: Any, cdiv: Callable = triton.cdiv) -> tuple:
+    """Blocks in x, y and z.
+
+    Args:
+        height, width: numbers, or TensorRT's expressions of a shape.
+        cdiv: their division that rounds up.
+    """
+    tiles = cdiv(height, cut.tile_rows) * cdiv(width, cut.tile_columns)
+    return tiles, triton.cdiv(cut.value_channels, cut.value_block), 1
+
+
+def compile_plugin(
+    key_channels: int,
+    value_channels: int,
+    window_size: int,
+    dtype: torch.dtype,
+    compute_capability: int,
+) -> PluginKernel:
+    """Compile the kernel for a chip, 87 for example, that need not be there.
+
+    Raises:
+        ValueError: blocks would need more shared memory than TensorRT gives them.
+    """
+    cut = _cut(key_channels, value_channels, window_size, dtype, compute_capability)
+    warps = choose_warps(cut)
+    # Line numbers would put names of folders into the engine.
+    with triton.knobs.compilation.scope():
+        triton.knobs.compilation.disable_line_info = True
+        compiled = triton.compile(
+            _source(cut, dtype),
+            target=GPUTarget("cuda", compute_capability, 32),
+            options={
+                "num_warps": warps,
+                "num_stages": 2,
+                "enable_fp_fusion": True,
+                "ptx_version": PTX_VERSIONS.get(compute_capability, OLDEST_PTX),
+            },
+        )
+    shared_memory = compiled.metadata.shared
+    if shared_memory > DEFAULT_SHARED_MEMORY:
+        raise ValueError(
+            f"the plugin's kernel for Dk={key_channels}, Dv={value_channels} and "
+            f"sm_{compute_capability} takes {shared_memory} bytes of shared memory, more than the "
+            f"{DEFAULT_SHARED_MEMORY} that TensorRT gives; export with --operator tiled"
+        )
+    ptx = _without_scratch(compiled.asm["ptx"])
+    return PluginKernel(compiled.metadata.name, ptx, cut, 32 * warps, shared_memory)
+
+
+def _cut(
+    key_channels: int,
+    value_channels: int,
+    window_size: int,
+    dtype: torch.dtype,
+    compute_capability: int,
+) -> Cut:
+    keys, values = (
+        torch.empty((1, 1, channels, 1, 1), dtype=dtype, device="meta")
+        for channels in (key_channels, value_channels)
+    )
+    return choose_cut(keys, values, window_size, compute_capability)
+
+
+def _source(cut: Cut, dtype: torch.dtype) -> ASTSource:
+    floats = {torch.float16: "*fp16", torch.float32: "*fp32"}[dtype]
+    types = dict.fromkeys(("query", "keys", "values", "read"), floats)
+    types |= {"filled": "*i32", "height": "i32", "width": "i32", "cut": "constexpr"}
+    names = plugin_kernel.arg_names
+    aligned = {
+        (index,): [["tt.divisibility", 16]]
+        for index, name in enumerate(names)
+        if types[name].startswith("*")
+    }
+    signature = {name: types[name] for name in names}
+    return ASTSource(plugin_kernel, signature, {(names.index("cut"),): cut}, aligned)
+
+
+def _without_scratch(ptx: str) -> str:
+    """The kernel without the two addresses that Triton's own launcher adds, and no one reads.
+
+    Raises:
+        RuntimeError: the kernel does read them, or has other parameters than expected.
+    """
+    wanted = len(plugin_kernel.arg_names) - 1
+    pattern = r"(\.entry plugin_kernel\()(.*?)(\n\))"
+    match = re.search(pattern, ptx, re.DOTALL)
+    parameters = match[2].split(",") if match else []
+    extra = [f"plugin_kernel_param_{index}" for index in range(wanted, len(parameters))]
+    if len(parameters) < wanted or any(ptx.count(name) != 1 for name in extra):
+        raise RuntimeError(
+            f"expected a kernel that reads {wanted} parameters, got {len(parameters)}; this "
+            f"release of Triton, {triton.__version__}, needs another way to make PTX"
+        )
+    kept = ",".join(parameters[:wanted])
+    return re.sub(pattern, lambda found: found[1] + kept + found[3], ptx, flags=re.DOTALL)

@@ -1,0 +1,68 @@
+"""The seam between a stream and what computes it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+
+class Prediction(NamedTuple):
+    """Label and confidence of each pixel, at the size at which the network runs."""
+
+    labels: np.ndarray
+    """(H', W') uint8."""
+    confidence: np.ndarray | None
+    """(H', W') uint8, probability of the label scaled to 0..255; None when not asked for."""
+
+
+class Backend(Protocol):
+    """A network, the memory of one stream, and a library that computes them.
+
+    Checks of images and the way back to their size are `VideoSegmenter`'s.
+    """
+
+    @property
+    def name(self) -> str:
+        """One of `lmanet_core.runtime.BACKENDS`."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the memory is."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the network computes in."""
+
+    @property
+    def memory_size(self) -> int:
+        """S, frames remembered; 0: every frame on its own."""
+
+    @property
+    def filled(self) -> int:
+        """Number of past frames in memory."""
+
+    def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) at which the network runs for an image of this (width, height)."""
+
+    def reset(self) -> None:
+        """Forget all frames."""
+
+    def run(self, image: np.ndarray, *, confidence: bool) -> Prediction:
+        """Segment a frame and remember it.
+
+        Args:
+            image: (H, W, 3) uint8, RGB; `network_size` is that of the frame before, or the memory
+                is empty.
+            confidence: whether it is wanted, too.
+
+        Returns:
+            Arrays that the next frame leaves alone.
+        """
+
+    def new_stream(self) -> Backend:
+        """The same network for another stream: with a memory of its own, which is empty.
+
+        The two must not run at the same time.
+        """

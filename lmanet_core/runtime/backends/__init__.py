@@ -1,0 +1,1 @@
+"""The implementations of `Backend`; `lmanet_core.runtime.choice` chooses among them."""

@@ -1,0 +1,178 @@
+"""TensorRT and TensorRT-RTX, on a CUDA device."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lmanet_core.runtime.backend import Prediction
+from lmanet_core.runtime.backends.graph_backend import GraphBackend
+from lmanet_core.runtime.engine_file import EngineInfo
+from lmanet_core.runtime.graph_info import GraphFileError
+
+
+class TensorRtBackend(GraphBackend):
+    """Runs an engine on a stream of its own; the memory never leaves the device.
+
+    Images go through pinned memory. From the second image of a size on, the engine is replayed as
+    a CUDA graph if it can be captured.
+
+    Args:
+        path: where the engine is from, for messages.
+        info: what it says of itself.
+        plan: the engine.
+        device: a CUDA device.
+
+    Raises:
+        ValueError: the device is none of CUDA.
+        GraphFileError: the engine is for another GPU or release, or cannot be loaded.
+    """
+
+    def __init__(self, path: Path, info: EngineInfo, plan: bytes, device: torch.device) -> None:
+        if device.type != "cuda":
+            raise ValueError(
+                f"device must be a CUDA device for the engine {path}, and PyTorch must see it; "
+                f"got '{device}'"
+            )
+        trt = import_module(info.runtime)
+        major, minor = torch.cuda.get_device_capability(device)
+        check_engine(path, info, trt.__version__, f"sm_{major}{minor}")
+        super().__init__(info.graph, device)
+        self.name = info.runtime
+        self._largest = info.largest_image
+        logger = trt.Logger(trt.Logger.ERROR)
+        # Kept: an engine must not outlive its runtime.
+        self._runtime = trt.Runtime(logger)
+        self._engine = self._runtime.deserialize_cuda_engine(plan)
+        if self._engine is None:
+            raise GraphFileError(f"{info.runtime} cannot load {path}; {_remedy(path, info)}")
+        self.connect()
+
+    def connect(self) -> None:
+        """Give the buffers to an execution context and a CUDA stream of their own."""
+        self._context = self._engine.create_execution_context()
+        self._stream = torch.cuda.Stream(self.device)
+        for name, tensor in {**self.inputs, **self.outputs}.items():
+            self._context.set_tensor_address(name, tensor.data_ptr())
+        self._results = {
+            name: torch.empty_like(self.outputs[name], device="cpu").pin_memory()
+            for name in ("labels", "confidence")
+        }
+        self._image = torch.empty(0, device=self.device)
+        self._staging = torch.empty(0)
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._runs_at_this_size = 0
+        # The buffers were filled on another stream.
+        torch.cuda.synchronize(self.device)
+
+    def reset(self) -> None:
+        """Forget all frames; the slots stay as they are, and are not read."""
+        with torch.cuda.stream(self._stream):
+            super().reset()
+
+    def run(self, image: np.ndarray, *, confidence: bool) -> Prediction:
+        """Segment a frame and remember it; see `Backend`."""
+        with torch.cuda.stream(self._stream):
+            return super().run(image, confidence=confidence)
+
+    def infer(self, image: np.ndarray) -> None:
+        """Start the engine; the stream is not waited for.
+
+        Raises:
+            ValueError: the image is larger than the engine was built for.
+            RuntimeError: TensorRT reports an error.
+        """
+        if self._staging.shape != image.shape:
+            self._make_room(image.shape)
+        self._staging.numpy()[:] = image
+        self._image.copy_(self._staging, non_blocking=True)
+        if self._runs_at_this_size == 1:
+            self._graph = self._capture()
+        if self._graph is not None:
+            self._graph.replay()
+        else:
+            self._execute()
+        self._runs_at_this_size += 1
+
+    def fetch(self, name: str) -> np.ndarray:
+        """A copy of an output for the host."""
+        result = self._results[name]
+        result.copy_(self.outputs[name], non_blocking=True)
+        self._stream.synchronize()
+        return result.numpy().copy()
+
+    def _make_room(self, shape: tuple[int, ...]) -> None:
+        """Buffers for images of another size."""
+        check_image_size(shape, self._largest)
+        self._staging = torch.empty(shape, dtype=torch.uint8).pin_memory()
+        self._image = torch.empty(shape, dtype=torch.uint8, device=self.device)
+        self._context.set_input_shape("image", shape)
+        self._context.set_tensor_address("image", self._image.data_ptr())
+        self._graph, self._runs_at_this_size = None, 0
+
+    def _execute(self) -> None:
+        if not self._context.execute_async_v3(self._stream.cuda_stream):
+            raise RuntimeError(f"{self.name} could not run the engine; see its messages")
+
+    def _capture(self) -> torch.cuda.CUDAGraph | None:
+        """The engine as a graph; None if something in it cannot be captured."""
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=self._stream):
+                self._execute()
+        except RuntimeError:
+            return None
+        return graph
+
+
+def check_engine(path: Path, info: EngineInfo, version: str, gpu: str) -> None:
+    """Refuse an engine that another release or another GPU is needed for.
+
+    Args:
+        path: where it is from, for the message.
+        info: what it says of itself.
+        version: of the installed runtime.
+        gpu: compute capability of the device, such as 'sm_87'.
+
+    Raises:
+        GraphFileError: it cannot run here.
+    """
+    if info.version != version:
+        raise GraphFileError(
+            f"{path} was built by {info.runtime} {info.version}, installed is {version}; "
+            f"{_remedy(path, info)}"
+        )
+    if gpu not in info.gpus:
+        raise GraphFileError(
+            f"{path} was built for {', '.join(info.gpus)}, this GPU is {gpu}; {_remedy(path, info)}"
+        )
+
+
+def check_image_size(shape: tuple[int, ...], largest: tuple[int, int]) -> None:
+    """Refuse an image that the engine has no room for.
+
+    Args:
+        shape: (H, W, 3) of the image.
+        largest: (width, height) that the engine was built for.
+
+    Raises:
+        ValueError: a side is longer.
+    """
+    height, width, _ = shape
+    if width > largest[0] or height > largest[1]:
+        raise ValueError(
+            f"the engine takes images of up to {largest[0]}x{largest[1]}, got {width}x{height}; "
+            f"build one that takes it with: lmanet export ... --largest-image {width}x{height}"
+        )
+
+
+def _remedy(path: Path, info: EngineInfo) -> str:
+    width, height = info.graph.work_size
+    return (
+        f"rebuild it here with: lmanet export CHECKPOINT {path} --format tensorrt "
+        f"--runtime {info.runtime} --precision {info.graph.precision} --size {width}x{height} "
+        f"--memory-size {info.graph.memory_size} --rebuild-if-stale"
+    )

@@ -1,0 +1,33 @@
+"""A network as small as they get, and what the tests of exports run it on."""
+
+from torch import Tensor, nn
+
+from lmanet_core import ModelConfig
+from lmanet_core.models import BACKBONES
+from lmanet_core.models.size_rule import SizeRule
+
+SIZE = (64, 64)
+MEMORY_SIZE = 3
+FRAMES = 20
+
+
+class TinyBackbone(nn.Module):
+    """Two convolutions, features of stride 8."""
+
+    feature_channels = 16
+    stride = 8
+    size_rule = SizeRule(multiple=8)
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.encoder = nn.Conv2d(3, 16, 8, stride=8)
+        self.decoder = nn.ConvTranspose2d(16, num_classes, 8, stride=8)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.decoder(self.encoder(images))
+
+
+BACKBONES["tiny"] = TinyBackbone
+TINY = ModelConfig(
+    backbone="tiny", memory_size=MEMORY_SIZE, window_size=5, key_channels=4, value_channels=8
+)

@@ -1,0 +1,125 @@
+"""The TensorRT plugin, as far as it shows without a GPU: its kernel, and how it is started."""
+
+import re
+import subprocess
+
+import pytest
+import torch
+from export_cases import MEMORY_SIZE
+
+triton = pytest.importorskip("triton", reason="Triton is not installed")
+
+from tensorrt_stand_in import Size, tensorrt_stand_in  # noqa: E402
+from triton_interpreter import triton_interpreter  # noqa: E402
+
+from lmanet_core.benchmark.cuda_compilation import CHIPS  # noqa: E402
+from lmanet_core.export.plugin_kernel import (  # noqa: E402
+    DEFAULT_SHARED_MEMORY,
+    compile_plugin,
+    plugin_launch,
+)
+from lmanet_core.ops.reference import local_attention_reference  # noqa: E402
+
+ERFNET = {"key_channels": 16, "value_channels": 64, "window_size": 21}
+
+
+@pytest.fixture(scope="module")
+def kernels():
+    """The kernel of the ERFNet model, in half precision, for each chip."""
+    made = {}
+
+    def make(chip):
+        if chip not in made:
+            made[chip] = compile_plugin(**ERFNET, dtype=torch.float16, compute_capability=chip)
+        return made[chip]
+
+    return make
+
+
+def assemble(ptx: str, folder) -> None:
+    """Have CUDA's assembler read it, that of the newest chips, which knows the others, too."""
+    source = folder / "kernel.ptx"
+    source.write_text(ptx)
+    (target,) = re.findall(r"^\.target (\w+)", ptx, re.MULTILINE)
+    assembler = triton.knobs.nvidia.ptxas_blackwell.path
+    command = [assembler, f"-arch={target}", source, "-o", folder / "kernel.cubin"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_the_kernel_assembles_and_takes_what_tensorrt_passes(kernels, chip, tmp_path):
+    kernel = kernels(chip)
+    assemble(kernel.ptx, tmp_path)
+    (parameters,) = re.findall(r"\.entry plugin_kernel\((.*?)\n\)", kernel.ptx, re.DOTALL)
+    kinds = re.findall(r"\.param \.(u\d+)", parameters)
+    # Addresses of the inputs, height and width, address of the output.
+    assert kinds == ["u64"] * 4 + ["u32"] * 2 + ["u64"]
+    assert kernel.shared_memory <= DEFAULT_SHARED_MEMORY
+    assert f".reqntid {kernel.threads}" in kernel.ptx
+    assert ".loc" not in kernel.ptx, "names of this machine's folders"
+
+
+def test_the_kernel_assembles_in_single_precision(tmp_path):
+    kernel = compile_plugin(**ERFNET, dtype=torch.float32, compute_capability=87)
+    assemble(kernel.ptx, tmp_path)
+
+
+def test_a_kernel_that_takes_too_much_shared_memory_is_refused():
+    with pytest.raises(ValueError, match="export with --operator tiled"):
+        compile_plugin(128, 2048, 21, torch.float16, 87)
+
+
+def read_in_kernel(query, keys, values, filled):
+    """Runs in the interpreter's process."""
+    read = torch.full((*query.shape[:2], values.shape[-1]), float("nan"), dtype=query.dtype)
+    filled = torch.tensor([filled], dtype=torch.int32)
+    plugin_launch(query, keys, values, filled, read, window_size=3, compute_capability=80).run()
+    return read
+
+
+def test_the_kernel_reads_the_filled_slots_as_the_oracle_does():
+    random = torch.Generator().manual_seed(0)
+
+    def sample(*shape):
+        return torch.randn(shape, generator=random)
+
+    query, keys, values = sample(4, 5, 4), sample(3, 4, 5, 4), sample(3, 4, 5, 6)
+    with triton_interpreter() as executor:
+        for filled in (0, 2):
+            read = executor.submit(read_in_kernel, query, keys, values, filled).result()
+            some = max(filled, 1)
+            expected = local_attention_reference(
+                query[None].permute(0, 3, 1, 2),
+                keys[None, :some].permute(0, 1, 4, 2, 3),
+                values[None, :some].permute(0, 1, 4, 2, 3),
+                3,
+            )
+            assert (read - expected[0].permute(1, 2, 0)).abs().max() < 1e-5
+
+
+@pytest.fixture(scope="module")
+def plugin():
+    """What TensorRT makes of `lmanet_core.export.tensorrt_plugin`, with NVIDIA's Python on top."""
+    with tensorrt_stand_in() as made:
+        yield made
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_launch_arithmetic_is_that_of_the_kernels_own_grid(plugin, dtype):
+    """For many sizes: shape, grid, block, shared memory and the numbers that are passed."""
+    for height, width in ((1, 1), (8, 8), (9, 7), (64, 128), (65, 129), (256, 511)):
+        size = Size(height, width, frames=MEMORY_SIZE, key_channels=16, value_channels=64)
+        made = plugin.build(size, dtype, window_size=21, chip=87)
+        tensors = (
+            torch.empty(shape, dtype=getattr(torch, dtype), device="meta") for shape in size.inputs
+        )
+        filled, read = torch.empty(1), torch.empty(height, width, 64)
+        launch = plugin_launch(*tensors, filled, read, window_size=21, compute_capability=87)
+        assert made.output_shape == (height, width, 64)
+        assert made.output_dtype == dtype
+        assert made.grid == launch.grid
+        assert made.block == (32 * launch.warps, 1, 1)
+        assert made.numbers == (height, width)
+        assert made.kernel_name == "plugin_kernel"
+        assert 0 < made.shared_memory <= DEFAULT_SHARED_MEMORY

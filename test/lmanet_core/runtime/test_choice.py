@@ -1,0 +1,144 @@
+"""Which backend runs what, and what the user is told when none does."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lmanet_core import ModelConfig, build_model
+from lmanet_core.runtime import GraphFileError, choice, choose_backend, open_segmenter
+from lmanet_core.runtime.graph_info import METADATA_KEY, GraphInfo, fingerprint
+
+onnx = pytest.importorskip("onnx", reason="the extra `export` is missing")
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return build_model(ModelConfig(memory_size=2, window_size=5)).eval()
+
+
+def info_of(network, **changes) -> GraphInfo:
+    values = {
+        "model": fingerprint(network),
+        "operator": "tiled",
+        "precision": "fp32",
+        "work_size": (64, 32),
+        "memory_size": 2,
+        "write_interval": 1,
+        "feature_size": (8, 4),
+        "key_channels": 16,
+        "value_channels": 64,
+    }
+    return GraphInfo(**values | changes)
+
+
+def write_onnx(path: Path, info: GraphInfo | None) -> Path:
+    """A file that says what it is, and does nothing of it."""
+    graph = onnx.helper.make_graph([], "nothing", [], [])
+    proto = onnx.helper.make_model(graph)
+    if info is not None:
+        onnx.helper.set_model_props(proto, {METADATA_KEY: info.to_json()})
+    onnx.save(proto, path)
+    return path
+
+
+def test_without_a_file_the_model_itself_runs(model):
+    segmenter, chosen = open_segmenter(model, precision="fp32", memory_size=1)
+    assert segmenter.backend == chosen.backend == "torch"
+    assert segmenter.memory_size == 1
+    assert "no exported file" in chosen.reason
+    assert segmenter.step(np.zeros((32, 64, 3), np.uint8)).labels.shape == (32, 64)
+
+
+def test_auto_prefers_the_faster_of_what_is_installed(model, tmp_path, monkeypatch):
+    path = write_onnx(tmp_path / "a.onnx", info_of(model))
+    installed = {"openvino", "onnxruntime"}
+    monkeypatch.setattr(choice, "find_spec", lambda name: name in installed or None)
+    assert choose_backend("auto", path).backend == "openvino"
+    assert choose_backend("onnxruntime", path).reason == "asked for"
+    installed.remove("openvino")
+    assert choose_backend("auto", path).backend == "onnxruntime"
+    with pytest.raises(ValueError, match="'openvino' is not installed; try: pip install"):
+        choose_backend("openvino", path)
+    installed.clear()
+    with pytest.raises(ValueError, match="install one with: pip install openvino"):
+        choose_backend("auto", path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"backend": "magic"}, "backend must be one of"),
+        ({"backend": "openvino"}, "engine must name a file"),
+        ({"engine": "nowhere.onnx"}, "nowhere.onnx is no file.*lmanet export"),
+    ],
+)
+def test_wrong_arguments_are_explained(model, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        open_segmenter(model, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"backend": "torch"}, "leave engine empty"),
+        ({"backend": "tensorrt"}, "backend 'tensorrt' takes engines"),
+        ({"precision": "fp8"}, "precision must be one of"),
+        ({"precision": "fp16"}, "precision must be 'auto' or 'fp32'"),
+        ({"device": "gpu"}, "device must be"),
+        ({}, "ONNX Runtime does not take"),
+    ],
+)
+def test_what_a_file_cannot_do_is_explained(model, tmp_path, arguments, message):
+    path = write_onnx(tmp_path / "a.onnx", info_of(model))
+    with pytest.raises(ValueError, match=message):
+        open_segmenter(model, engine=path, **{"backend": "onnxruntime"} | arguments)
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda content: b"", "no metadata of lmanet"),
+        (lambda content: b"\xff" * 1000, "not a readable ONNX file"),
+        (lambda content: content[: len(content) // 2], "not a readable ONNX file|no metadata"),
+    ],
+)
+def test_damaged_files_are_refused(model, tmp_path, name, damage, message):
+    path = write_onnx(tmp_path / "a.onnx", info_of(model))
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(GraphFileError, match=message):
+        open_segmenter(model, engine=path, backend=name)
+
+
+def test_files_of_others_are_refused(model, tmp_path):
+    foreign = write_onnx(tmp_path / "foreign.onnx", None)
+    with pytest.raises(GraphFileError, match="another program wrote it"):
+        open_segmenter(model, engine=foreign, backend="onnxruntime")
+    plugin = write_onnx(tmp_path / "plugin.onnx", info_of(model, operator="plugin"))
+    with pytest.raises(GraphFileError, match="export with --operator tiled"):
+        open_segmenter(model, engine=plugin, backend="onnxruntime")
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments", "message"),
+    [
+        ({"model": "of another checkpoint"}, {}, "another network than the checkpoint"),
+        ({}, {"memory_size": 3}, "memory_size must be left out or 2"),
+        ({}, {"work_size": (128, 64)}, "work_size must be left out or"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused(model, tmp_path, changes, arguments, message):
+    path = write_onnx(tmp_path / "a.onnx", info_of(model, **changes))
+    with pytest.raises(ValueError, match=message):
+        open_segmenter(model, engine=path, backend="onnxruntime", **arguments)
+
+
+def test_the_package_that_is_missing_is_named(model, tmp_path, monkeypatch):
+    path = write_onnx(tmp_path / "a.onnx", info_of(model))
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ValueError, match="pip install onnx"):
+        open_segmenter(model, engine=path, backend="onnxruntime")
