@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import warnings
 from pathlib import Path
 
 from lmanet_core.arguments import image_size
@@ -69,8 +70,9 @@ def run(arguments: argparse.Namespace) -> None:
     # Imported here: reading and converting checkpoints needs nothing of this.
     from lmanet_core.export import EngineOptions, build_engine, export_onnx
 
-    # What it misses is of no use here.
+    # The exporter misses a package of no use here, and warns of its own use of PyTorch.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg")
     model = load(arguments.checkpoint)
     if arguments.format == "tensorrt":
         options = EngineOptions(
