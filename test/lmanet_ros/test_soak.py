@@ -53,14 +53,19 @@ def test_at_twice_its_rate_the_node_works_on_the_newest_frame(sleepy, soak):
         assert counts["processed"] == len(answers)
         assert counts["processed"] + counts["dropped"] == counts["received"]
         growth = resident_megabytes(process.pid) - before
-        # When its turn came, that is: a network's time before the answer.
-        ages = np.subtract(receipts, stamps) - STEP
-        p50, p99, largest = np.percentile(ages, [50, 99, 100]) / STEP
+        # What a frame takes here: a busy machine adds to what the network sleeps.
+        figures = client.diagnostics
+        milliseconds = float(figures["step_ms_median"]) + float(figures["overhead_ms_median"])
+        period = milliseconds / 1000
+        # When its turn came, that is: a period before the answer.
+        ages = (np.subtract(receipts, stamps) - period) / period
+        p50, p99, largest = np.percentile(ages, [50, 99, 100])
         print(
-            f"{counts['processed']} of {total} frames segmented, {counts['lost']} lost; age in "
-            f"network times: p50 {p50:.2f}, p99 {p99:.2f}, max {largest:.2f}; {growth:+.2f} MB"
+            f"{counts['processed']} of {total} frames segmented, {counts['lost']} lost, "
+            f"{milliseconds:.0f} ms each; age in periods: p50 {p50:.2f}, p99 {p99:.2f}, "
+            f"max {largest:.2f}; {growth:+.2f} MB"
         )
-        assert counts["processed"] > 0.3 * total
+        assert counts["processed"] > 0.5 * (receipts[-1] - receipts[0]) / period
         assert p99 < 1.5
         assert growth < MEGABYTES
 
