@@ -98,7 +98,7 @@ def test_streams_of_one_network_have_memories_of_their_own_and_share_its_weights
             second.step(random_image(seed)).labels, expected.step(random_image(seed)).labels
         )
     assert (first.filled, second.filled) == (2, 2)
-    assert second._model is first._model
+    assert second._backend._model is first._backend._model
 
 
 def test_warming_up_leaves_nothing_behind(model):
