@@ -25,6 +25,7 @@ SENSOR = {"noise": 8.0, "flicker": 0.05, "occlusion_rate": 0.5}
 """What the street's camera suffers from."""
 FILES = "contact_sheet.png, demo.mp4, summary.json, bag/ (MCAP rosbag2), *.log"
 SINGLE_FRAME_WEIGHTS = "erfnet-single-synthetic"
+REAL_VIDEO_WEIGHTS = "erfnet-lma-camvid"
 
 
 def main() -> int:
@@ -49,9 +50,11 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=200, help="at most")
     parser.add_argument("--rate", type=float, default=10.0, help="frames per second")
     parser.add_argument("--size", type=image_size, help="WIDTHxHEIGHT; default: fits the video")
-    parser.add_argument("--checkpoint", help="file or name of shipped weights; default: shipped")
+    parser.add_argument("--checkpoint", help="file or name of shipped weights")
     parser.add_argument("--seed", type=int, default=0, help="of the synthetic street")
     arguments = parser.parse_args()
+    if arguments.checkpoint is None:
+        arguments.checkpoint = REAL_VIDEO_WEIGHTS if arguments.video else DEFAULT_WEIGHTS
     if arguments.frames < 1 or arguments.rate <= 0:
         parser.error("--frames and --rate must be more than 0")
     return arguments
@@ -67,7 +70,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
     record(
         bag,
-        node_parameters={"checkpoint": arguments.checkpoint} if arguments.checkpoint else {},
+        node_parameters={"checkpoint": arguments.checkpoint},
         publisher_parameters=_video(arguments) | {"width": width, "height": height},
         frames=arguments.frames,
         log_folder=output,
@@ -76,7 +79,7 @@ def _run(arguments: argparse.Namespace) -> None:
     if not result.latencies:
         raise ProcessError(f"segmentation_node has answered no frame, see {output}/*.log")
     summary = {
-        "checkpoint": arguments.checkpoint or DEFAULT_WEIGHTS,
+        "checkpoint": arguments.checkpoint,
         "video": arguments.video,
         "size": f"{width}x{height}",
         "rate": arguments.rate,
