@@ -97,10 +97,14 @@ class VideoPublisher(Node):
         )
 
     def wait_for_delivery(self) -> None:
-        """Wait until all reliable subscribers have what was published."""
-        self._images.wait_for_all_acked(DELIVERY_TIMEOUT)
-        if self._ground_truth:
-            self._ground_truth.wait_for_all_acked(DELIVERY_TIMEOUT)
+        """Wait until all reliable subscribers have what was published, or until a signal comes."""
+        for publisher in filter(None, (self._images, self._ground_truth)):
+            try:
+                publisher.wait_for_all_acked(DELIVERY_TIMEOUT)
+            except RuntimeError:
+                # Of a context that the signal has shut down.
+                if rclpy.ok():
+                    raise
 
     def _on_timer(self) -> None:
         if self._images.get_subscription_count() < self._subscribers_needed:
