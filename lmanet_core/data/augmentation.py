@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from lmanet_core.classes import IGNORE_LABEL
+from lmanet_core.data.checks import check_not_negative
 from lmanet_core.data.clips import Clip
 
 
@@ -51,9 +52,8 @@ class AugmentationConfig:
             lowest, highest = getattr(self, name)
             if not 0 < lowest <= highest:
                 raise ValueError(f"{name} must be a range of factors, got {(lowest, highest)}")
-        for name in ("translate", "brightness", "contrast", "gamma", "color", "noise"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        amounts = ("translate", "brightness", "contrast", "gamma", "color", "noise")
+        check_not_negative(**{name: getattr(self, name) for name in amounts})
 
 
 def augment(clip: Clip, config: AugmentationConfig, random: np.random.Generator) -> Clip:

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from lmanet_core.classes import IGNORE_LABEL, ClassTable
+from lmanet_core.data.checks import check_counts
 from lmanet_core.data.video import DatasetError, Video, VideoDataset
 
 
@@ -74,17 +75,6 @@ class LabelledClips:
         frames = {i: _read_frame(video, i) for i in sorted(set(indices))}
         images, labels = zip(*(frames[i] for i in indices), strict=True)
         return Clip(np.stack(images), np.stack(labels))
-
-
-def check_counts(**counts: int) -> None:
-    """Refuse numbers of frames and the like that are less than 1.
-
-    Raises:
-        ValueError: one is; it says which.
-    """
-    for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"{name} must be at least 1, got {count}")
 
 
 def _read_frame(video: Video, index: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lmanet_core.data.augmentation import AugmentationConfig
-from lmanet_core.data.clips import ClipSource, LabelledClips, check_counts
+from lmanet_core.data.checks import check_counts
+from lmanet_core.data.clips import ClipSource, LabelledClips
 from lmanet_core.data.datasets import DATASETS, open_dataset
 from lmanet_core.data.pseudo_clips import MotionConfig, PseudoClips
 from lmanet_core.data.street_clips import StreetClips, StreetClipsConfig

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from lmanet_core.data.augmentation import add_noise, warp_labels
-from lmanet_core.data.clips import Clip, LabelledClips, check_counts
+from lmanet_core.data.checks import check_counts, check_not_negative
+from lmanet_core.data.clips import Clip, LabelledClips
 from lmanet_core.data.video import VideoDataset
 
 
@@ -48,9 +49,7 @@ class MotionConfig:
         if not -0.5 <= self.zoom[0] <= self.zoom[1] <= 0.5:
             raise ValueError(f"zoom must be a range within -0.5..0.5, got {self.zoom}")
         bounds = ("translation", "rotation", "shear", "acceleration", "flicker", "noise", "blur")
-        for name in bounds:
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        check_not_negative(**{name: getattr(self, name) for name in bounds})
 
 
 class PseudoClips:

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from lmanet_core.data.augmentation import AugmentationConfig, augment
-from lmanet_core.data.clips import ClipSource, check_counts
+from lmanet_core.data.checks import check_counts
+from lmanet_core.data.clips import ClipSource
 
 
 class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmanet_core.classes import CITYSCAPES
-from lmanet_core.data.clips import Clip, check_counts
+from lmanet_core.data.checks import check_counts
+from lmanet_core.data.clips import Clip
 from lmanet_core.data.street_dataset import FIRST_SEEDS
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 from lmanet_core.data.video import DatasetError

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lmanet_core.data.checks import check_not_negative
+
 _SMALLEST_SIDE = 32
 
 
@@ -38,6 +40,6 @@ class StreetConfig:
             raise ValueError(f"frame_rate must be positive, got {self.frame_rate}")
         if not 0 <= self.motion_blur <= 1:
             raise ValueError(f"motion_blur must be in 0..1, got {self.motion_blur}")
-        for name in ("noise", "flicker", "occlusion_rate"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        check_not_negative(
+            noise=self.noise, flicker=self.flicker, occlusion_rate=self.occlusion_rate
+        )
