@@ -32,6 +32,8 @@ from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
+from lmanet_core import VideoSegmenter
+
 # Every pytest process is a ROS network of its own, and none of them leaves the machine. Domains up
 # to 101 keep clear of the ports that Linux hands out to others.
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
@@ -329,6 +331,18 @@ def connected(process: NodeProcess, *outputs: str, **options: Any) -> Iterator[C
         yield client
     finally:
         client.close()
+
+
+def answers_like(client: Client, segmenter: VideoSegmenter) -> None:
+    """Whether the node labels three frames as a segmenter of the same network does."""
+    for index in range(3):
+        picture = street(80, 40, seed=index)
+        answer = client.ask(image_message(picture, stamp=1 + index / 15))
+        labels, expected = pixels(answer["labels"]), segmenter.step(picture).labels
+        assert labels.shape == (40, 80)
+        # Another process may round differently where two classes are equally likely.
+        assert np.mean(labels == expected) > 0.97
+    assert client.counts()["memory_filled"] == 2
 
 
 def image_message(

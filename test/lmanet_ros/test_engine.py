@@ -1,9 +1,8 @@
 """The node with a file that `lmanet export` wrote."""
 
-import numpy as np
 import pytest
 import torch
-from ros_harness import NODE_COMMAND, NodeProcess, connected, image_message, pixels, street
+from ros_harness import NODE_COMMAND, NodeProcess, answers_like, connected
 
 from lmanet_core import ModelConfig, VideoSegmenter, build_model, load, save_checkpoint
 
@@ -37,13 +36,7 @@ def test_the_node_runs_the_file_and_says_why(exported):
     try:
         with connected(process) as client:
             assert "backend openvino: of those that take model.onnx" in process.output
-            for index in range(3):
-                picture = street(80, 40, seed=index)
-                answer = client.ask(image_message(picture, stamp=1 + index / 15))
-                labels, expected = pixels(answer["labels"]), segmenter.step(picture).labels
-                assert labels.shape == (40, 80)
-                assert np.mean(labels == expected) > 0.97
-            assert client.counts()["memory_filled"] == 2
+            answers_like(client, segmenter)
     finally:
         process.end()
 
