@@ -22,6 +22,7 @@ from rclpy.validate_topic_name import validate_topic_name
 from lmanet_core.config import MAX_MEMORY_SIZE
 
 MAX_THREADS = 1024
+MAX_BATCH = 64
 _PALETTE_ENTRY = re.compile(r"(?P<name>[^=]*[^=\s])\s*=\s*#(?P<color>[0-9a-fA-F]{6})")
 
 
@@ -92,6 +93,11 @@ class NodeParameters:
     )
     image_topics: tuple[str, ...] = _parameter(
         ("image",), "Topic of each camera; with several, outputs are in a namespace per camera."
+    )
+    max_batch: int = _parameter(
+        0,
+        "Cameras whose frames the network takes at once, at most; 0: all where that is faster.",
+        limits=(0, MAX_BATCH),
     )
     compressed: bool = _parameter(
         False, "Subscribe to the topics' `/compressed` siblings instead of the topics themselves."

@@ -42,7 +42,9 @@ class Pipeline:
         self._node = node
         self._own_classes = classes
         self._published_classes: ClassTable | None = None
-        self._worker = FrameWorker()
+        self._worker = FrameWorker(
+            parameters.max_batch or (len(parameters.image_topics) if segmenter.batches else 1)
+        )
         self._class_topics = ClassTopics(node)
         try:
             self._add_cameras(parameters)

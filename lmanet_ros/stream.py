@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 from time import perf_counter
 
+import numpy as np
 from rclpy.clock import Clock
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
 
-from lmanet_core import VideoSegmenter
+from lmanet_core import SegmentationResult, VideoSegmenter
+from lmanet_core.runtime import step_together
 from lmanet_ros.continuity import NANOSECONDS, FrameIdentity, find_break
 from lmanet_ros.frame_statistics import FrameStatistics, FrameTimes
 from lmanet_ros.image_conversion import ImageError, to_rgb
@@ -32,11 +36,24 @@ class Frame:
     """`perf_counter` when it was received."""
 
 
+@dataclass(frozen=True)
+class Turn:
+    """A frame on its way through the network."""
+
+    frame: Frame
+    begin: float
+    """`perf_counter` when its turn came."""
+    image: np.ndarray
+    """(H, W, 3) uint8, RGB."""
+    wanted: frozenset[str]
+    """Outputs that somebody listens to."""
+
+
 class Stream:
     """The video of one camera: its memory, its outputs and what happens to its frames.
 
-    `process` is called by the worker's thread, all else by the thread that receives messages. It
-    begins closed.
+    `begin`, `finish` and `fail` are called by the worker's thread through `process`, all else by
+    the thread that receives messages. It begins closed.
     """
 
     def __init__(
@@ -50,7 +67,7 @@ class Stream:
         self.outputs = outputs
         self.statistics = FrameStatistics()
         self.max_frame_gap = max_frame_gap
-        self._segmenter = segmenter
+        self.segmenter = segmenter
         self._logger = logger
         self._clock = clock
         self._previous: FrameIdentity | None = None
@@ -62,12 +79,12 @@ class Stream:
     @property
     def memory_size(self) -> int:
         """Number of past frames that are remembered at most."""
-        return self._segmenter.memory_size
+        return self.segmenter.memory_size
 
     @property
     def memory_filled(self) -> int:
         """Number of past frames that the next one will see."""
-        return 0 if self._reset_requests else self._segmenter.filled
+        return 0 if self._reset_requests else self.segmenter.filled
 
     def request_reset(self, reason: str) -> None:
         """Let the next frame that is begun find an empty memory."""
@@ -88,45 +105,66 @@ class Stream:
         self.statistics.count("refused", f"refused_{error.kind.replace(' ', '_')}")
         self._logger.error(f"frame refused: {error}", throttle_duration_sec=LOG_PERIOD)
 
-    def process(self, frame: Frame, idle_since: float) -> None:
-        """Segment a frame and publish what is wanted of it.
+    def begin(self, frame: Frame, idle_since: float) -> Turn | None:
+        """Make an image of a message and prepare the memory for it; None if that fails.
 
         Args:
             frame: the frame.
             idle_since: `perf_counter` when the worker had finished the frame before.
         """
         try:
-            self._process(frame, max(frame.arrival, idle_since))
+            image = to_rgb(frame.message)
+            header = frame.message.header
+            size = (image.shape[1], image.shape[0])
+            self._keep_continuous(FrameIdentity(_nanoseconds(header), header.frame_id, size))
+            return Turn(frame, max(frame.arrival, idle_since), image, self.outputs.wanted())
         except ImageError as error:
             self.refuse(error)
         except Exception as error:
-            # One frame may fail, for want of memory for instance; the node must live on.
-            self._fail(error)
+            self.fail(error)
+        return None
 
-    def _process(self, frame: Frame, begin: float) -> None:
-        header = frame.message.header
-        stamp = header.stamp.sec * NANOSECONDS + header.stamp.nanosec
-        image = to_rgb(frame.message)
-        size = (image.shape[1], image.shape[0])
-        self._keep_continuous(FrameIdentity(stamp, header.frame_id, size))
-        wanted = self.outputs.wanted()
-        step_begin = perf_counter()
-        # Also if nobody listens: whoever begins to finds a memory that is warm.
-        result = self._segmenter.step(image, confidence="confidence" in wanted)
-        step_time = perf_counter() - step_begin
+    def finish(self, turn: Turn, result: SegmentationResult, step_time: float) -> None:
+        """Publish what is wanted of a result.
+
+        Args:
+            turn: what `begin` gave.
+            result: of the network.
+            step_time: seconds that the network took.
+        """
+        try:
+            self._publish(turn, result, step_time)
+        except Exception as error:
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """Count and report a frame that failed, for want of memory for instance."""
+        if not self._is_open:
+            self.statistics.count("dropped")
+            return
+        self.statistics.count("failed")
+        self._logger.error(
+            f"frame failed: {type(error).__name__}: {error}", throttle_duration_sec=LOG_PERIOD
+        )
+
+    def _publish(self, turn: Turn, result: SegmentationResult, step_time: float) -> None:
+        message = turn.frame.message
         with self._publishing:
             if not self._is_open:
                 self.statistics.count("dropped")
                 return
-            published = self.outputs.publish(wanted, header, image, result, frame.info)
+            published = self.outputs.publish(
+                turn.wanted, message.header, turn.image, result, turn.frame.info
+            )
         end = perf_counter()
         self.statistics.count(*(f"{name}_published" for name in published))
+        now = self._clock.now().nanoseconds
         self.statistics.add_processed(
             FrameTimes(
                 step=step_time,
-                overhead=end - begin - step_time,
-                from_receipt=end - frame.arrival,
-                from_stamp=(self._clock.now().nanoseconds - stamp) / NANOSECONDS,
+                overhead=end - turn.begin - step_time,
+                from_receipt=end - turn.frame.arrival,
+                from_stamp=(now - _nanoseconds(message.header)) / NANOSECONDS,
             )
         )
 
@@ -139,15 +177,40 @@ class Stream:
         self._previous = current
 
     def _reset(self, reason: str) -> None:
-        self._logger.info(f"memory of {self._segmenter.filled} frames emptied: {reason}")
-        self._segmenter.reset()
+        self._logger.info(f"memory of {self.segmenter.filled} frames emptied: {reason}")
+        self.segmenter.reset()
         self.statistics.count("resets")
 
-    def _fail(self, error: Exception) -> None:
-        if not self._is_open:
-            self.statistics.count("dropped")
-            return
-        self.statistics.count("failed")
-        self._logger.error(
-            f"frame failed: {type(error).__name__}: {error}", throttle_duration_sec=LOG_PERIOD
+
+def process(frames: Sequence[tuple[Stream, Frame]], idle_since: float) -> None:
+    """Segment frames of different streams of one network together, and publish what is wanted.
+
+    Whatever happens to a frame, the node lives on.
+
+    Args:
+        frames: with the stream of each.
+        idle_since: `perf_counter` when the worker had finished the frames before.
+    """
+    begun = [(stream, stream.begin(frame, idle_since)) for stream, frame in frames]
+    turns = [(stream, turn) for stream, turn in begun if turn is not None]
+    if not turns:
+        return
+    step_begin = perf_counter()
+    try:
+        # Also if nobody listens: whoever begins to finds a memory that is warm.
+        results = step_together(
+            [stream.segmenter for stream, _ in turns],
+            [turn.image for _, turn in turns],
+            confidence=any("confidence" in turn.wanted for _, turn in turns),
         )
+    except Exception as error:
+        for stream, _ in turns:
+            stream.fail(error)
+        return
+    step_time = perf_counter() - step_begin
+    for (stream, turn), result in zip(turns, results, strict=True):
+        stream.finish(turn, result, step_time)
+
+
+def _nanoseconds(header: Header) -> int:
+    return int(header.stamp.sec * NANOSECONDS + header.stamp.nanosec)

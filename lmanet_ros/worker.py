@@ -8,17 +8,21 @@ from threading import Thread
 from time import perf_counter
 
 from lmanet_ros.mailbox import Mailbox
-from lmanet_ros.stream import Frame, Stream
+from lmanet_ros.stream import Frame, Stream, process
 
 
 class FrameWorker:
-    """Takes frames out of a mailbox and has their streams process them, one after the other.
+    """Takes frames out of a mailbox and has them processed.
 
     So the thread that receives messages never waits for the network, a network slower than the
     cameras always works on the newest frame, and cameras take turns.
+
+    Args:
+        max_batch: cameras whose frames go through the network at once, at most.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_batch: int) -> None:
+        self._max_batch = max_batch
         self._mailbox: Mailbox[tuple[Stream, Frame]] = Mailbox()
         self._prepared: Future[None] = Future()
         self._thread: Thread | None = None
@@ -59,7 +63,6 @@ class FrameWorker:
             return
         self._prepared.set_result(None)
         idle_since = perf_counter()
-        while job := self._mailbox.take():
-            stream, frame = job
-            stream.process(frame, idle_since)
+        while frames := self._mailbox.take(self._max_batch):
+            process(frames, idle_since)
             idle_since = perf_counter()

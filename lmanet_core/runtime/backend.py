@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
+from typing_extensions import Self
 
 
 class Prediction(NamedTuple):
@@ -36,6 +38,10 @@ class Backend(Protocol):
         """What the network computes in."""
 
     @property
+    def batches(self) -> bool:
+        """Whether frames of several streams are faster together than one after the other."""
+
+    @property
     def memory_size(self) -> int:
         """S, frames remembered; 0: every frame on its own."""
 
@@ -61,7 +67,12 @@ class Backend(Protocol):
             Arrays that the next frame leaves alone.
         """
 
-    def new_stream(self) -> Backend:
+    def run_together(
+        self, streams: Sequence[Self], images: Sequence[np.ndarray], *, confidence: bool
+    ) -> list[Prediction]:
+        """Do for different streams of this network what `run` does for one; see there."""
+
+    def new_stream(self) -> Self:
         """The same network for another stream: with a memory of its own, which is empty.
 
         The two must not run at the same time.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -32,6 +34,11 @@ class RingBuffer:
         self._offered = 0
         self._keys: Tensor | None = None
         self._values: Tensor | None = None
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Two buffers with the same, and the same sizes, hold equally many frames ever after."""
+        return self.filled, self._offered % self.write_interval
 
     def read(self) -> tuple[Tensor, Tensor] | None:
         """Views of the filled slots, keys (B, S, Dk, H, W) and values (B, S, Dv, H, W).
@@ -76,6 +83,30 @@ class RingBuffer:
         self.filled = 0
         self._next = 0
         self._offered = 0
+
+
+class BatchOfStores:
+    """The memories of several streams as that of a batch of them.
+
+    Args:
+        stores: with equal `progress`, for frames of the same size, of one stream each.
+    """
+
+    def __init__(self, stores: Sequence[RingBuffer]) -> None:
+        self._stores = stores
+
+    def read(self) -> tuple[Tensor, Tensor] | None:
+        """keys (B, S, Dk, H, W) and values (B, S, Dv, H, W), copied; None if there are none."""
+        frames = [past for store in self._stores if (past := store.read()) is not None]
+        if not frames:
+            return None
+        keys, values = zip(*frames, strict=True)
+        return torch.cat(keys), torch.cat(values)
+
+    def write(self, key: Tensor, value: Tensor) -> None:
+        """Give each stream its frame of key (B, Dk, H, W) and value (B, Dv, H, W)."""
+        for store, *frame in zip(self._stores, key.split(1), value.split(1), strict=True):
+            store.write(*frame)
 
 
 def _allocate(frame: Tensor, memory_size: int) -> Tensor:

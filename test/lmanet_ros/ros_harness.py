@@ -274,7 +274,11 @@ class Client:
         return future.result()
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
-        wait_until(condition, what, lambda: self._executor.spin_once(timeout_sec=0.05))
+        wait_until(condition, what, self.spin)
+
+    def spin(self) -> None:
+        """Take in what has come, or wait for something for a moment."""
+        self._executor.spin_once(timeout_sec=0.05)
 
     def close(self) -> None:
         self._executor.shutdown()

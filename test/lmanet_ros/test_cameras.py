@@ -26,10 +26,11 @@ def test_cameras_are_named_by_what_tells_them_apart(topics, names):
     assert camera_names(topics) == names
 
 
-@pytest.fixture(scope="module")
-def cameras(checkpoint) -> Iterator[dict[str, Client]]:
+@pytest.fixture(scope="module", params=[1, 2], ids=["one by one", "in batches"])
+def cameras(checkpoint, request) -> Iterator[dict[str, Client]]:
     topics = f"image_topics:=[{', '.join(CAMERAS.values())}]"
-    with running_node(checkpoint, "-p", topics) as process, ExitStack() as stack:
+    batch = f"max_batch:={request.param}"
+    with running_node(checkpoint, "-p", topics, "-p", batch) as process, ExitStack() as stack:
         yield {
             name: stack.enter_context(connected(process, topic=topic, camera=name))
             for name, topic in CAMERAS.items()
@@ -60,3 +61,30 @@ def test_one_memory_is_reset_without_the_other(cameras):
     assert "frames were in memory" in front.reset_memory()
     assert front.counts()["memory_filled"] == 0
     assert rear.counts()["memory_filled"] == 2
+
+
+def test_frames_that_wait_together_are_answered_each_with_its_own(cameras, checkpoint):
+    segmenters = {name: VideoSegmenter(load(checkpoint)) for name in cameras}
+    before = {name: len(client.received["labels"]) for name, client in cameras.items()}
+    for client in cameras.values():
+        client.node_name = client.prefix
+        client.reset_memory()
+    sent = {}
+    for index in range(3):
+        for number, (name, client) in enumerate(cameras.items()):
+            picture = street(seed=100 + 10 * number + index)
+            sent[name] = image_message(picture, stamp=20 + index / 10, frame_id=name)
+            client.send(sent[name])
+            segmenters[name].step(picture)
+        for name, client in cameras.items():
+            answers = client.received["labels"]
+            client.wait_until(
+                lambda answers=answers, name=name: (
+                    len(answers) > before[name] and answers[-1].header == sent[name].header
+                ),
+                f"the answer to {name}",
+            )
+    for number, (name, client) in enumerate(cameras.items()):
+        picture = street(seed=200 + number)
+        answer = client.ask(image_message(picture, stamp=20.3, frame_id=name))["labels"]
+        assert (pixels(answer) == segmenters[name].step(picture).labels).mean() > 0.99

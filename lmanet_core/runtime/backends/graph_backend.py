@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ class GraphBackend(ABC):
     """
 
     name: str
+    batches = False
 
     def __init__(self, info: GraphInfo, device: torch.device) -> None:
         self.info = info
@@ -94,6 +96,15 @@ class GraphBackend(ABC):
             self._store.write(*self._newest())
             self.inputs["filled"].fill_(self._store.filled)
         return Prediction(self.fetch("labels"), self.fetch("confidence") if confidence else None)
+
+    def run_together(
+        self, streams: Sequence[Self], images: Sequence[np.ndarray], *, confidence: bool
+    ) -> list[Prediction]:
+        """One after the other, because a graph takes one image; see `Backend`."""
+        return [
+            stream.run(image, confidence=confidence)
+            for stream, image in zip(streams, images, strict=True)
+        ]
 
     @abstractmethod
     def connect(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -10,12 +12,12 @@ import torch
 from torch import Tensor
 
 from lmanet_core.config import MAX_MEMORY_SIZE
-from lmanet_core.models import LMANet
+from lmanet_core.models import LMANet, MemoryStore
 from lmanet_core.runtime.backend import Prediction
 from lmanet_core.runtime.folding import fold_batch_norms
 from lmanet_core.runtime.images import resize
 from lmanet_core.runtime.precision import resolve_device, resolve_precision
-from lmanet_core.runtime.ring_buffer import RingBuffer
+from lmanet_core.runtime.ring_buffer import BatchOfStores, RingBuffer
 
 
 class TorchBackend:
@@ -60,6 +62,11 @@ class TorchBackend:
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
+    def batches(self) -> bool:
+        """On CUDA devices, which one frame does not fill; a CPU gains nothing."""
+        return self.device.type == "cuda"
+
+    @property
     def filled(self) -> int:
         """Number of past frames in memory."""
         return 0 if self._store is None else self._store.filled
@@ -82,17 +89,41 @@ class TorchBackend:
             stream._store = RingBuffer(self.memory_size, self._store.write_interval)
         return stream
 
-    @torch.inference_mode()
     def run(self, image: np.ndarray, *, confidence: bool) -> Prediction:
         """Segment a frame and remember it; see `Backend`."""
-        logits = self._model.step(self._to_tensor(image), self._store)
+        return self._run(self._to_tensor(image), self._store, confidence)[0]
+
+    def run_together(
+        self, streams: Sequence[TorchBackend], images: Sequence[np.ndarray], *, confidence: bool
+    ) -> list[Prediction]:
+        """In batches of streams that have equally much in memory; see `Backend`."""
+        batches: dict[object, list[int]] = defaultdict(list)
+        tensors = [self._to_tensor(image) for image in images]
+        for index, (stream, tensor) in enumerate(zip(streams, tensors, strict=True)):
+            batches[tensor.shape, stream._store and stream._store.progress].append(index)
+        predictions: dict[int, Prediction] = {}
+        for batch in batches.values():
+            stores = [store for index in batch if (store := streams[index]._store)]
+            results = self._run(
+                torch.cat([tensors[index] for index in batch]),
+                BatchOfStores(stores) if stores else None,
+                confidence,
+            )
+            predictions.update(zip(batch, results, strict=True))
+        return [predictions[index] for index in range(len(images))]
+
+    @torch.inference_mode()
+    def _run(self, images: Tensor, store: MemoryStore | None, confidence: bool) -> list[Prediction]:
+        """Segment (B, 3, H', W') images of B streams."""
+        logits = self._model.step(images, store)
         best, labels = logits.max(1)
-        label_map = labels[0].byte().cpu().numpy()
+        label_maps = labels.byte().cpu().numpy()
         if not confidence:
-            return Prediction(label_map, None)
+            return [Prediction(label_map, None) for label_map in label_maps]
         # The largest of the softmax is 1 / sum(exp(logits - best)).
         probability = 1 / (logits - best[:, None]).float().exp_().sum(1)
-        return Prediction(label_map, (probability[0] * 255).round().byte().cpu().numpy())
+        confidences = (probability * 255).round().byte().cpu().numpy()
+        return [Prediction(*maps) for maps in zip(label_maps, confidences, strict=True)]
 
     def _to_tensor(self, image: np.ndarray) -> Tensor:
         """(H, W, 3) uint8 -> (1, 3, H', W') in 0..1 at working size, channels_last."""

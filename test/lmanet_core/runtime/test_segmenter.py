@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lmanet_core import ModelConfig, VideoSegmenter, build_model
+from lmanet_core.runtime import step_together
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +100,35 @@ def test_streams_of_one_network_have_memories_of_their_own_and_share_its_weights
         )
     assert (first.filled, second.filled) == (2, 2)
     assert second._backend._model is first._backend._model
+
+
+@pytest.mark.parametrize("policy", [{}, {"memory_policy": "every_nth", "memory_interval": 2}])
+def test_streams_segmented_together_answer_as_each_alone(policy):
+    torch.manual_seed(0)
+    network = build_model(ModelConfig(memory_size=2, window_size=5, **policy))
+    first = VideoSegmenter(network, precision="fp32")
+    streams = [first, *(first.new_stream() for _ in range(3))]
+    alone = [VideoSegmenter(network, precision="fp32") for _ in streams]
+    # They begin at different times and differ in size, so not all fit in one batch.
+    widths = (64, 64, 64, 48)
+    for time in range(6):
+        here = range(min(len(streams), 1 + time))
+        images = [random_image(10 * time + index, width=widths[index]) for index in here]
+        together = step_together([streams[index] for index in here], images)
+        for index, image, result in zip(here, images, together, strict=True):
+            expected = alone[index].step(image)
+            assert (result.labels == expected.labels).mean() > 0.999
+            assert np.abs(result.confidence.astype(int) - expected.confidence).max() <= 1
+            assert streams[index].filled == alone[index].filled
+
+
+def test_a_bad_image_leaves_the_memories_of_all_streams(model):
+    first = VideoSegmenter(model)
+    second = first.new_stream()
+    step_together([first, second], [random_image(1), random_image(2)])
+    with pytest.raises(ValueError, match="expected an RGB image"):
+        step_together([first, second], [random_image(3), random_image(4)[..., 0]])
+    assert (first.filled, second.filled) == (1, 1)
 
 
 def test_warming_up_leaves_nothing_behind(model):
