@@ -48,6 +48,10 @@ class ConfusionMatrix:
         self._counts[:, :classes] += pairs[:classes, :classes]
         self._counts[:, classes] += pairs[:classes, classes:].sum(1)
 
+    def add(self, other: ConfusionMatrix) -> None:
+        """Add what another one of as many classes has counted."""
+        self._counts += other._counts
+
     def iou(self) -> np.ndarray:
         """Intersection over union of each class, (num_classes,) float64.
 

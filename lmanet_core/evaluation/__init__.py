@@ -1,7 +1,7 @@
 """How good a network is on video: agreement with the truth, and with itself over time."""
 
+from lmanet_core.evaluation.scorer import Evaluation, FrameScore, Scorer, at_size_of
 from lmanet_core.evaluation.stream import (
-    Evaluation,
     SegmentedFrame,
     evaluate,
     score,
@@ -11,7 +11,10 @@ from lmanet_core.evaluation.stream import (
 
 __all__ = [
     "Evaluation",
+    "FrameScore",
+    "Scorer",
     "SegmentedFrame",
+    "at_size_of",
     "evaluate",
     "score",
     "segment",

@@ -9,12 +9,8 @@ import numpy as np
 
 from lmanet_core.classes import ClassTable
 from lmanet_core.data.video import DatasetError, Video, VideoDataset
-from lmanet_core.evaluation.consistency import TemporalConsistency, VideoConsistency
-from lmanet_core.metrics import ConfusionMatrix
+from lmanet_core.evaluation.scorer import Evaluation, Scorer
 from lmanet_core.runtime import VideoSegmenter
-
-VC_FRAMES = (8, 16)
-"""Over how many frames VC_n is usually reported."""
 
 
 @dataclass(frozen=True)
@@ -35,29 +31,6 @@ class SegmentedFrame:
     true: np.ndarray | None
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Figures of a network on a data set.
-
-    Attributes:
-        miou: 0..1, mean over the classes that occur.
-        iou: of each class by name, 0..1; None for a class that occurs neither in truth nor in
-            prediction.
-        temporal_consistency: 0..1, see `TemporalConsistency`; None if no two frames follow each
-            other.
-        vc8, vc16: 0..1, see `VideoConsistency`; None where no run of frames with labels is that
-            long.
-        frames: number of frames that were compared with the truth.
-    """
-
-    miou: float
-    iou: dict[str, float | None]
-    temporal_consistency: float | None
-    vc8: float | None
-    vc16: float | None
-    frames: int
-
-
 def evaluate(
     segmenter: VideoSegmenter,
     dataset: VideoDataset,
@@ -73,7 +46,7 @@ def evaluate(
 
     Raises:
         DatasetError: no frame has labels, or a file cannot be read.
-        ValueError: labels do not fit their image.
+        ValueError: a label is no class.
     """
     return score(_watched(segment(segmenter, dataset), watch), dataset.classes)
 
@@ -102,36 +75,19 @@ def score(frames: Iterable[SegmentedFrame], classes: ClassTable) -> Evaluation:
 
     Raises:
         DatasetError: no frame has labels, or all of them are 255.
-        ValueError: predicted and true labels differ in size, or a true label is no class.
+        ValueError: a true label is no class.
     """
-    matrix = ConfusionMatrix(len(classes))
-    flow = TemporalConsistency()
-    vc = [VideoConsistency(number) for number in VC_FRAMES]
-    video, scored = None, 0
+    scorer = Scorer(classes)
+    video = None
     for frame in frames:
         if frame.video != video:
             video = frame.video
-            flow.begin_video()
-            for measure in vc:
-                measure.begin_video()
-        flow.update(frame.image, frame.predicted)
-        for measure in vc:
-            measure.update(frame.predicted, frame.true)
-        if frame.true is not None:
-            matrix.update(frame.predicted, frame.true)
-            scored += 1
-    if np.isnan(matrix.miou()):
+            scorer.begin_video()
+        scorer.add(frame.image, frame.predicted, frame.true)
+    evaluation = scorer.result()
+    if evaluation.miou is None:
         raise DatasetError("nothing to score: no frame has labels other than 255")
-    vc8, vc16 = (measure.value() for measure in vc)
-    ious = [None if np.isnan(iou) else iou for iou in matrix.iou().tolist()]
-    return Evaluation(
-        miou=matrix.miou(),
-        iou=dict(zip(classes.names, ious, strict=True)),
-        temporal_consistency=flow.value(),
-        vc8=vc8,
-        vc16=vc16,
-        frames=scored,
-    )
+    return evaluation
 
 
 def _watched(

@@ -15,24 +15,29 @@ CLIPS_COUNTED = 1000
 """At most; evenly spread over the data. That many give the frequencies to some percent."""
 
 
-def compute_class_weights(source: ClipSource, offset: float, seed: int) -> Tensor:
+def weigh_classes(frequencies: Tensor, offset: float) -> Tensor:
     """1 / ln(offset + class frequency), (num_classes,) float32.
 
-    Source: Paszke et al., ENet, 2016, with the offset of ERFNet's authors.
+    Source: Paszke et al., ENet, 2016.
+    """
+    return (1 / torch.log(offset + frequencies)).float()
+
+
+def count_classes(source: ClipSource, seed: int) -> Tensor:
+    """Share of each class in what is labelled, (num_classes,) float64.
 
     Raises:
         TrainingError: a label is not in the class table, or nothing is labelled.
     """
     counts = np.zeros(len(source.classes), np.int64)
     indices = np.unique(np.linspace(0, len(source) - 1, CLIPS_COUNTED, dtype=int)).tolist()
-    for index in tqdm(indices, "class weights", disable=None):
+    for index in tqdm(indices, "class frequencies", disable=None):
         labels = source.clip(index, np.random.default_rng((seed, index))).labels
         check_labels(labels, len(counts), f"clip {index}")
         counts += np.bincount(labels[labels != IGNORE_LABEL], minlength=len(counts))
     if not counts.any():
         raise TrainingError("no pixel of the training data has a label other than 255")
-    frequencies = torch.from_numpy(counts / counts.sum())
-    return (1 / torch.log(offset + frequencies)).float()
+    return torch.from_numpy(counts / counts.sum())
 
 
 def check_labels(labels: np.ndarray, num_classes: int, where: str) -> None:

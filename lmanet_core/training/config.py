@@ -48,6 +48,9 @@ class StageConfig:
             loss of an epoch has not fallen for `patience` epochs, down to 1e-8. 'polynomial'
             decays to zero with a power of 0.9, 'one_cycle' warms up before it does.
         supervise: one of `SUPERVISED`: the frames of a clip whose loss counts.
+        class_weight_offset: c in a class's weight 1 / ln(c + frequency), where the run is not given
+            weights. ERFNet's authors have 1.10 for Cityscapes; less of it gives rare classes more
+            weight.
         dropout: whether the network's dropout is active. Endless data cannot be learned by heart;
             without dropout it is learned in fewer steps.
         fixed_statistics: those of the parts that keep the batch statistics they came with. Those
@@ -75,6 +78,7 @@ class StageConfig:
     schedule: str = "plateau"
     patience: int = 10
     supervise: str = "last"
+    class_weight_offset: float = 1.10
     dropout: bool = True
     fixed_statistics: tuple[str, ...] = ()
     batch_norm_momentum: float = 0.1
@@ -95,6 +99,8 @@ class StageConfig:
             _check(f"{where}: {name}", getattr(self, name), "at least 1", lambda v: v >= 1)
         for name in ("learning_rate", "batch_norm_momentum"):
             _check(f"{where}: {name}", getattr(self, name), "positive", lambda v: v > 0)
+        offset = self.class_weight_offset
+        _check(f"{where}: class_weight_offset", offset, "more than 1", lambda v: v > 1)
         _check(f"{where}: weight_decay", self.weight_decay, "not negative", lambda v: v >= 0)
         if (self.steps is None) == (self.epochs is None):
             raise TrainingError(f"{where}: give either steps or epochs")
@@ -133,9 +139,8 @@ class TrainingConfig:
         seed: of weights, samples and dropout.
         initial_weights: checkpoint, file or shipped name, that the first stage starts from; None:
             random weights.
-        class_weights: of the loss, one for each class; None: computed from the labels.
-        class_weight_offset: c in the computed weight 1 / ln(c + frequency). ERFNet's authors have
-            1.10 for Cityscapes; less of it gives rare classes more weight.
+        class_weights: of the loss, one for each class; None: computed from the labels'
+            frequencies, see `StageConfig.class_weight_offset`.
         validation: None: the last state of each stage is its result, otherwise the best.
         precision: 'bf16' computes in mixed precision, 'auto' where the device is faster so.
         workers: processes that prepare samples, for each training process; 0: none.
@@ -147,7 +152,6 @@ class TrainingConfig:
     seed: int = 1
     initial_weights: str | None = None
     class_weights: tuple[float, ...] | None = None
-    class_weight_offset: float = 1.10
     validation: ValidationConfig | None = None
     precision: str = "auto"
     workers: int = 2
@@ -156,7 +160,6 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         _check_choice("precision", self.precision, PRECISIONS)
         _check("seed", self.seed, "not negative", lambda v: v >= 0)
-        _check("class_weight_offset", self.class_weight_offset, "more than 1", lambda v: v > 1)
         _check("workers", self.workers, "not negative", lambda v: v >= 0)
         _check("save_every", self.save_every, "at least 1", lambda v: v >= 1)
         names = [stage.name for stage in self.stages]

@@ -31,7 +31,7 @@ from lmanet_core.models import LMANet, LocalMemory
 from lmanet_core.runtime.precision import resolve_device, resolve_precision
 from lmanet_core.training.average_start import start_as_average
 from lmanet_core.training.callbacks import LossCurve, ResumeFile, Validation
-from lmanet_core.training.class_weights import compute_class_weights
+from lmanet_core.training.class_weights import count_classes, weigh_classes
 from lmanet_core.training.config import StageConfig, TrainingConfig, TrainingError, parse_config
 from lmanet_core.training.data_module import PartBatches, StageData
 from lmanet_core.training.initialization import initial_model, start_as_twins
@@ -77,12 +77,13 @@ def train(settings: Mapping[str, Any], output: Path) -> Path:
         folder.begin(settings)
     for stage in unfinished:
         rehearse(config, stage, sources[stage.name], launch)
-    class_weights = _class_weights(config, folder, launch) if unfinished else None
+    frequencies = _class_frequencies(config, folder, launch) if unfinished else None
     weights: Path | str | None = config.initial_weights
     for number, stage in enumerate(config.stages):
-        if class_weights is not None and stage in unfinished:
+        if stage in unfinished:
             seed = config.seed + number
             torch.manual_seed(seed)
+            class_weights = _class_weights(config, stage, frequencies)
             run = StageRun(config, stage, sources[stage.name], class_weights, seed)
             model = initial_model(config.model, stage.data.frames, weights, run.start_memory)
             run.train(model, folder, launch)
@@ -265,21 +266,29 @@ class StageRun:
         )
 
 
-def _class_weights(config: TrainingConfig, folder: RunFolder, launch: Launch) -> Tensor:
-    """Given ones, or those that this run has computed before, or computed."""
-    names, file = config.model.classes.names, folder.class_weights
+def _class_frequencies(config: TrainingConfig, folder: RunFolder, launch: Launch) -> Tensor | None:
+    """Those that this run has counted before, or counted now; None if weights are given."""
     if config.class_weights is not None:
-        return torch.tensor(config.class_weights)
+        return None
+    names, file = config.model.classes.names, folder.class_frequencies
     if file.exists():
         values = json.loads(file.read_text())
         if tuple(values) == names:
-            return torch.tensor(list(values.values()))
+            return torch.tensor(list(values.values()), dtype=torch.float64)
     source = open_clips(replace(config.stages[0].data, frames=1))
-    weights = compute_class_weights(source, config.class_weight_offset, config.seed)
+    frequencies = count_classes(source, config.seed)
     if launch.rank == 0:
-        values = dict(zip(names, weights.tolist(), strict=True))
+        values = dict(zip(names, frequencies.tolist(), strict=True))
         replace_file(file, lambda path: path.write_text(json.dumps(values, indent=2) + "\n"))
-    return weights
+    return frequencies
+
+
+def _class_weights(
+    config: TrainingConfig, stage: StageConfig, frequencies: Tensor | None
+) -> Tensor:
+    if frequencies is None:
+        return torch.tensor(config.class_weights)
+    return weigh_classes(frequencies, stage.class_weight_offset)
 
 
 def _check_size(model: LMANet, stage: StageConfig, images: Tensor) -> None:

@@ -27,7 +27,7 @@ class RunFolder:
 
     config.yaml             the settings
     environment.json        git revision, command, versions and devices of the last start
-    class_weights.json      computed once
+    class_frequencies.json  counted once
     STAGE.safetensors       result of a finished stage
     STAGE-best.safetensors  its state with the best validation, so far
     STAGE-last.safetensors  its newest state
@@ -65,8 +65,8 @@ class RunFolder:
         return self.path / f"{stage}-validation.csv"
 
     @property
-    def class_weights(self) -> Path:
-        return self.path / "class_weights.json"
+    def class_frequencies(self) -> Path:
+        return self.path / "class_frequencies.json"
 
 
 def describe_environment() -> dict[str, Any]:

@@ -14,10 +14,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lmanet_core import ClassTable
 from lmanet_core.classes import IGNORE_LABEL
+from lmanet_core.evaluation import at_size_of
 from lmanet_core.visualization import blend, legend
 from lmanet_ros.evaluation import plots
 from lmanet_ros.evaluation.answers import AnsweredFrame
-from lmanet_ros.evaluation.scoring import at_size_of, true_labels
+from lmanet_ros.evaluation.scoring import true_labels
 from lmanet_ros.evaluation.summary import percent
 
 PICTURE_WIDTH = 480

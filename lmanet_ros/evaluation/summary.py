@@ -21,6 +21,8 @@ WORST_FRAMES = 6
 def summarize(survey: Survey, mode: Mode, playback: Playback, score: Score) -> dict[str, Any]:
     """Everything as JSON can hold it; shares are 0..1, what cannot be said is None."""
     outcomes = Counter(played.outcome for played in playback.frames)
+    evaluation = score.evaluation
+    iou = evaluation.iou if evaluation.frames else {}
     return {
         "bag": str(survey.path),
         "image_topic": survey.image_topic,
@@ -34,11 +36,12 @@ def summarize(survey: Survey, mode: Mode, playback: Playback, score: Score) -> d
         },
         "node": {name: playback.node_counts.get(name, 0) for name in NODE_COUNTS},
         "latency_ms": _latencies(playback),
-        "miou": _rounded(score.miou),
-        "iou": {name: _rounded(iou) for name, iou in score.iou.items()},
-        "scored_frames": score.scored_frames,
-        "temporal_consistency": _rounded(score.temporal_consistency),
-        **{f"vc{n}": _rounded(value) for n, value in score.video_consistency.items()},
+        "miou": _rounded(evaluation.miou),
+        "iou": {name: _rounded(share) for name, share in iou.items()},
+        "scored_frames": evaluation.frames,
+        "temporal_consistency": _rounded(evaluation.temporal_consistency),
+        "vc8": _rounded(evaluation.vc8),
+        "vc16": _rounded(evaluation.vc16),
         "labels_sha256": score.labels_sha256,
         "skipped": _skipped(playback, score),
         "notes": _notes(survey, score),
@@ -49,12 +52,11 @@ def summarize(survey: Survey, mode: Mode, playback: Playback, score: Score) -> d
 
 def worst_frames(score: Score) -> list[int]:
     """Numbers of the frames with the lowest mean IoU or, without truth, consistency."""
-    scored = [(frame.miou, frame.number) for frame in score.frames if frame.miou is not None]
+    frames = score.frames.items()
+    scored = [(frame.miou, number) for number, frame in frames if frame.miou is not None]
     if not scored:
         scored = [
-            (frame.consistency, frame.number)
-            for frame in score.frames
-            if frame.consistency is not None
+            (frame.consistency, number) for number, frame in frames if frame.consistency is not None
         ]
     return [number for _, number in sorted(scored)[:WORST_FRAMES]]
 
@@ -122,10 +124,9 @@ def _notes(survey: Survey, score: Score) -> list[str]:
 
 
 def _per_frame(playback: Playback, score: Score) -> list[dict[str, Any]]:
-    scores = {frame.number: frame for frame in score.frames}
     rows = []
     for played in playback.frames:
-        frame = scores.get(played.frame.number)
+        frame = score.frames.get(played.frame.number)
         rows.append(
             {
                 "number": played.frame.number,

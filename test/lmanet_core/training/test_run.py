@@ -73,8 +73,8 @@ def test_the_folder_tells_how_the_run_was_made(finished: Path) -> None:
     assert environment["packages"]["torch"] == torch.__version__
     assert environment["git_revision"]
     assert yaml.safe_load((finished / "config.yaml").read_text())["seed"] == 1
-    weights = json.loads((finished / "class_weights.json").read_text())
-    assert weights["sky"] > 0
+    frequencies = json.loads((finished / "class_frequencies.json").read_text())
+    assert sum(frequencies.values()) == pytest.approx(1)
 
 
 def test_tensorboard_has_curves_and_pictures(finished: Path) -> None:

@@ -28,7 +28,7 @@ def test_cityscapes_has_the_paper_s_recipe(path: Path) -> None:
         assert stage.data.frames == config.model.memory_size + 1
         assert stage.data.augmentation is not None
         assert (stage.data.augmentation.flip, stage.data.augmentation.translate) == (True, 2)
-    assert config.class_weight_offset == 1.10
+    assert {stage.class_weight_offset for stage in config.stages} == {1.10}
 
 
 def test_a_stage_changes_parts_of_the_data(settings: dict[str, Any]) -> None:

@@ -36,27 +36,27 @@ def test_iou_is_of_all_frames_with_truth_and_of_each_by_itself():
         answer(2, halves(2, 2)),
     ]
     result = score(answers, CLASSES, None)
-    assert result.scored_frames == 2
-    assert result.iou == {"road": pytest.approx(2 / 3), "sky": 0.5, "car": None}
-    assert result.miou == pytest.approx((2 / 3 + 0.5) / 2)
-    assert [frame.miou for frame in result.frames] == [1.0, 0.25, None]
+    assert result.evaluation.frames == 2
+    assert result.evaluation.iou == {"road": pytest.approx(2 / 3), "sky": 0.5, "car": None}
+    assert result.evaluation.miou == pytest.approx((2 / 3 + 0.5) / 2)
+    assert [frame.miou for frame in result.frames.values()] == [1.0, 0.25, None]
 
 
 def test_truth_in_other_classes_is_compared_by_their_names():
     other = ClassTable(("tree", "road", "car"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
     # Road and tree against road and sky: of the tree nothing can be said.
     result = score([answer(0, halves(0, 1), halves(1, 0))], CLASSES, other)
-    assert result.iou == {"road": 1.0, "sky": None, "car": None}
+    assert result.evaluation.iou == {"road": 1.0, "sky": None, "car": None}
     assert result.unknown_classes == ("tree",)
     # Sky is wrong where the truth, which has no such class, says road.
     result = score([answer(0, halves(0, 1), halves(1, 1))], CLASSES, other)
-    assert result.iou["road"] == 0.5
-    assert result.miou == 0.5
+    assert result.evaluation.iou["road"] == 0.5
+    assert result.evaluation.miou == 0.5
 
 
 def test_labels_are_compared_at_the_size_of_the_truth():
     result = score([answer(0, labels(1, height=16), halves(1, 0))], CLASSES, None)
-    assert result.iou["sky"] == 0.5
+    assert result.evaluation.iou["sky"] == 0.5
 
 
 def test_consistency_is_of_frames_that_follow_each_other():
@@ -67,16 +67,16 @@ def test_consistency_is_of_frames_that_follow_each_other():
         answer(3, halves(1, 0), stamp=round(1e10)),
     ]
     result = score(answers, CLASSES, None)
-    assert [frame.consistency for frame in result.frames] == [None, 1.0, 0.0, None]
-    assert result.temporal_consistency == 0.5
+    assert [frame.consistency for frame in result.frames.values()] == [None, 1.0, 0.0, None]
+    assert result.evaluation.temporal_consistency == 0.5
 
 
 def test_truth_that_cannot_be_used_is_named_and_the_rest_counts():
     result = score(
         [answer(0, labels(0), labels(7)), answer(1, labels(0), labels(0))], CLASSES, None
     )
-    assert result.miou == 1.0
-    assert result.scored_frames == 1
+    assert result.evaluation.miou == 1.0
+    assert result.evaluation.frames == 1
     assert "[7]" in result.label_problems[0]
 
 

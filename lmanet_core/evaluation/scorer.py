@@ -1,0 +1,136 @@
+"""All figures of predicted labels, whoever predicted them and wherever the truth is from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from lmanet_core.classes import ClassTable
+from lmanet_core.evaluation.consistency import TemporalConsistency, VideoConsistency
+from lmanet_core.metrics import ConfusionMatrix
+from lmanet_core.runtime.images import resize
+
+
+@dataclass(frozen=True)
+class FrameScore:
+    """Figures of one frame, 0..1.
+
+    Attributes:
+        miou: over the classes in its truth and prediction; None without truth.
+        consistency: share of what the frame before shows, too, that is labelled alike; None
+            without one.
+    """
+
+    miou: float | None
+    consistency: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of all frames.
+
+    Attributes:
+        miou: 0..1, mean over the classes that occur; None if nothing was compared with truth.
+        iou: of each class by name, 0..1; None for a class that occurs neither in truth nor in
+            prediction.
+        temporal_consistency: 0..1, see `TemporalConsistency`; None if no two frames follow each
+            other.
+        vc8, vc16: 0..1, see `VideoConsistency`; None where no run of frames with labels is that
+            long.
+        frames: number of frames that were compared with the truth.
+    """
+
+    miou: float | None
+    iou: dict[str, float | None]
+    temporal_consistency: float | None
+    vc8: float | None
+    vc16: float | None
+    frames: int
+
+
+class Scorer:
+    """Scores frames that come one after the other.
+
+    Args:
+        classes: what labels, predicted and true, mean.
+        known: classes that the truth knows; None: all. Predicting others is wrong, and they have
+            no IoU.
+    """
+
+    def __init__(self, classes: ClassTable, known: ClassTable | None = None) -> None:
+        self._classes = classes
+        self._countable = _countable(classes, known)
+        self._matrix = ConfusionMatrix(len(classes))
+        self._flow = TemporalConsistency()
+        self._vc8, self._vc16 = VideoConsistency(8), VideoConsistency(16)
+        self._frames = 0
+
+    def begin_video(self) -> None:
+        """What comes next is not compared with what came before."""
+        self._flow.begin_video()
+        self.leave_out()
+
+    def leave_out(self) -> None:
+        """A frame is missing here: runs of frames end, motion can be followed across."""
+        self._vc8.begin_video()
+        self._vc16.begin_video()
+
+    def add(
+        self, image: np.ndarray, predicted: np.ndarray, true: np.ndarray | None = None
+    ) -> FrameScore:
+        """Add the next frame of the video.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+            predicted: uint8 labels of any size; compared at the sizes of image and truth.
+            true: uint8 labels with 255 where nothing is scored; None: not known.
+
+        Raises:
+            ValueError: a true label is no class. Nothing was added.
+        """
+        miou = self._compare(predicted, true)
+        consistency = self._flow.update(image, at_size_of(predicted, image))
+        return FrameScore(miou, consistency)
+
+    def result(self) -> Evaluation:
+        """Figures of all frames so far."""
+        iou = map(_number, self._matrix.iou().tolist())
+        return Evaluation(
+            miou=_number(self._matrix.miou()),
+            iou=dict(zip(self._classes.names, iou, strict=True)),
+            temporal_consistency=self._flow.value(),
+            vc8=self._vc8.value(),
+            vc16=self._vc16.value(),
+            frames=self._frames,
+        )
+
+    def _compare(self, predicted: np.ndarray, true: np.ndarray | None) -> float | None:
+        if true is None:
+            self.leave_out()
+            return None
+        predicted = self._countable[at_size_of(predicted, true)]
+        matrix = ConfusionMatrix(len(self._classes))
+        matrix.update(predicted, true)
+        self._matrix.add(matrix)
+        self._vc8.update(predicted, true)
+        self._vc16.update(predicted, true)
+        self._frames += 1
+        return _number(matrix.miou())
+
+
+def at_size_of(labels: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """Labels at the size of a picture, each pixel's label that of the nearest."""
+    return resize(labels, (picture.shape[1], picture.shape[0]), cv2.INTER_NEAREST)
+
+
+def _countable(classes: ClassTable, known: ClassTable | None) -> np.ndarray:
+    """(256,) uint8: each label, or 255 for classes that the truth does not know."""
+    if known is None:
+        return np.arange(256, dtype=np.uint8)
+    return known.translation_to(classes)[classes.translation_to(known)]
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
