@@ -34,7 +34,7 @@ test: lint
 
 # In an environment that has a CUDA build of PyTorch already.
 test-gpu:
-	$(PYTHON) -m pytest -m gpu $(ARGS)
+	$(PYTHON) -m pytest -m gpu test/lmanet_core/ops test/lmanet_core/export $(ARGS)
 
 # About a quarter of an hour.
 SOAK_LENGTH := --soak-frames 10000 --soak-malformed 1000 --soak-cycles 50
