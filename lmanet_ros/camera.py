@@ -61,7 +61,7 @@ class Camera:
         self._submit = submit
         self._message_type = CompressedImage if parameters.compressed else Image
         self._info: CameraInfo | None = None
-        self._rate_limit = RateLimit()
+        self._rate_limit = RateLimit(parameters.max_rate)
         self._subscriptions: list[Subscription] = []
         self._reset_service = node.create_service(
             Trigger, f"{prefix}/reset_memory", self._on_reset_memory
@@ -70,7 +70,8 @@ class Camera:
 
     def apply(self, parameters: NodeParameters) -> None:
         """Take over the parameters that may change at any time."""
-        self._max_rate = parameters.max_rate
+        if parameters.max_rate != self._rate_limit.rate:
+            self._rate_limit = RateLimit(parameters.max_rate)
         self.stream.max_frame_gap = parameters.max_frame_gap
         self.stream.outputs.overlay_opacity = parameters.overlay_opacity
 
@@ -135,8 +136,8 @@ class Camera:
         except ImageError as error:
             self.stream.refuse(error)
             return
-        if self._rate_limit.admits(arrival, self._max_rate):
-            self._submit(self.stream, Frame(message, self._info, arrival))
+        if self._rate_limit.admits(arrival):
+            self._submit(self.stream, self.stream.frame(message, self._info, arrival))
         else:
             statistics.count("skipped")
 

@@ -56,17 +56,25 @@ def find_problems(
         problems.append((ERROR, f"no frame received for {figures.silence:.1f} s"))
     if bad := new["refused"] + new["failed"]:
         level = WARN if new["processed"] else ERROR
-        problems.append((level, f"{bad} of {new['received']} frames could not be used"))
+        problems.append((level, f"{bad} frames could not be used"))
     if figures.times and new["processed"]:
         latency = float(np.percentile([times.from_receipt for times in figures.times], 95))
-        for level, limit in ((ERROR, parameters.error_latency), (WARN, parameters.warn_latency)):
-            if 0 < limit < latency:
-                problems.append((level, f"results take {latency:.3f} s, more than {limit:.3f} s"))
-                break
+        problems += _judge_latency("results take", latency, parameters)
+    else:
+        problems += _judge_latency("a frame has been waiting for", figures.waiting, parameters)
     if figures.output_rate < parameters.warn_output_rate:
         rates = f"{figures.output_rate:.1f} Hz, less than {parameters.warn_output_rate:.1f} Hz"
         problems.append((WARN, f"results come at {rates}"))
     return problems
+
+
+def _judge_latency(
+    what: str, latency: float, parameters: NodeParameters
+) -> list[tuple[bytes, str]]:
+    for level, limit in ((ERROR, parameters.error_latency), (WARN, parameters.warn_latency)):
+        if 0 < limit < latency:
+            return [(level, f"{what} {latency:.3f} s, more than {limit:.3f} s")]
+    return []
 
 
 def figure_values(figures: FrameFigures) -> dict[str, object]:

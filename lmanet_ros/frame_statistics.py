@@ -51,6 +51,8 @@ class FrameFigures:
     output_rate: float
     silence: float
     """Seconds since a frame was received; if there was none, since the camera was listened to."""
+    waiting: float
+    """Seconds since the receipt of a frame that is not answered yet; 0 if there is none."""
     times: tuple[FrameTimes, ...]
     """Of the last frames."""
 
@@ -68,6 +70,7 @@ class FrameStatistics:
         """Let rates and silence begin anew; counters go on."""
         with self._lock:
             self._begin = self._last_receipt = perf_counter()
+            self._waiting_since: float | None = None
             self._received: deque[float] = deque()
             self._answered: deque[float] = deque()
 
@@ -83,6 +86,17 @@ class FrameStatistics:
             self._last_receipt = now
             self._received.append(now)
             _forget(self._received, now)
+
+    def begin_waiting(self, arrival: float) -> None:
+        """Note a frame, received at `arrival`, that waits for the network or is in it."""
+        with self._lock:
+            if self._waiting_since is None:
+                self._waiting_since = arrival
+
+    def end_waiting(self) -> None:
+        """The frame in the network is done with, whatever became of it."""
+        with self._lock:
+            self._waiting_since = None
 
     def add_processed(self, times: FrameTimes) -> None:
         """Count a frame whose results have just been published."""
@@ -105,6 +119,7 @@ class FrameStatistics:
                 input_rate=len(self._received) / duration,
                 output_rate=len(self._answered) / duration,
                 silence=now - self._last_receipt,
+                waiting=0.0 if self._waiting_since is None else now - self._waiting_since,
                 times=tuple(self._times),
             )
 

@@ -66,6 +66,7 @@ ENCODINGS = tuple(sorted({*_LAYOUTS, *_ALIASES}))
 """All encodings that can be converted."""
 LABEL_ENCODINGS = ("mono8", "8UC1")
 """Those of images whose pixels are classes."""
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def to_rgb(message: Image | CompressedImage) -> np.ndarray:
         ImageError: compressed data cannot be decoded.
     """
     if isinstance(message, CompressedImage):
-        return _decode(message)
+        return cv2.cvtColor(_decode(message, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
     plain = _plain(message)
     if plain.encoding == "nv12":
         # cv_bridge does not know nv12; the other library is not needed for it, either.
@@ -116,7 +117,7 @@ def to_labels(message: Image | CompressedImage) -> np.ndarray:
     """Convert a message whose pixels are classes.
 
     Args:
-        message: mono8 or 8UC1, or a compressed grey image without loss.
+        message: mono8 or 8UC1, or the same compressed as PNG.
 
     Returns:
         (H, W) uint8. May share memory with the message: read only.
@@ -125,7 +126,7 @@ def to_labels(message: Image | CompressedImage) -> np.ndarray:
         ImageError: the message is none of these, or not consistent.
     """
     if isinstance(message, CompressedImage):
-        return _decode(message, cv2.IMREAD_GRAYSCALE)
+        return _decode_labels(message)
     if message.encoding not in LABEL_ENCODINGS:
         raise ImageError(
             "no label encoding",
@@ -205,8 +206,21 @@ def _plain(message: Image) -> _PlainImage:
     return _PlainImage(encoding, message.width, message.height, row_bytes, data)
 
 
-def _decode(message: CompressedImage, form: int = cv2.IMREAD_COLOR) -> np.ndarray:
-    """Of the given form; coloured pictures as RGB."""
+def _decode_labels(message: CompressedImage) -> np.ndarray:
+    labels = _decode(message, cv2.IMREAD_UNCHANGED)
+    # Other files are decoded, too, but their values need not be what was compressed.
+    is_png = bytes(message.data[: len(_PNG_SIGNATURE)]) == _PNG_SIGNATURE
+    if not is_png or labels.ndim != 2 or labels.dtype != np.uint8:
+        kind = "PNG" if is_png else "no PNG"
+        raise ImageError(
+            "no label encoding",
+            f"expected PNG with a byte per pixel, got {kind}, {labels.dtype} {labels.shape}",
+        )
+    return labels
+
+
+def _decode(message: CompressedImage, form: int) -> np.ndarray:
+    """What OpenCV makes of it; `form` is one of its IMREAD constants."""
     # Not with the conversion libraries: they call the same function, and then fail on grey images.
     try:
         picture = cv2.imdecode(np.frombuffer(message.data, np.uint8), form)
@@ -218,7 +232,7 @@ def _decode(message: CompressedImage, form: int = cv2.IMREAD_COLOR) -> np.ndarra
             f"expected a whole JPEG or PNG file, got {len(message.data)} bytes that are none "
             f"(format '{message.format}')",
         )
-    return picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return picture
 
 
 def _load_converter() -> Callable[[Any], np.ndarray]:

@@ -26,6 +26,8 @@ from lmanet_ros.parameters import (
 )
 from lmanet_ros.pipeline import Pipeline
 
+DEFAULT_THREADS = torch.get_num_threads()
+
 
 class StartError(RuntimeError):
     """The node cannot start; the message says why."""
@@ -154,7 +156,10 @@ class SegmentationNode(LifecycleNode):
         before, self._settings = self._settings, read_parameters(self)
         if self._settings == before:
             return
-        self._report_timer.timer_period_ns = round(1e9 / self._settings.diagnostics_rate)
+        if self._settings.diagnostics_rate != before.diagnostics_rate:
+            self._report_timer.timer_period_ns = round(1e9 / self._settings.diagnostics_rate)
+            # Without it the new period begins when the old one has ended.
+            self._report_timer.reset()
         if self._pipeline:
             self._pipeline.apply(self._settings)
 
@@ -195,8 +200,7 @@ class SegmentationNode(LifecycleNode):
 
 
 def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTable, Choice]:
-    if parameters.threads:
-        torch.set_num_threads(parameters.threads)
+    torch.set_num_threads(parameters.threads or DEFAULT_THREADS)
     try:
         model = load(parameters.checkpoint or None)
     except ValueError as error:

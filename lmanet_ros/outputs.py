@@ -40,12 +40,14 @@ class Outputs:
         self.classes = classes
         self.overlay_opacity = overlay_opacity
         self._node = node
-        self._publishers = {
-            name: _create_publisher(node, Image, f"{prefix}/{name}") for name in PICTURES
-        }
-        self._publishers[CAMERA_INFO] = _create_publisher(
-            node, CameraInfo, f"{prefix}/{CAMERA_INFO}"
-        )
+        self._publishers: dict[str, Publisher] = {}
+        types = {**dict.fromkeys(PICTURES, Image), CAMERA_INFO: CameraInfo}
+        try:
+            for name, message_type in types.items():
+                self._publishers[name] = _create_publisher(node, message_type, f"{prefix}/{name}")
+        except BaseException:
+            self.destroy()
+            raise
 
     def wanted(self) -> frozenset[str]:
         """Names of the outputs that somebody subscribes to."""

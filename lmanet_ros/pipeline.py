@@ -42,14 +42,12 @@ class Pipeline:
         self._node = node
         self._own_classes = classes
         self._published_classes: ClassTable | None = None
-        self._worker = FrameWorker(
-            parameters.max_batch or (len(parameters.image_topics) if segmenter.batches else 1)
-        )
+        self._worker = FrameWorker(_max_batch(segmenter, parameters))
         self._class_topics = ClassTopics(node)
         try:
             self._add_cameras(parameters)
             self.apply(parameters)
-        except ParameterError:
+        except BaseException:
             self.destroy()
             raise
 
@@ -116,7 +114,13 @@ class Pipeline:
 
     def _add_cameras(self, parameters: NodeParameters) -> None:
         topics = parameters.image_topics
-        for topic, name in zip(topics, camera_names(topics), strict=True):
+        names = camera_names(topics)
+        if len(set(names)) < len(names):
+            raise ParameterError(
+                f"parameter 'image_topics': {list(topics)} cannot be told apart in the names of "
+                f"their outputs: {names}"
+            )
+        for topic, name in zip(topics, names, strict=True):
             is_only = len(topics) == 1
             prefix = "~" if is_only else f"~/{name}"
             logger = self._node.get_logger()
@@ -131,3 +135,12 @@ class Pipeline:
             self.cameras[name] = Camera(
                 self._node, topic, prefix, stream, self._worker.submit, parameters
             )
+
+
+def _max_batch(segmenter: VideoSegmenter, parameters: NodeParameters) -> int:
+    """Cameras whose frames go through the network at once."""
+    if not segmenter.batches:
+        return 1
+    # A CPU is busy with one frame: it gains nothing, and the first camera waits for the last.
+    gains = segmenter.device.type == "cuda"
+    return parameters.max_batch or (len(parameters.image_topics) if gains else 1)

@@ -34,6 +34,8 @@ class Frame:
     """What the camera last said about its lens; None if it said nothing."""
     arrival: float
     """`perf_counter` when it was received."""
+    session: int
+    """In which its stream was open, see `Stream.close`."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Turn:
     """`perf_counter` when its turn came."""
     image: np.ndarray
     """(H, W, 3) uint8, RGB."""
+    identity: FrameIdentity
     wanted: frozenset[str]
     """Outputs that somebody listens to."""
 
@@ -73,8 +76,9 @@ class Stream:
         self._previous: FrameIdentity | None = None
         # At most one: a second request changes nothing.
         self._reset_requests: deque[str] = deque(maxlen=1)
-        self._publishing = Lock()
-        self._is_open = False
+        # Held while it is decided whether a frame is of this session, and that is acted on.
+        self._deciding = Lock()
+        self._session = 0
 
     @property
     def memory_size(self) -> int:
@@ -91,14 +95,23 @@ class Stream:
         self._reset_requests.append(reason)
 
     def open(self) -> None:
-        """Let results be published."""
+        """Begin a session: rates and silence are of what comes from now on."""
         self.statistics.restart()
-        self._is_open = True
 
     def close(self) -> None:
-        """Publish nothing any more, not even of a frame that the network is working on."""
-        with self._publishing:
-            self._is_open = False
+        """End the session: nothing is published of its frames any more, also of one that the
+        network is working on, and also if a new session has begun by then.
+        """
+        with self._deciding:
+            self._session += 1
+            self.statistics.end_waiting()
+
+    def frame(
+        self, message: Image | CompressedImage, info: CameraInfo | None, arrival: float
+    ) -> Frame:
+        """A frame of this session, which waits from now on; see `Frame`."""
+        self.statistics.begin_waiting(arrival)
+        return Frame(message, info, arrival, self._session)
 
     def refuse(self, error: ImageError) -> None:
         """Count and report a frame that cannot be used; it leaves the memory as it is."""
@@ -116,12 +129,19 @@ class Stream:
             image = to_rgb(frame.message)
             header = frame.message.header
             size = (image.shape[1], image.shape[0])
-            self._keep_continuous(FrameIdentity(_nanoseconds(header), header.frame_id, size))
-            return Turn(frame, max(frame.arrival, idle_since), image, self.outputs.wanted())
+            identity = FrameIdentity(_nanoseconds(header), header.frame_id, size)
+            with self._deciding:
+                if frame.session != self._session:
+                    self.statistics.count("dropped")
+                    return None
+                self._keep_continuous(identity)
+            begin = max(frame.arrival, idle_since)
+            return Turn(frame, begin, image, identity, self.outputs.wanted())
         except ImageError as error:
+            self.statistics.end_waiting()
             self.refuse(error)
         except Exception as error:
-            self.fail(error)
+            self.fail(frame, error)
         return None
 
     def finish(self, turn: Turn, result: SegmentationResult, step_time: float) -> None:
@@ -132,16 +152,19 @@ class Stream:
             result: of the network.
             step_time: seconds that the network took.
         """
+        # Only what went through the network is what the next frame has to continue.
+        self._previous = turn.identity
         try:
             self._publish(turn, result, step_time)
         except Exception as error:
-            self.fail(error)
+            self.fail(turn.frame, error)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, frame: Frame, error: Exception) -> None:
         """Count and report a frame that failed, for want of memory for instance."""
-        if not self._is_open:
+        if frame.session != self._session:
             self.statistics.count("dropped")
             return
+        self.statistics.end_waiting()
         self.statistics.count("failed")
         self._logger.error(
             f"frame failed: {type(error).__name__}: {error}", throttle_duration_sec=LOG_PERIOD
@@ -149,13 +172,14 @@ class Stream:
 
     def _publish(self, turn: Turn, result: SegmentationResult, step_time: float) -> None:
         message = turn.frame.message
-        with self._publishing:
-            if not self._is_open:
+        with self._deciding:
+            if turn.frame.session != self._session:
                 self.statistics.count("dropped")
                 return
             published = self.outputs.publish(
                 turn.wanted, message.header, turn.image, result, turn.frame.info
             )
+            self.statistics.end_waiting()
         end = perf_counter()
         self.statistics.count(*(f"{name}_published" for name in published))
         now = self._clock.now().nanoseconds
@@ -174,11 +198,11 @@ class Stream:
             self._reset(self._reset_requests.popleft())
         elif self._previous and (reason := find_break(self._previous, current, self.max_frame_gap)):
             self._reset(reason)
-        self._previous = current
 
     def _reset(self, reason: str) -> None:
         self._logger.info(f"memory of {self.segmenter.filled} frames emptied: {reason}")
         self.segmenter.reset()
+        self._previous = None
         self.statistics.count("resets")
 
 
@@ -204,8 +228,8 @@ def process(frames: Sequence[tuple[Stream, Frame]], idle_since: float) -> None:
             confidence=any("confidence" in turn.wanted for _, turn in turns),
         )
     except Exception as error:
-        for stream, _ in turns:
-            stream.fail(error)
+        for stream, turn in turns:
+            stream.fail(turn.frame, error)
         return
     step_time = perf_counter() - step_begin
     for (stream, turn), result in zip(turns, results, strict=True):

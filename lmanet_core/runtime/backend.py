@@ -39,7 +39,7 @@ class Backend(Protocol):
 
     @property
     def batches(self) -> bool:
-        """Whether frames of several streams are faster together than one after the other."""
+        """Whether `run_together` computes several streams in one go."""
 
     @property
     def memory_size(self) -> int:

@@ -95,7 +95,7 @@ def read_onnx_info(path: Path) -> GraphInfo:
         from google.protobuf.message import DecodeError
     except ImportError:
         raise ValueError(
-            "reading ONNX files needs the package onnx; install it with: pip install onnx"
+            "engine is an ONNX file, for which the package onnx is needed; pip install onnx"
         ) from None
     remedy = "make it anew with: lmanet export CHECKPOINT " + str(path)
     try:

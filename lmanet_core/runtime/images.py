@@ -1,4 +1,4 @@
-"""Pictures that change their size."""
+"""Pictures on their way to a network and back."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ def resize(picture: np.ndarray, size: tuple[int, int], interpolation: int) -> np
     if (picture.shape[1], picture.shape[0]) == size:
         return picture
     return cv2.resize(picture, size, interpolation=interpolation)
+
+
+def as_buffer(picture: np.ndarray) -> np.ndarray:
+    """The picture as other libraries take an array over: contiguous and not read-only."""
+    return np.require(picture, requirements=("C", "W"))

@@ -56,10 +56,11 @@ class RingBuffer:
             All slots, filled or not, keys (B, S, Dk, H, W) and values (B, S, Dv, H, W), of zeros
             and with their channels innermost. Writing changes what is in them, not where they are.
         """
-        self._keys = _allocate(key, self.memory_size)
-        self._values = _allocate(value, self.memory_size)
+        # Both or none: memory may run out between them.
+        slots = _allocate(key, self.memory_size), _allocate(value, self.memory_size)
+        self._keys, self._values = slots
         self.clear()
-        return self._keys, self._values
+        return slots
 
     def write(self, key: Tensor, value: Tensor) -> None:
         """Copy a frame's key (B, Dk, H, W) and value (B, Dv, H, W) into the oldest slot.
@@ -68,7 +69,9 @@ class RingBuffer:
         Frames between two that are due are left out.
         """
         if self._keys is None or self._values is None or self._keys[:, 0].shape != key.shape:
-            self._keys, self._values = self.allocate(key, value)
+            self.allocate(key, value)
+            assert self._keys is not None
+            assert self._values is not None
         due = self._offered % self.write_interval == 0
         self._offered += 1
         if not due:

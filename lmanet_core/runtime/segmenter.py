@@ -82,7 +82,7 @@ class VideoSegmenter:
 
     @property
     def batches(self) -> bool:
-        """Whether `step_together` is faster than one step after the other."""
+        """Whether `step_together` computes several streams in one go."""
         return self._backend.batches
 
     @property

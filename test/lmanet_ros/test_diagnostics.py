@@ -21,6 +21,7 @@ WELL = FrameFigures(
     input_rate=10.0,
     output_rate=9.0,
     silence=0.1,
+    waiting=0.0,
     times=TIMES,
 )
 
@@ -34,13 +35,18 @@ WELL = FrameFigures(
         (
             {"counts": Counter(received=9, processed=5, refused=3, failed=1)},
             WARN,
-            "4 of 9 frames could not be used",
+            "4 frames could not be used",
         ),
-        ({"counts": Counter(received=3, refused=3)}, ERROR, "3 of 3 frames could not be used"),
+        ({"counts": Counter(received=3, refused=3)}, ERROR, "3 frames could not be used"),
         (
             {"times": (replace(TIMES[0], from_receipt=0.4),)},
             WARN,
             "results take 0.400 s, more than 0.300 s",
+        ),
+        (
+            {"counts": Counter(received=20), "waiting": 2.0},
+            ERROR,
+            "a frame has been waiting for 2.000 s, more than 0.800 s",
         ),
         (
             {"times": (replace(TIMES[0], from_receipt=0.9),), "silence": 3.0},

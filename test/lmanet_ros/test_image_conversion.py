@@ -12,7 +12,14 @@ from ros_harness import image_message, pixels
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from lmanet_ros.image_conversion import ENCODINGS, ImageError, check, from_array, to_rgb
+from lmanet_ros.image_conversion import (
+    ENCODINGS,
+    ImageError,
+    check,
+    from_array,
+    to_labels,
+    to_rgb,
+)
 
 WIDTH, HEIGHT = 32, 16
 EXACT, YUV_ROUNDING = 0, 6
@@ -124,6 +131,34 @@ def test_an_inconsistent_message_is_refused(picture, encoding, fields, kind, tex
 )
 def test_compressed_data_that_is_no_picture_is_refused(data, kind):
     assert refused(CompressedImage(format="jpeg", data=array("B", data))).kind == kind
+
+
+LABELS = np.arange(24, dtype=np.uint8).reshape(4, 6)
+
+
+def compressed(extension: str, picture: np.ndarray) -> CompressedImage:
+    data = cv2.imencode(extension, picture)[1].tobytes()
+    return CompressedImage(format=extension[1:], data=array("B", data))
+
+
+def test_labels_survive_compression_without_loss():
+    assert (to_labels(compressed(".png", LABELS)) == LABELS).all()
+
+
+@pytest.mark.parametrize(
+    ("extension", "picture", "text"),
+    [
+        (".jpg", LABELS, "no PNG, uint8 (4, 6)"),
+        (".png", np.dstack([LABELS] * 3), "PNG, uint8 (4, 6, 3)"),
+        (".png", np.dstack([LABELS] * 4), "PNG, uint8 (4, 6, 4)"),
+        (".png", LABELS.astype(np.uint16), "PNG, uint16 (4, 6)"),
+    ],
+)
+def test_compressed_pictures_whose_pixels_are_no_classes_are_refused(extension, picture, text):
+    with pytest.raises(ImageError) as caught:
+        to_labels(compressed(extension, picture))
+    assert caught.value.kind == "no label encoding"
+    assert str(caught.value).endswith(f"got {text}")
 
 
 @pytest.mark.parametrize(("shape", "encoding"), [((4, 6), "mono8"), ((4, 6, 3), "rgb8")])

@@ -103,6 +103,9 @@ def test_frames_above_the_rate_asked_for_are_skipped(active):
     active.send(image_message(street()))
     active.wait_for_count("skipped", before["skipped"] + 1)
     assert active.counts()["processed"] == before["processed"]
+    # At once, whatever the old rate had planned.
+    active.set_parameters(max_rate=100.0)
+    active.ask(image_message(street()))
     active.set_parameters(max_rate=0.0)
 
 
@@ -138,6 +141,14 @@ def test_diagnostics_say_what_runs_and_how_fast(active, checkpoint):
         assert 0 < p50 <= p95 <= largest
     assert float(figures["input_rate_hz"]) > 0
     assert float(figures["output_rate_hz"]) > 0
+
+
+def test_the_rate_of_diagnostics_changes_at_once(active):
+    active.set_parameters(diagnostics_rate=0.01)
+    reports = active.reports
+    active.set_parameters(diagnostics_rate=20.0)
+    active.wait_until(lambda: active.reports > reports + 2, "diagnostics at the new rate")
+    active.set_parameters(diagnostics_rate=1.0)
 
 
 def test_a_silent_camera_is_an_error_until_it_speaks_again(active):

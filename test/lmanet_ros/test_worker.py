@@ -1,5 +1,6 @@
 """A network slower than the camera."""
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from ros_harness import connected, image_message, running_node, street
 
 SLOW = ("-p", "work_size:=[1024, 512]")
@@ -20,3 +21,25 @@ def test_the_newest_frame_wins_and_dropped_frames_are_counted(checkpoint):
         assert counts["processed"] == len(answers)
         assert counts["dropped"] > 0
         assert counts["processed"] + counts["dropped"] == counts["received"]
+
+
+def test_a_network_that_does_not_answer_is_an_error(sleepy):
+    options = ("-p", "diagnostics_rate:=20.0", "-p", "error_latency:=0.3")
+    with sleepy.running_node(3.0, *options) as process, connected(process) as client:
+        client.send(image_message(street()))
+        client.wait_until(
+            lambda: client.status.level == DiagnosticStatus.ERROR, "the delay to be noticed"
+        )
+        assert "a frame has been waiting for" in client.status.message
+
+
+def test_a_frame_from_before_is_not_published_when_the_node_is_active_again(sleepy):
+    with sleepy.running_node(1.0) as process, connected(process) as client:
+        client.send(image_message(street(), frame_id="before"))
+        client.wait_for_count("received", 1)
+        assert client.change_state("deactivate")
+        assert client.change_state("activate")
+        client.wait_until(client.subscription_count, "the node to listen")
+        client.ask(image_message(street(), frame_id="after"))
+        assert [answer.header.frame_id for answer in client.received["labels"]] == ["after"]
+        assert client.counts()["memory_filled"] == 1, "what was before must not be remembered"

@@ -13,6 +13,7 @@ from typing_extensions import Self
 
 from lmanet_core.runtime.backend import Prediction
 from lmanet_core.runtime.graph_info import GraphInfo
+from lmanet_core.runtime.images import as_buffer
 from lmanet_core.runtime.ring_buffer import RingBuffer
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
@@ -91,7 +92,7 @@ class GraphBackend(ABC):
     @torch.inference_mode()
     def run(self, image: np.ndarray, *, confidence: bool) -> Prediction:
         """Segment a frame and remember it; see `Backend`."""
-        self.infer(np.ascontiguousarray(image))
+        self.infer(as_buffer(image))
         if self._store is not None:
             self._store.write(*self._newest())
             self.inputs["filled"].fill_(self._store.filled)

@@ -46,14 +46,17 @@ class TensorRtBackend(GraphBackend):
         logger = trt.Logger(trt.Logger.ERROR)
         # Kept: an engine must not outlive its runtime.
         self._runtime = trt.Runtime(logger)
-        self._engine = self._runtime.deserialize_cuda_engine(plan)
+        # TensorRT puts an engine on the device that is current.
+        with torch.cuda.device(device):
+            self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise GraphFileError(f"{info.runtime} cannot load {path}; {_remedy(path, info)}")
         self.connect()
 
     def connect(self) -> None:
         """Give the buffers to an execution context and a CUDA stream of their own."""
-        self._context = self._engine.create_execution_context()
+        with torch.cuda.device(self.device):
+            self._context = self._engine.create_execution_context()
         self._stream = torch.cuda.Stream(self.device)
         for name, tensor in {**self.inputs, **self.outputs}.items():
             self._context.set_tensor_address(name, tensor.data_ptr())
@@ -107,11 +110,12 @@ class TensorRtBackend(GraphBackend):
     def _make_room(self, shape: tuple[int, ...]) -> None:
         """Buffers for images of another size."""
         check_image_size(shape, self._largest)
-        self._staging = torch.empty(shape, dtype=torch.uint8).pin_memory()
         self._image = torch.empty(shape, dtype=torch.uint8, device=self.device)
         self._context.set_input_shape("image", shape)
         self._context.set_tensor_address("image", self._image.data_ptr())
         self._graph, self._runs_at_this_size = None, 0
+        # Last: its size says that all of this is done.
+        self._staging = torch.empty(shape, dtype=torch.uint8).pin_memory()
 
     def _execute(self) -> None:
         if not self._context.execute_async_v3(self._stream.cuda_stream):

@@ -15,7 +15,7 @@ from lmanet_core.config import MAX_MEMORY_SIZE
 from lmanet_core.models import LMANet, MemoryStore
 from lmanet_core.runtime.backend import Prediction
 from lmanet_core.runtime.folding import fold_batch_norms
-from lmanet_core.runtime.images import resize
+from lmanet_core.runtime.images import as_buffer, resize
 from lmanet_core.runtime.precision import resolve_device, resolve_precision
 from lmanet_core.runtime.ring_buffer import BatchOfStores, RingBuffer
 
@@ -24,6 +24,7 @@ class TorchBackend:
     """Runs a model as it is, at any size; for arguments and errors see `VideoSegmenter`."""
 
     name = "torch"
+    batches = True
 
     def __init__(
         self,
@@ -38,7 +39,7 @@ class TorchBackend:
             raise ValueError(f"memory_size must be in 0..{MAX_MEMORY_SIZE}, got {memory_size}")
         if memory_size > 0 and model.memory is None:
             raise ValueError(
-                f"this is a single-frame network without memory modules; memory_size must be 0, "
+                f"memory_size must be 0 for a single-frame network, which has no memory modules, "
                 f"got {memory_size}"
             )
         smallest = model.size_rule.smallest
@@ -60,11 +61,6 @@ class TorchBackend:
         self._model.to(self.device, self.dtype)
         # PyTorch's annotations lack this overload.
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    @property
-    def batches(self) -> bool:
-        """On CUDA devices, which one frame does not fill; a CPU gains nothing."""
-        return self.device.type == "cuda"
 
     @property
     def filled(self) -> int:
@@ -128,9 +124,7 @@ class TorchBackend:
     def _to_tensor(self, image: np.ndarray) -> Tensor:
         """(H, W, 3) uint8 -> (1, 3, H', W') in 0..1 at working size, channels_last."""
         size = self.network_size((image.shape[1], image.shape[0]))
-        image = np.ascontiguousarray(resize(image, size, cv2.INTER_LINEAR))
-        if not image.flags.writeable:
-            image = image.copy()
-        pixels = torch.from_numpy(image).to(self.device)
+        image = resize(image, size, cv2.INTER_LINEAR)
+        pixels = torch.from_numpy(as_buffer(image)).to(self.device)
         # Interleaved pixels are what channels_last means: a view, no transposition.
         return pixels.to(self.dtype).div_(255)[None].permute(0, 3, 1, 2)

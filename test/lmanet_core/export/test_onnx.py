@@ -120,6 +120,14 @@ def test_the_tiled_form_is_made_of_standard_operators(tiny_onnx):
     onnx.checker.check_model(proto, full_check=True)
 
 
+def test_an_image_may_be_read_only(tiny, tiny_onnx, clip, backend):
+    stream = open_segmenter(tiny, engine=tiny_onnx, backend=backend)[0]
+    frozen = clip[0].copy()
+    frozen.flags.writeable = False
+    again = stream.new_stream()
+    assert np.array_equal(stream.step(frozen).labels, again.step(clip[0]).labels)
+
+
 def test_images_of_any_size_are_resized_in_the_graph(tiny, tiny_onnx, backend):
     random = np.random.default_rng(1)
     small = random.integers(0, 256, (12, 17, 3), dtype=np.uint8)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lmanet_core.runtime import RingBuffer
+from lmanet_core.runtime import RingBuffer, ring_buffer
 
 
 def write_number(buffer: RingBuffer, number: float) -> None:
@@ -51,3 +51,21 @@ def test_slots_stay_where_they_are_also_after_clear():
 def test_size_must_be_positive():
     with pytest.raises(ValueError, match="at least 1"):
         RingBuffer(0)
+
+
+def test_a_stream_goes_on_after_memory_ran_out_while_its_size_changed(monkeypatch):
+    buffer = RingBuffer(2)
+    write_number(buffer, 1)
+    buffer.clear()
+    allocate = ring_buffer._allocate
+    with monkeypatch.context() as patch:
+        calls = iter([allocate])
+        patch.setattr(ring_buffer, "_allocate", lambda *size: next(calls, no_memory)(*size))
+        with pytest.raises(torch.OutOfMemoryError):
+            buffer.write(torch.ones(1, 2, 6, 8), torch.ones(1, 5, 6, 8))
+    write_number(buffer, 2)
+    assert numbers_in(buffer) == {2}
+
+
+def no_memory(*size: object) -> torch.Tensor:
+    raise torch.OutOfMemoryError("out of memory")

@@ -219,5 +219,5 @@ def test_wrong_arguments_are_explained(model, arguments, message):
 def test_single_frame_network_cannot_be_given_a_memory():
     single = build_model(ModelConfig(memory_size=0))
     assert VideoSegmenter(single).memory_size == 0
-    with pytest.raises(ValueError, match="without memory modules"):
+    with pytest.raises(ValueError, match="memory_size must be 0"):
         VideoSegmenter(single, memory_size=4)
