@@ -21,6 +21,7 @@ from mcap.stream_reader import StreamReader, breakup_chunk
 STORAGE_SUFFIXES = (".mcap", ".db3")
 COMPRESSED_SUFFIX = ".zstd"
 """Follows the storage's suffix when whole files are compressed."""
+METADATA = "metadata.yaml"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 # What the libraries raise for bytes that are not what they should be.
@@ -65,6 +66,14 @@ def read_bag(
     return _read_files(files, report)
 
 
+def is_recording(path: Path) -> bool:
+    """Whether a path is a folder with nothing in it but what belongs to a rosbag2."""
+    return path.is_dir() and all(
+        file.name == METADATA or _storage_suffix(file) in STORAGE_SUFFIXES
+        for file in path.iterdir()
+    )
+
+
 def header_stamp(data: bytes) -> int:
     """Nanoseconds of the stamp of a serialized message that begins with a std_msgs/Header.
 
@@ -102,16 +111,16 @@ def _storage_suffix(file: Path) -> str:
 
 def _check_metadata(folder: Path, report: Callable[[str], None]) -> None:
     try:
-        text = (folder / "metadata.yaml").read_text()
+        text = (folder / METADATA).read_text()
         listed = yaml.safe_load(text)["rosbag2_bagfile_information"]["relative_file_paths"]
         missing = [name for name in listed if not (folder / Path(name).name).exists()]
     except FileNotFoundError:
-        report("metadata.yaml is missing: the recording was never finished")
+        report(f"{METADATA} is missing: the recording was never finished")
     except (yaml.YAMLError, OSError, KeyError, TypeError, ValueError) as error:
-        report(f"metadata.yaml cannot be read: {_line(error)}")
+        report(f"{METADATA} cannot be read: {_line(error)}")
     else:
         for name in missing:
-            report(f"{name}: metadata.yaml names this file, but it is missing")
+            report(f"{name}: {METADATA} names this file, but it is missing")
 
 
 def _read_files(files: list[Path], report: Callable[[str], None]) -> Iterator[BagMessage]:
@@ -180,7 +189,7 @@ def _parts(record: McapRecord, report: Callable[[str], None]) -> list[McapRecord
         return [record]
     try:
         return breakup_chunk(record, validate_crc=True)
-    except _DAMAGE as error:
+    except (*_DAMAGE, RuntimeError) as error:  # RuntimeError is all that lz4 raises.
         begin, end = record.message_start_time / 1e9, record.message_end_time / 1e9
         report(f"a damaged chunk is left out, {begin:.3f} s to {end:.3f} s ({_line(error)})")
         return []

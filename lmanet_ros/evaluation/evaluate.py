@@ -14,7 +14,7 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage
 
-from lmanet_ros.bags.reading import BagError
+from lmanet_ros.bags.reading import BagError, is_recording
 from lmanet_ros.bags.survey import Survey, survey_bag
 from lmanet_ros.evaluation.answers import answered_frames
 from lmanet_ros.evaluation.html_report import picture, write_html
@@ -64,14 +64,14 @@ def evaluate(config: EvaluationConfig, output: Path) -> dict[str, Any]:
         The summary as it is in evaluation.json.
 
     Raises:
-        BagError: there is nothing in the recording that can be evaluated.
+        BagError: there is nothing in the recording that can be evaluated, or writing would destroy
+            it or what is no recording.
         ProcessError: the node does not do its part.
     """
     survey = survey_bag(config.bag, config.image_topic, config.label_topic)
     _check_survey(survey)
     recording = output / "predictions"
-    if recording.resolve() == config.bag.resolve():
-        raise BagError(f"{recording} is to be written, it cannot be what is evaluated")
+    _check_place(recording, config.bag)
     output.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(recording, ignore_errors=True)
     with _node(config, survey, output) as process:
@@ -88,6 +88,18 @@ def _check_survey(survey: Survey) -> None:
     if all(problems):
         first = f", the first because of '{problems[0]}'" if problems else ""
         raise BagError(f"none of {len(problems)} frames of {survey.image_topic} is usable{first}")
+
+
+def _check_place(recording: Path, bag: Path) -> None:
+    """Check that nothing is deleted for a recording but that of an evaluation before."""
+    bag = bag.resolve()
+    if recording.resolve() in (bag, *bag.parents):
+        raise BagError(f"{recording} is to be written, it cannot be what is evaluated")
+    if recording.is_symlink() or (recording.exists() and not is_recording(recording)):
+        raise BagError(
+            f"{recording} is to be written, but what is there is not just a recording: "
+            "move it away or choose another --output"
+        )
 
 
 @contextmanager
@@ -110,6 +122,9 @@ def _node(config: EvaluationConfig, survey: Survey, output: Path) -> Iterator[No
         # So that what does not arrive was dropped by the node, not by the middleware.
         f"qos_overrides.{topic}.subscription.reliability": "reliable",
     }
+    if not config.mode.live:
+        # Frames come as fast as they are answered: any limit would skip most of them.
+        parameters["max_rate"] = "0.0"
     with own_network(), started(NODE_NAME, parameters, output, config.params_file) as process:
         yield process
 

@@ -89,6 +89,7 @@ class NodeClient:
         self._counts: dict[str, int] = {}
         self._counts_before: dict[str, int] = {}
         self._reports = 0
+        self._received = 0
         self._sent = 0
         qos = QoSProfile(depth=QUEUE_DEPTH)
         self._image_type = image_type
@@ -97,6 +98,8 @@ class NodeClient:
             self._node.create_subscription(
                 Image, f"{NODE_NAME}/{name}", partial(self._receive, name), qos, raw=True
             )
+        node_name = self._node.resolve_topic_name(NODE_NAME, only_expand=True)
+        self._status_prefix = f"{node_name}: "
         self._node.create_subscription(
             DiagnosticArray, "/diagnostics", self._on_diagnostics, QUEUE_DEPTH
         )
@@ -203,6 +206,17 @@ class NodeClient:
             self._executor.spin_once(timeout_sec=min(left, 0.1))
         return True
 
+    def receive_waiting(self) -> None:
+        """Receive what has come, as much as a queue holds at most, and wait for nothing."""
+        for _ in range(QUEUE_DEPTH):
+            before = self._received
+            # One call handles one message, and with no time to wait that after the last of a round
+            # handles none, whatever has come meanwhile.
+            self._executor.spin_once(timeout_sec=0)
+            self._executor.spin_once(timeout_sec=0)
+            if self._received == before:
+                return
+
     def all_accounted_for(self) -> bool:
         """Whether the node has said what became of every frame since the warm-up."""
         return sum(self.counts.get(end, 0) for end in ENDS) >= self._sent
@@ -220,6 +234,7 @@ class NodeClient:
         return counts["received"] == ends
 
     def _receive(self, output: str, data: bytes, info: dict[str, int]) -> None:
+        self._received += 1
         for frame in self._under_way.get(header_stamp(data), ()):
             if output in frame.missing:
                 break
@@ -234,7 +249,10 @@ class NodeClient:
             self._on_output(frame, output, data)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        counts = frame_counts(message)
+        self._received += 1
+        # Nodes of other names use the topic, too, and may count the same.
+        own = [status for status in message.status if status.name.startswith(self._status_prefix)]
+        counts = frame_counts(DiagnosticArray(status=own))
         if "processed" in counts:
             self._counts = counts
             self._reports += 1

@@ -22,6 +22,8 @@ from lmanet_ros.processes import NodeProcess
 PREDICTIONS = "/segmentation_node"
 """Namespace of the node's answers in the recording that is made."""
 PREDICTED_LABELS = f"{PREDICTIONS}/labels"
+UNANSWERED = ("dropped", "failed", "skipped", "lost")
+"""What can become of a frame that the node could use but did not answer, by its account."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class PlayedFrame:
     outcome: str
     """
     'answered'; 'dropped': gave way to a newer frame; 'refused': no image that the node can use;
-    'failed': the node could use it, but did not answer.
+    'unanswered': the node could use it, but did not answer.
     """
     reason: str
     """Of whatever was not answered."""
@@ -107,8 +109,11 @@ def play(
                 sent = _send_live(node, survey, mode.rate, copy)
             else:
                 sent = _send_without_loss(node, survey, copy)
-            frames = tuple(_played(frame, sent.get(frame.number), mode) for frame in survey.frames)
-            return Playback(frames, node.counts, checkpoint, classes)
+            counts = node.counts
+            frames = tuple(
+                _played(frame, sent.get(frame.number), counts) for frame in survey.frames
+            )
+            return Playback(frames, counts, checkpoint, classes)
 
 
 class _Copies:
@@ -171,6 +176,8 @@ def _send_live(
         node.listen(lambda: False, begin + offset - time.monotonic())
         if frame.problem is None or frame.problem.kind != UNREADABLE:
             sent[frame.number] = node.send(data, frame.number)
+            # Behind schedule there is no time to listen before the next frame.
+            node.receive_waiting()
     node.wait_until_idle()
     # What the node has answered may still be on its way.
     node.listen(
@@ -180,11 +187,14 @@ def _send_live(
     return sent
 
 
-def _played(frame: BagFrame, sent: SentFrame | None, mode: Mode) -> PlayedFrame:
+def _played(frame: BagFrame, sent: SentFrame | None, node_counts: Mapping[str, int]) -> PlayedFrame:
     if sent is not None and sent.latency is not None:
         return PlayedFrame(frame, "answered", "", sent.latency)
     if frame.problem is not None:
         return PlayedFrame(frame, "refused", str(frame.problem), None)
-    if mode.live:
+    # The node counts frames, it does not name them: only a single cause can be that of this one.
+    causes = {name: node_counts.get(name, 0) for name in UNANSWERED}
+    if {name for name, count in causes.items() if count} == {"dropped"}:
         return PlayedFrame(frame, "dropped", "a newer frame came before its turn", None)
-    return PlayedFrame(frame, "failed", "the node did not answer, see its log", None)
+    account = ", ".join(f"{count} {name}" for name, count in causes.items())
+    return PlayedFrame(frame, "unanswered", f"no answer; the node's own account: {account}", None)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 _BLUE, _RED, _GREEN, _GREY = "#30638e", "#d1495b", "#3a7d44", "#9aa5b1"
-_MISSING = {"dropped": _GREY, "refused": _RED, "failed": _RED}
+_MISSING = {"dropped": _GREY, "refused": _RED, "unanswered": _RED}
 
 
 def latency_over_time(rows: list[dict[str, Any]]) -> str:

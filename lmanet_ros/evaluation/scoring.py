@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmanet_core import ClassTable
+from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.evaluation import Evaluation, FrameScore, Scorer
 from lmanet_ros.bags.survey import BagFrame
 from lmanet_ros.continuity import FrameIdentity, find_break
@@ -58,8 +59,9 @@ def score(
         before = frame
         if answer.label_problem:
             problems[frame.number] = answer.label_problem
-        true = true_labels(answer, classes, true_classes)
         try:
+            _check_labels(answer.true, true_classes)
+            true = true_labels(answer, classes, true_classes)
             frames[frame.number] = scorer.add(answer.image, answer.predicted, true)
         except ValueError as error:
             problems[frame.number] = str(error)
@@ -81,6 +83,22 @@ def true_labels(
     if answer.true is None or true_classes is None:
         return answer.true
     return true_classes.translation_to(classes)[answer.true]
+
+
+def _check_labels(true: np.ndarray | None, classes: ClassTable | None) -> None:
+    """Check that labels have a meaning where a table says it, which translation takes for granted.
+
+    Raises:
+        ValueError: one has none.
+    """
+    if true is None or classes is None:
+        return
+    beyond = true[(true >= len(classes)) & (true != IGNORE_LABEL)]
+    if beyond.size:
+        raise ValueError(
+            f"true labels must be in 0..{len(classes) - 1} or {IGNORE_LABEL}, "
+            f"got {np.unique(beyond).tolist()}"
+        )
 
 
 def _begin_where_one_ends(scorer: Scorer, before: BagFrame | None, frame: BagFrame) -> None:

@@ -12,8 +12,8 @@ from lmanet_ros.bags.survey import Survey
 from lmanet_ros.evaluation.playback import Mode, Playback
 from lmanet_ros.evaluation.scoring import Score
 
-OUTCOMES = ("answered", "dropped", "refused", "failed")
-NODE_COUNTS = ("received", "processed", "dropped", "refused", "failed", "lost")
+OUTCOMES = ("answered", "dropped", "refused", "unanswered")
+NODE_COUNTS = ("received", "processed", "dropped", "skipped", "refused", "failed", "lost")
 LATENCY_PERCENTILES = {"p50": 50, "p95": 95, "p99": 99, "max": 100}
 WORST_FRAMES = 6
 

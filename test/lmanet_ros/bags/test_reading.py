@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import zstandard
 from bag_files import nanoseconds, noise_message, write_messages
+from mcap.writer import CompressionType
+from mcap.writer import Writer as McapWriter
 from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Writer
 from rosbags.typesys import Stores, get_typestore
@@ -13,6 +15,7 @@ from sensor_msgs.msg import Image
 from lmanet_ros.bags.reading import ZSTD_MAGIC, BagError, BagMessage, header_stamp, read_bag
 
 STORAGES = ("mcap", "sqlite3")
+LZ4_MAGIC = b"\x04\x22\x4d\x18"
 FRAMES = [noise_message(1 + number / 10, size=(160, 80)) for number in range(60)]
 """More than two megabytes: several chunks of an MCAP file."""
 
@@ -72,14 +75,35 @@ def test_nothing_is_left_of_a_recording_that_is_cut_off_at_once(bag):
     assert "cut off or damaged at its beginning" in problems[0]
 
 
-def test_what_follows_a_damaged_chunk_is_read(tmp_path):
-    bag = write_messages(tmp_path / "bag", (("/image", frame) for frame in FRAMES))
-    file = storage_file(bag)
+def write_lz4(path: Path) -> Path:
+    """A recording with chunks as `ros2 bag record` compresses them if it is told so."""
+    path.mkdir()
+    with (path / "bag.mcap").open("wb") as stream:
+        writer = McapWriter(stream, compression=CompressionType.LZ4)
+        writer.start(profile="ros2")
+        schema = writer.register_schema("sensor_msgs/msg/Image", "ros2msg", b"")
+        channel = writer.register_channel("/image", "cdr", schema)
+        for frame in FRAMES:
+            time = nanoseconds(frame)
+            writer.add_message(channel, time, serialize_message(frame), time)
+        writer.finish()
+    return path
+
+
+def write_zstd(path: Path) -> Path:
+    return write_messages(path, (("/image", frame) for frame in FRAMES))
+
+
+@pytest.mark.parametrize(
+    ("write", "magic"), [(write_zstd, ZSTD_MAGIC), (write_lz4, LZ4_MAGIC)], ids=["zstd", "lz4"]
+)
+def test_what_follows_a_damaged_chunk_is_read(tmp_path, write, magic):
+    file = storage_file(write(tmp_path / "bag"))
     data = bytearray(file.read_bytes())
-    chunk = data.index(ZSTD_MAGIC, len(data) // 3)
+    chunk = data.index(magic, len(data) // 3)
     data[chunk : chunk + 100] = bytes(100)
     file.write_bytes(data)
-    messages, problems = read(bag)
+    messages, problems = read(file)
     assert 30 < len(messages) < 60
     assert messages[0].received == nanoseconds(FRAMES[0])
     assert messages[-1].received == nanoseconds(FRAMES[-1])

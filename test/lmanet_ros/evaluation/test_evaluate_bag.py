@@ -74,7 +74,7 @@ def test_every_frame_is_accounted_for_and_what_was_skipped_has_a_reason(summary)
         "answered": 11,
         "dropped": 0,
         "refused": 1,
-        "failed": 0,
+        "unanswered": 0,
     }
     (skipped,) = summary["skipped"]
     assert skipped["frames"] == [BAD_FRAME]
@@ -132,7 +132,9 @@ def test_labels_are_the_same_on_every_run_however_the_bag_is_stored(
     tmp_path, damaged, summary, checkpoint
 ):
     bag = write_messages(tmp_path / "bag", drive(compressed=True), storage="sqlite3")
-    again = run(bag, tmp_path / "result", "--checkpoint", checkpoint, "--outputs", "labels")
+    # A limit of the rate is for cameras: without loss it would skip almost every frame.
+    options = ("--checkpoint", checkpoint, "--outputs", "labels", "-p", "max_rate:=0.1")
+    again = run(bag, tmp_path / "result", *options)
     assert again["labels_sha256"] == summary["labels_sha256"]
     assert again["miou"] == summary["miou"]
     assert "undecodable" in again["skipped"][0]["reason"]
@@ -145,12 +147,13 @@ def test_live_a_running_node_is_played_to_and_what_it_drops_is_told(tmp_path, ch
         summary = run(bag, tmp_path / "result", "--attach", "--live", "--rate", "30")
         assert process.running
     frames, node = summary["frames"], summary["node"]
-    assert frames["answered"] + frames["dropped"] == 11
+    not_answered = frames["dropped"] + frames["unanswered"]
+    assert frames["answered"] + not_answered == 11
     assert frames["refused"] == 1
     assert node["processed"] == frames["answered"] > 0
     # A node that is slow to take a frame may never see it: the middleware keeps the newest five.
     unseen = 12 - node["received"]
-    assert node["dropped"] + node["refused"] + unseen == frames["dropped"] + frames["refused"]
+    assert node["dropped"] + node["refused"] + unseen == not_answered + frames["refused"]
     assert summary["checkpoint"] == str(checkpoint)
 
 
@@ -166,3 +169,21 @@ def test_what_cannot_be_evaluated_is_refused_with_a_reason(tmp_path, capsys):
         assert main(["evaluate_bag", str(bag), "--output", str(tmp_path / "out")]) == 1
         assert expected in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_evaluated_and_what_is_no_recording_is_not_deleted(tmp_path, capsys):
+    from lmanet_ros.evaluate_bag import main
+
+    def expect_refusal(bag: Path, output: Path, expected: str) -> None:
+        assert main(["evaluate_bag", str(bag), "--output", str(output)]) == 1
+        assert expected in capsys.readouterr().err
+
+    bag = write_messages(tmp_path / "predictions", drive(compressed=False))
+    for recording in (bag, bag / "predictions.mcap"):
+        expect_refusal(recording, tmp_path, "cannot be what is evaluated")
+        assert recording.exists()
+    notes = tmp_path / "other" / "predictions" / "notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.touch()
+    expect_refusal(bag, tmp_path / "other", "not just a recording: move it away")
+    assert notes.exists()

@@ -80,6 +80,16 @@ def test_truth_that_cannot_be_used_is_named_and_the_rest_counts():
     assert "[7]" in result.label_problems[0]
 
 
+def test_truth_beyond_the_classes_of_the_recording_is_named_too():
+    other = ClassTable(("tree", "road"), ((0, 0, 0), (1, 1, 1)))
+    result = score(
+        [answer(0, labels(0), halves(1, 2)), answer(1, labels(0), halves(1, 255))], CLASSES, other
+    )
+    assert result.evaluation.miou == 1.0
+    assert result.evaluation.frames == 1
+    assert result.label_problems == {0: "true labels must be in 0..1 or 255, got [2]"}
+
+
 def test_equal_labels_have_equal_hashes():
     first, same, other = (
         score([answer(0, labels(value))], CLASSES, None).labels_sha256 for value in (1, 1, 2)

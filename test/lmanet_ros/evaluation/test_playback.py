@@ -1,0 +1,128 @@
+"""Recordings played to a node that does what it is told and counts it."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import rclpy
+from bag_files import noise_message, write_messages
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import Image
+
+from lmanet_ros.bags.survey import survey_bag
+from lmanet_ros.evaluation.node_client import QUEUE_DEPTH, WARM_UP_FRAME_ID
+from lmanet_ros.evaluation.playback import Mode, Playback, play
+
+COUNTERS = ("received", "processed", "dropped", "skipped", "refused", "failed", "lost")
+BEHIND_SCHEDULE = Mode(live=True, rate=1e6)
+
+
+class StandIn:
+    """Answers each image with itself, as soon as it comes, as `segmentation_node` would.
+
+    Args:
+        checkpoint: what it says it runs.
+        fate: what becomes of the frame that came as number n, by name of a counter.
+    """
+
+    def __init__(self, checkpoint: Path, fate: Callable[[int], str]) -> None:
+        self.node = rclpy.create_node("segmentation_node")
+        self.node.declare_parameter("checkpoint", str(checkpoint))
+        self._fate = fate
+        self._counts: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
+        self._frames = 0
+        self._labels = self.node.create_publisher(Image, "segmentation_node/labels", 1000)
+        self._diagnostics = self.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.node.create_subscription(Image, "image", self._receive, 1000)
+        self.node.create_timer(0.1, self._report)
+
+    def _receive(self, image: Image) -> None:
+        fate = "processed"
+        if image.header.frame_id != WARM_UP_FRAME_ID:
+            fate = self._fate(self._frames)
+            self._frames += 1
+        self._counts.update({"received": 1, fate: 1})
+        if fate == "processed":
+            image.encoding, image.step, image.data = "mono8", image.width, image.data[::3]
+            self._labels.publish(image)
+
+    def _report(self) -> None:
+        # Another camera's node, by a name that begins alike.
+        other = self._status("/segmentation_node_2: segmentation", dict.fromkeys(COUNTERS, 10**6))
+        own = self._status("/segmentation_node: segmentation", self._counts)
+        self._diagnostics.publish(DiagnosticArray(status=[own, other]))
+        self._diagnostics.publish(DiagnosticArray(status=[other]))
+
+    @staticmethod
+    def _status(name: str, counts: dict[str, int]) -> DiagnosticStatus:
+        values = [KeyValue(key=key, value=str(value)) for key, value in counts.items()]
+        return DiagnosticStatus(name=name, values=values)
+
+
+@contextmanager
+def running(stand_in: StandIn) -> Iterator[None]:
+    executor = SingleThreadedExecutor()
+    executor.add_node(stand_in.node)
+    thread = threading.Thread(target=executor.spin)
+    thread.start()
+    try:
+        yield
+    finally:
+        executor.shutdown()
+        thread.join()
+        stand_in.node.destroy_node()
+
+
+@pytest.fixture
+def played(tmp_path, checkpoint) -> Callable[..., Playback]:
+    """Plays a number of frames to a node."""
+
+    def run(count: int, mode: Mode, fate: Callable[[int], str]) -> Playback:
+        frames = (("/image", noise_message(1 + number / 10)) for number in range(count))
+        survey = survey_bag(write_messages(tmp_path / "bag", frames))
+        with running(StandIn(checkpoint, fate)):
+            return play(survey, mode, ("labels",), tmp_path / "predictions", None)
+
+    return run
+
+
+def outcomes(playback: Playback) -> Counter[str]:
+    return Counter(frame.outcome for frame in playback.frames)
+
+
+def test_answers_are_received_while_playing_is_behind_schedule(played):
+    playback = played(6 * QUEUE_DEPTH, BEHIND_SCHEDULE, lambda number: "processed")
+    assert playback.node_counts["processed"] > 2 * QUEUE_DEPTH
+    assert outcomes(playback)["answered"] == playback.node_counts["processed"]
+
+
+def test_the_account_is_that_of_the_node_and_no_other(played):
+    playback = played(5, Mode(), lambda number: "processed")
+    assert outcomes(playback) == {"answered": 5}
+    assert playback.node_counts == {
+        **dict.fromkeys(COUNTERS, 0),
+        "received": 5,
+        "processed": 5,
+    }
+
+
+def test_frames_gave_way_to_newer_ones_if_the_node_knows_no_other_reason(played):
+    playback = played(4, BEHIND_SCHEDULE, lambda number: "dropped" if number == 1 else "processed")
+    assert [frame.outcome for frame in playback.frames][1] == "dropped"
+    assert playback.frames[1].reason == "a newer frame came before its turn"
+
+
+@pytest.mark.parametrize("mode", [Mode(), BEHIND_SCHEDULE])
+def test_of_several_reasons_none_is_claimed_for_a_frame(played, mode):
+    fates = ("processed", "dropped", "failed", "skipped")
+    playback = played(4, mode, lambda number: fates[number])
+    assert [frame.outcome for frame in playback.frames] == ["answered"] + 3 * ["unanswered"]
+    assert {frame.reason for frame in playback.frames[1:]} == {
+        "no answer; the node's own account: 1 dropped, 1 failed, 1 skipped, 0 lost"
+    }
