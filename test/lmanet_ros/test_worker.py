@@ -25,7 +25,7 @@ def test_the_newest_frame_wins_and_dropped_frames_are_counted(checkpoint):
 
 def test_a_network_that_does_not_answer_is_an_error(sleepy):
     options = ("-p", "diagnostics_rate:=20.0", "-p", "error_latency:=0.3")
-    with sleepy.running_node(3.0, *options) as process, connected(process) as client:
+    with sleepy.running_node(1.0, *options) as process, connected(process) as client:
         client.send(image_message(street()))
         client.wait_until(
             lambda: client.status.level == DiagnosticStatus.ERROR, "the delay to be noticed"
