@@ -25,7 +25,7 @@ def test_the_newest_frame_wins_and_dropped_frames_are_counted(checkpoint):
 
 def test_a_network_that_does_not_answer_is_an_error(sleepy):
     options = ("-p", "diagnostics_rate:=20.0", "-p", "error_latency:=0.3")
-    with sleepy.running_node(1.0, *options) as process, connected(process) as client:
+    with sleepy.running_node(2.0, *options) as process, connected(process) as client:
         client.send(image_message(street()))
         client.wait_until(
             lambda: client.status.level == DiagnosticStatus.ERROR, "the delay to be noticed"
@@ -34,7 +34,8 @@ def test_a_network_that_does_not_answer_is_an_error(sleepy):
 
 
 def test_a_frame_from_before_is_not_published_when_the_node_is_active_again(sleepy):
-    with sleepy.running_node(1.0) as process, connected(process) as client:
+    often = ("-p", "diagnostics_rate:=20.0")
+    with sleepy.running_node(1.0, *often) as process, connected(process) as client:
         client.send(image_message(street(), frame_id="before"))
         client.wait_for_count("received", 1)
         assert client.change_state("deactivate")
