@@ -21,8 +21,8 @@ from lmanet_ros.processes import ProcessError
 STREET_SIZE = (512, 256)
 MAX_VIDEO_PIXELS = 640 * 480
 """Larger videos are scaled down, for machines without a GPU."""
-SENSOR = {"noise": 8.0, "flicker": 0.05, "occlusion_rate": 0.5}
-"""What the street's camera suffers from."""
+SENSOR = {"noise": 16.0, "flicker": 0.05, "occlusion_rate": 2.0}
+"""What the street's camera suffers from: what a memory is for."""
 FILES = "contact_sheet.png, demo.mp4, summary.json, bag/ (MCAP rosbag2), *.log"
 SINGLE_FRAME_WEIGHTS = "erfnet-single-synthetic"
 REAL_VIDEO_WEIGHTS = "erfnet-lma-camvid"
