@@ -56,7 +56,7 @@ class Stream:
     """The video of one camera: its memory, its outputs and what happens to its frames.
 
     `begin`, `finish` and `fail` are called by the worker's thread through `process`, all else by
-    the thread that receives messages. It begins closed.
+    the thread that receives messages.
     """
 
     def __init__(
