@@ -41,10 +41,8 @@ class ConfusionMatrix:
         pairs = pairs.reshape(256, 256)
         classes = self._num_classes
         if pairs[classes:IGNORE_LABEL].any():
-            raise ValueError(
-                f"true labels must be in 0..{classes - 1} or {IGNORE_LABEL}, "
-                f"got {np.unique(true[(true >= classes) & (true != IGNORE_LABEL)]).tolist()}"
-            )
+            # Only to say which: the counts have found them in less time.
+            check_true_labels(true, classes)
         self._counts[:, :classes] += pairs[:classes, :classes]
         self._counts[:, classes] += pairs[:classes, classes:].sum(1)
 
@@ -66,3 +64,17 @@ class ConfusionMatrix:
         iou = self.iou()
         occurring = iou[~np.isnan(iou)]
         return float(occurring.mean()) if len(occurring) else float("nan")
+
+
+def check_true_labels(true: np.ndarray, num_classes: int) -> None:
+    """Refuse labels that are no class and not 255.
+
+    Raises:
+        ValueError: there are some; it says which.
+    """
+    wrong = true[(true >= num_classes) & (true != IGNORE_LABEL)]
+    if wrong.size:
+        raise ValueError(
+            f"true labels must be in 0..{num_classes - 1} or {IGNORE_LABEL}, "
+            f"got {np.unique(wrong).tolist()}"
+        )

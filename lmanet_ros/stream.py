@@ -104,7 +104,6 @@ class Stream:
         """
         with self._deciding:
             self._session += 1
-            self.statistics.end_waiting()
 
     def frame(
         self, message: Image | CompressedImage, info: CameraInfo | None, arrival: float

@@ -46,7 +46,7 @@ def evaluate(
 
     Raises:
         DatasetError: no frame has labels, or a file cannot be read.
-        ValueError: a label is no class.
+        ValueError: labels do not fit their image, or one is no class.
     """
     return score(_watched(segment(segmenter, dataset), watch), dataset.classes)
 
@@ -75,7 +75,7 @@ def score(frames: Iterable[SegmentedFrame], classes: ClassTable) -> Evaluation:
 
     Raises:
         DatasetError: no frame has labels, or all of them are 255.
-        ValueError: a true label is no class.
+        ValueError: predicted and true labels differ in size, or a true label is no class.
     """
     scorer = Scorer(classes)
     video = None
@@ -83,6 +83,12 @@ def score(frames: Iterable[SegmentedFrame], classes: ClassTable) -> Evaluation:
         if frame.video != video:
             video = frame.video
             scorer.begin_video()
+        if frame.true is not None and frame.true.shape != frame.predicted.shape:
+            # The scorer would compare them at the size of the truth.
+            raise ValueError(
+                f"{frame.video}, frame {frame.index}: labels {frame.true.shape} do not fit "
+                f"what was predicted {frame.predicted.shape}"
+            )
         scorer.add(frame.image, frame.predicted, frame.true)
     evaluation = scorer.result()
     if evaluation.miou is None:

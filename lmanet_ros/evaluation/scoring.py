@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmanet_core import ClassTable
-from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.evaluation import Evaluation, FrameScore, Scorer
+from lmanet_core.metrics import check_true_labels
 from lmanet_ros.bags.survey import BagFrame
 from lmanet_ros.continuity import FrameIdentity, find_break
 from lmanet_ros.evaluation.answers import AnsweredFrame
@@ -60,7 +60,9 @@ def score(
         if answer.label_problem:
             problems[frame.number] = answer.label_problem
         try:
-            _check_labels(answer.true, true_classes)
+            if answer.true is not None and true_classes is not None:
+                # Translation takes for granted that all have a meaning.
+                check_true_labels(answer.true, len(true_classes))
             true = true_labels(answer, classes, true_classes)
             frames[frame.number] = scorer.add(answer.image, answer.predicted, true)
         except ValueError as error:
@@ -83,22 +85,6 @@ def true_labels(
     if answer.true is None or true_classes is None:
         return answer.true
     return true_classes.translation_to(classes)[answer.true]
-
-
-def _check_labels(true: np.ndarray | None, classes: ClassTable | None) -> None:
-    """Check that labels have a meaning where a table says it, which translation takes for granted.
-
-    Raises:
-        ValueError: one has none.
-    """
-    if true is None or classes is None:
-        return
-    beyond = true[(true >= len(classes)) & (true != IGNORE_LABEL)]
-    if beyond.size:
-        raise ValueError(
-            f"true labels must be in 0..{len(classes) - 1} or {IGNORE_LABEL}, "
-            f"got {np.unique(beyond).tolist()}"
-        )
 
 
 def _begin_where_one_ends(scorer: Scorer, before: BagFrame | None, frame: BagFrame) -> None:

@@ -108,6 +108,15 @@ def test_labels_are_scored_at_the_size_of_the_data_set(camvid: Path) -> None:
     assert frames[0].predicted.shape == frames[0].image.shape[:2] == (32, 64)
 
 
+def test_labels_that_do_not_fit_their_image_are_refused(camvid: Path) -> None:
+    dataset = open_dataset("camvid", camvid, "val")
+    (frame, *_) = segment(segmenter(network()), dataset)
+    assert frame.true is not None
+    small = replace(frame, true=frame.true[::2, ::2])
+    with pytest.raises(ValueError, match="do not fit what was predicted"):
+        score([small], dataset.classes)
+
+
 def test_without_labels_there_is_nothing_to_score(cityscapes: Path) -> None:
     dataset = open_dataset("cityscapes", cityscapes, "test")
     with pytest.raises(DatasetError, match="nothing to score"):
