@@ -21,7 +21,7 @@ def main(args: list[str] | None = None) -> int:
         args: command line without the program's name; None: that of the process.
 
     Returns:
-        Exit status: 0 after a signal, 1 if the node cannot start.
+        Exit status 1 if the node cannot start. After a signal the process ends here, with 0.
     """
     # Nothing is there to be torn down yet, and an import may swallow any exception.
     _on_end_signals(lambda number, frame: os._exit(0))
@@ -65,12 +65,14 @@ def _run(args: list[str] | None) -> int:
     with suppress(_EndRequested):
         # rclpy may have ended before Python has noticed the signal.
         _ignore_end_signals()
-    if not node.stop(STOP_TIMEOUT):
-        # The network cannot be interrupted, and what it holds must not be torn down beneath it.
-        os._exit(0)
-    node.destroy_node()
-    rclpy.try_shutdown()
-    return 0
+    # The network cannot be interrupted, and what it holds must not be torn down beneath it.
+    if node.stop(STOP_TIMEOUT):
+        node.destroy_node()
+        rclpy.try_shutdown()
+    # Past the interpreter, which takes a second to take down its modules.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _interrupt_once(number: int, frame: FrameType | None) -> None:
