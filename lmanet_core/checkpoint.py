@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from lmanet_core.models import LMANet, build_model
 FORMAT = "lmanet-1"
 DEFAULT_WEIGHTS = "erfnet-lma-synthetic"
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+MOST_LISTED = 10
+"""Tensors that a message names; of more it tells the number."""
 
 
 class CheckpointError(ValueError):
@@ -160,8 +162,12 @@ def _check_tensors(path: Path, expected: Mapping[str, Tensor], found: Mapping[st
         if name in found and found[name].shape != tensor.shape
     ]
     if problems:
-        shown = "; ".join(problems[:5])
-        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise CheckpointError(
-            f"{path}: tensors do not fit the network in its metadata: {shown}{more}"
+            f"{path}: tensors do not fit the network in its metadata: {list_some(problems)}"
         )
+
+
+def list_some(items: Sequence[str]) -> str:
+    """The first of many, and how many more there are."""
+    more = f"; and {len(items) - MOST_LISTED} more" if len(items) > MOST_LISTED else ""
+    return "; ".join(items[:MOST_LISTED]) + more

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import cv2
 from tqdm import tqdm
 
-from lmanet_core import LMANet, VideoSegmenter, load
-from lmanet_core.arguments import image_size
+from lmanet_core import LMANet, VideoSegmenter, load, load_provenance
+from lmanet_core.arguments import image_size, window_size
 from lmanet_core.data.datasets import DATASETS, open_dataset
 from lmanet_core.data.street_dataset import StreetsConfig, open_streets
 from lmanet_core.data.synthetic import StreetConfig
@@ -25,15 +26,12 @@ from lmanet_core.data.video import VideoDataset
 from lmanet_core.evaluation import Evaluation, SegmentedFrame, evaluate, streamed_frames
 from lmanet_core.evaluation.override import with_window_size
 from lmanet_core.evaluation.sheet import Sheet
+from lmanet_core.program import require_writable, run_program
 
 
-def main() -> None:
-    parser = make_parser()
-    arguments = parser.parse_args()
-    try:
-        run(arguments)
-    except ValueError as error:
-        parser.exit(2, f"error: {error}\n")
+def main() -> int:
+    arguments = make_parser().parse_args()
+    return run_program("evaluate.py", lambda: run(arguments), extra="train")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -74,10 +72,6 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def window_size(text: str) -> int | str:
-    return text if text == "global" else int(text)
-
-
 def picture_file(text: str) -> Path:
     if not cv2.haveImageWriter(text):
         raise argparse.ArgumentTypeError(f"expected a picture such as sheet.png, got {text!r}")
@@ -85,12 +79,20 @@ def picture_file(text: str) -> Path:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    for file in filter(None, (arguments.json, arguments.sheet)):
+        require_writable(file, folder=False)
     dataset = find_dataset(arguments)
     model = find_model(arguments)
     dataset.require_classes(model.config.classes)
     work_size = arguments.size if arguments.full_resolution else None
     segmenter = VideoSegmenter(
-        model, arguments.memory_size, arguments.precision, arguments.device, work_size
+        model,
+        arguments.memory_size,
+        arguments.precision,
+        arguments.device,
+        work_size,
+        # As their authors evaluate them, at any size.
+        antialias=True if "converted_from" in load_provenance(arguments.checkpoint) else None,
     )
     sheet = Sheet(len(dataset.labelled_frames), dataset.classes)
     with tqdm(total=sum(map(streamed_frames, dataset.videos)), unit="frame") as progress:
@@ -158,4 +160,4 @@ def write_json(arguments: argparse.Namespace, memory_size: int, evaluation: Eval
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
