@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +116,27 @@ def init_ros(**arguments: Any) -> None:
 def own_network() -> Iterator[None]:
     """ROS in this process and those it starts, where nobody else talks into."""
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    # Domains up to 101 keep clear of the ports that Linux hands out to others.
-    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
-    # Ctrl-C is to raise KeyboardInterrupt, not to shut ROS down beneath a recorder.
-    init_ros(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        yield
-    finally:
-        rclpy.try_shutdown()
+    with _own_domain() as domain:
+        os.environ["ROS_DOMAIN_ID"] = str(domain)
+        # Ctrl-C is to raise KeyboardInterrupt, not to shut ROS down beneath a recorder.
+        init_ros(signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            yield
+        finally:
+            rclpy.try_shutdown()
+
+
+@contextmanager
+def _own_domain() -> Iterator[int]:
+    """A ROS domain that no other program of this package on this machine has."""
+    with socket.socket(socket.AF_UNIX) as lock:
+        # Domains up to 101 keep clear of the ports that Linux hands out to others.
+        for offset in range(101):
+            domain = 1 + (os.getpid() + offset) % 101
+            # A name without a file, which Linux frees when the process ends, however it does.
+            with suppress(OSError):
+                lock.bind(f"\0lmanet_ros_domain_{domain}")
+                break
+        else:
+            raise ProcessError("all ROS domains from 1 to 101 are in use on this machine")
+        yield domain

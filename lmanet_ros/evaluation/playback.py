@@ -17,6 +17,7 @@ from lmanet_ros.bags.reading import BagMessage, read_bag
 from lmanet_ros.bags.survey import UNREADABLE, BagFrame, Survey, deserialize
 from lmanet_ros.bags.writing import BagWriter
 from lmanet_ros.evaluation.node_client import LATE_ANSWER, NodeClient, SentFrame
+from lmanet_ros.evaluation.run_facts import run_facts
 from lmanet_ros.processes import NodeProcess
 
 PREDICTIONS = "/segmentation_node"
@@ -70,6 +71,10 @@ class Playback:
     """As the node's parameter says."""
     classes: ClassTable
     """Of the node's network."""
+    seconds: float
+    """That playing took."""
+    facts: dict[str, str]
+    """What it was made with, see `run_facts`."""
 
 
 def play(
@@ -105,15 +110,19 @@ def play(
         with closing(NodeClient(survey.image_type, outputs, on_output, process)) as node:
             node.connect(_first_usable_image(survey))
             checkpoint, classes = node.classes()
+            work_size = node.work_size()
+            begin = time.monotonic()
             if mode.live:
                 sent = _send_live(node, survey, mode.rate, copy)
             else:
                 sent = _send_without_loss(node, survey, copy)
+            seconds = time.monotonic() - begin
+            facts = run_facts(checkpoint, node.facts, work_size)
             counts = node.counts
             frames = tuple(
                 _played(frame, sent.get(frame.number), counts) for frame in survey.frames
             )
-            return Playback(frames, counts, checkpoint, classes)
+            return Playback(frames, counts, checkpoint, classes, seconds, facts)
 
 
 class _Copies:

@@ -16,6 +16,7 @@ from rclpy.serialization import deserialize_message
 from ros_harness import image_message, pixels, running_node, set_header
 from sensor_msgs.msg import CompressedImage, Image
 
+from lmanet_core.checkpoint import checkpoint_hash
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 from lmanet_ros.bags.reading import header_stamp, read_bag
 
@@ -93,9 +94,26 @@ def test_quality_and_latency_are_measured(summary):
     assert 0 < summary["temporal_consistency"] <= 1
     latency = summary["latency_ms"]
     assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"] <= latency["max"]
-    measured = [row["miou"] for row in summary["per_frame"] if row["miou"] is not None]
-    worst = [summary["per_frame"][number]["miou"] for number in summary["worst_frames"]]
-    assert worst == sorted(measured)[: len(worst)]
+    rows = {row["number"]: row for row in summary["per_frame"] if row["miou"] is not None}
+    worst = [rows[number] for number in summary["worst_frames"]]
+    assert [row["miou"] for row in worst] == sorted(row["miou"] for row in worst)
+    assert worst[0]["miou"] == min(row["miou"] for row in rows.values())
+    # On both sides of the gap.
+    assert len(worst) == 2
+    assert abs(worst[0]["stamp"] - worst[1]["stamp"]) > 2e9
+
+
+def test_the_summary_says_what_it_was_made_with(summary, checkpoint):
+    run = summary["run"]
+    assert run["model_hash"] == checkpoint_hash(checkpoint)
+    assert run["backend"].startswith("torch cpu")
+    assert run["memory_size"] == "2"
+    assert run["work_size"] == "that of the images"
+    assert "evaluate_bag" in run["command"]
+    assert run["date"] and run["machine"] and run["software"]
+    assert summary["fps"] > 0
+    confusion = np.array(summary["tally"]["confusion"])
+    assert confusion.sum() == sum(64 * (64 if n < FIRST_SMALL else 32) for n in range(12)) - 64 * 64
 
 
 def test_predictions_lie_beside_the_input(damaged, summary):
@@ -123,8 +141,8 @@ def test_the_report_needs_nothing_but_itself(damaged):
     report = (damaged / "report.html").read_text()
     sources = re.findall(r'(?:src|href)="([^"]*)"', report)
     assert all(source.startswith("data:image/") for source in sources)
-    # Three plots and the classes', four pictures of each bad frame, the legend.
-    assert len(sources) == 4 + 4 * 6 + 1
+    # Three plots, the classes' and the confusion, four pictures of each bad frame, the legend.
+    assert len(sources) == 5 + 4 * 2 + 1
     assert "wrong data length" in report
 
 
