@@ -110,7 +110,9 @@ def test_the_summary_says_what_it_was_made_with(summary, checkpoint):
     assert run["memory_size"] == "2"
     assert run["work_size"] == "that of the images"
     assert "evaluate_bag" in run["command"]
-    assert run["date"] and run["machine"] and run["software"]
+    assert run["date"]
+    assert run["machine"]
+    assert run["software"]
     assert summary["fps"] > 0
     confusion = np.array(summary["tally"]["confusion"])
     assert confusion.sum() == sum(64 * (64 if n < FIRST_SMALL else 32) for n in range(12)) - 64 * 64

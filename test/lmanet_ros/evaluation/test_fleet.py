@@ -77,7 +77,8 @@ def test_totals_are_made_of_counts_not_of_averages(files, tmp_path, capsys):
     assert fleet["total"]["vc16"] is None
     assert [row["bag"] for row in fleet["recordings"]] == ["drives/long", "drives/short"]
     report = (tmp_path / "all" / "report.html").read_text()
-    assert "drives/long" in report and "drives/short" in report
+    assert "drives/long" in report
+    assert "drives/short" in report
     assert "mIoU         45.5 % of 18 frames" in capsys.readouterr().out
 
 
@@ -114,7 +115,9 @@ def test_two_evaluations_are_compared_class_by_class(files, tmp_path, capsys):
         ["100.0", "10.0", "-90.0"]
     ]
     page = (tmp_path / "both" / "comparison.html").read_text()
-    assert "long" in page and "short" in page and "-90.0" in page
+    assert "long" in page
+    assert "short" in page
+    assert "-90.0" in page
 
 
 @pytest.mark.parametrize(
