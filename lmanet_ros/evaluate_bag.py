@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ def _find_contradiction(arguments: argparse.Namespace) -> str | None:
 def _run(arguments: argparse.Namespace, args: list[str]) -> int:
     require_writable(arguments.output, folder=True)
     if arguments.compare:
-        return _compare(*arguments.compare, arguments.output)
+        return _compare(arguments.compare, arguments.output)
     if arguments.merge or len(arguments.bags) > 1:
         summary = _evaluate_several(arguments)
     else:
@@ -217,15 +218,15 @@ def _options(arguments: argparse.Namespace) -> list[str]:
     return [*options, "--outputs", *arguments.outputs]
 
 
-def _compare(first: Path, second: Path, output: Path) -> int:
+def _compare(files: Sequence[Path], output: Path) -> int:
     from lmanet_ros.evaluation.comparison import compare, format_comparison, short_names
     from lmanet_ros.evaluation.fleet import read_summary
     from lmanet_ros.evaluation.html_report import write_comparison_html
 
-    summaries = read_summary(first), read_summary(second)
-    comparison = compare(*summaries, *short_names(first, second))
+    first, second = (read_summary(file) for file in files)
+    comparison = compare(first, second, short_names(*files))
     output.mkdir(parents=True, exist_ok=True)
-    write_comparison_html(output / "comparison.html", *summaries, comparison)
+    write_comparison_html(output / "comparison.html", first, second, comparison)
     print(f"{format_comparison(comparison)}\n\nin {output}/: comparison.html")
     return 0
 

@@ -47,7 +47,9 @@ class Comparison:
     notes: tuple[str, ...] = ()
 
 
-def compare(first: Mapping[str, Any], second: Mapping[str, Any], *names: str) -> Comparison:
+def compare(
+    first: Mapping[str, Any], second: Mapping[str, Any], names: tuple[str, str]
+) -> Comparison:
     """Compare two summaries, of recordings or of several.
 
     Args:
@@ -67,7 +69,7 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any], *names: str) ->
         for name, (before, after) in ious.items()
         if before is not None or after is not None
     ]
-    return Comparison((names[0], names[1]), tuple(rows), tuple(_notes(one, other)))
+    return Comparison(names, tuple(rows), tuple(_notes(one, other)))
 
 
 def facts_of_both(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[dict[str, Any]]:

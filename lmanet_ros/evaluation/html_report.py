@@ -137,7 +137,7 @@ def _write(path: Path, template: str, **values: Any) -> None:
 
 def _beside_baseline(summary: dict[str, Any]) -> Comparison | None:
     baseline = summary.get("baseline")
-    return compare(baseline, summary, "single frame", "with memory") if baseline else None
+    return compare(baseline, summary, ("single frame", "with memory")) if baseline else None
 
 
 def _quality_plots(summary: dict[str, Any]) -> dict[str, str]:

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import cv2
@@ -98,9 +98,10 @@ def test_quality_and_latency_are_measured(summary):
     worst = [rows[number] for number in summary["worst_frames"]]
     assert [row["miou"] for row in worst] == sorted(row["miou"] for row in worst)
     assert worst[0]["miou"] == min(row["miou"] for row in rows.values())
-    # On both sides of the gap.
-    assert len(worst) == 2
-    assert abs(worst[0]["stamp"] - worst[1]["stamp"]) > 2e9
+    # Not neighbours, but for such as follow the gap.
+    assert 2 <= len(worst) <= 6
+    stamps = sorted(row["stamp"] for row in worst)
+    assert min(after - before for before, after in pairwise(stamps)) >= 3e8
 
 
 def test_the_summary_says_what_it_was_made_with(summary, checkpoint):
@@ -139,12 +140,12 @@ def test_predictions_lie_beside_the_input(damaged, summary):
     assert summary["iou"]["road"] == pytest.approx(hits / union, abs=1e-4)
 
 
-def test_the_report_needs_nothing_but_itself(damaged):
+def test_the_report_needs_nothing_but_itself(damaged, summary):
     report = (damaged / "report.html").read_text()
     sources = re.findall(r'(?:src|href)="([^"]*)"', report)
     assert all(source.startswith("data:image/") for source in sources)
     # Three plots, the classes' and the confusion, four pictures of each bad frame, the legend.
-    assert len(sources) == 5 + 4 * 2 + 1
+    assert len(sources) == 5 + 4 * len(summary["worst_frames"]) + 1
     assert "wrong data length" in report
 
 
