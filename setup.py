@@ -42,7 +42,14 @@ setup(
         (f"share/{PACKAGE}/config", sorted(glob("config/*.*"))),
     ],
     zip_safe=False,
-    install_requires=["torch", "numpy", "safetensors", "opencv-python-headless", "pyyaml"],
+    install_requires=[
+        "torch",
+        "numpy",
+        "safetensors",
+        "opencv-python-headless",
+        "pillow",
+        "pyyaml",
+    ],
     extras_require={
         # For machines without a ROS 2 installation; on one, its own packages are used.
         "ros": [

@@ -1,5 +1,7 @@
 """Images at another size, against the filter's definition."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,15 @@ def triangle_weights(before: int, after: int) -> np.ndarray:
 def filtered(size: tuple[int, int]) -> np.ndarray:
     rows, columns = triangle_weights(60, size[1]), triangle_weights(90, size[0])
     return np.einsum("rh,hwc,kw->rkc", rows, IMAGE.astype(float), columns)
+
+
+@pytest.fixture(params=["with PyTorch", "without"], autouse=True)
+def pytorch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loaded by whoever wants it, or by nobody."""
+    if request.param == "without":
+        monkeypatch.delitem(sys.modules, "torch", raising=False)
+    else:
+        pytest.importorskip("torch")
 
 
 @pytest.mark.parametrize("size", [(45, 30), (60, 40), (37, 29), (90, 31)])

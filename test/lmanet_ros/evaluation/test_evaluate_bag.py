@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,9 +46,10 @@ def drive(compressed: bool) -> Iterator[tuple[str, Image | CompressedImage]]:
         yield "/front/labels", image_message(labels[:, :, None], "mono8", stamp=stamp(number))
 
 
-def run(bag: Path, output: Path, *arguments: str | Path) -> dict:
+def run(bag: Path | list[Path], output: Path, *arguments: str | Path) -> dict:
     """Evaluate; the summary."""
-    command = [sys.executable, "-m", "lmanet_ros.evaluate_bag", bag, "--output", output]
+    bags = bag if isinstance(bag, list) else [bag]
+    command = [sys.executable, "-m", "lmanet_ros.evaluate_bag", *bags, "--output", output]
     result = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     return json.loads((output / "evaluation.json").read_text())
@@ -150,15 +152,28 @@ def test_the_report_needs_nothing_but_itself(damaged, summary):
 
 
 def test_labels_are_the_same_on_every_run_however_the_bag_is_stored(
-    tmp_path, damaged, summary, checkpoint
+    tmp_path, damaged, summary, checkpoint, monkeypatch
 ):
     bag = write_messages(tmp_path / "bag", drive(compressed=True), storage="sqlite3")
+    short = write_messages(tmp_path / "short", islice(drive(compressed=False), 6))
+    # A name that YAML has for a number.
+    shutil.copy(checkpoint, tmp_path / "2024")
+    monkeypatch.chdir(tmp_path)
     # A limit of the rate is for cameras: without loss it would skip almost every frame.
-    options = ("--checkpoint", checkpoint, "--outputs", "labels", "-p", "max_rate:=0.1")
-    again = run(bag, tmp_path / "result", *options)
+    options = ("--checkpoint", "2024", "--outputs", "labels", "-p", "max_rate:=0.1")
+    fleet = run([bag, short], tmp_path / "result", "--jobs", "2", *options)
+    again, other = fleet["recordings"]
     assert again["labels_sha256"] == summary["labels_sha256"]
     assert again["miou"] == summary["miou"]
     assert "undecodable" in again["skipped"][0]["reason"]
+    assert fleet["total"]["frames"]["answered"] == 11 + 3
+    confusion = [np.array(part["tally"]["confusion"]) for part in (again, other, fleet["total"])]
+    assert (confusion[0] + confusion[1] == confusion[2]).all()
+    # What has its result is not played again; what is missing is.
+    (tmp_path / "result" / "short" / "evaluation.json").unlink()
+    kept = (tmp_path / "result" / "bag" / "evaluation.json").stat()
+    assert run([bag, short], tmp_path / "result", *options)["total"]["iou"] == fleet["total"]["iou"]
+    assert (tmp_path / "result" / "bag" / "evaluation.json").stat() == kept
 
 
 def test_live_a_running_node_is_played_to_and_what_it_drops_is_told(tmp_path, checkpoint):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lmanet_ros.evaluate_bag import BELOW_LIMIT, main
+from lmanet_ros.evaluation import evaluate as evaluation
 
 
 def summary(bag: str, hits: int, misses: int, seconds: float = 2.0) -> dict[str, Any]:
@@ -118,6 +119,22 @@ def test_two_evaluations_are_compared_class_by_class(files, tmp_path, capsys):
     assert "long" in page
     assert "short" in page
     assert "-90.0" in page
+
+
+def test_the_baseline_is_the_same_without_memory_and_before_the_node(tmp_path, monkeypatch):
+    calls = []
+
+    def evaluate(config, output, baseline=None):
+        calls.append((config.parameters, output, baseline))
+        return {"name": output.name}
+
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
+    config = evaluation.EvaluationConfig(tmp_path, parameters={"threads": 1, "memory_size": 3})
+    assert evaluation.evaluate_with_baseline(config, tmp_path / "out") == {"name": "out"}
+    assert calls == [
+        ({"threads": 1, "memory_size": 0}, tmp_path / "out" / evaluation.BASELINE, None),
+        (config.parameters, tmp_path / "out", {"name": evaluation.BASELINE}),
+    ]
 
 
 @pytest.mark.parametrize(
