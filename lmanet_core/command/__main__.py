@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lmanet_core.command import convert, export, info
+from lmanet_core.command import convert, export, info, label
 
-VERBS = {"convert": convert, "export": export, "info": info}
+VERBS = {"convert": convert, "export": export, "info": info, "label": label}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

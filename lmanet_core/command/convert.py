@@ -7,12 +7,11 @@ import hashlib
 from pathlib import Path
 
 import torch
-import yaml
 
 from lmanet_core.checkpoint import save_checkpoint
-from lmanet_core.classes import CITYSCAPES, ClassTable
-from lmanet_core.config import ModelConfig
+from lmanet_core.classes import CITYSCAPES
 from lmanet_core.conversion import Conversion, convert, read_state_dict
+from lmanet_core.data.recording import read_classes
 
 HELP = "turn a published .pth checkpoint into a .safetensors checkpoint of this library"
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
@@ -38,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
         CheckpointError: the file cannot be read, or does not fit the network it seems to be of.
         ValueError: the file with the classes is not what it should be.
     """
-    classes = _read_classes(arguments.classes) if arguments.classes else CITYSCAPES
+    classes = read_classes(arguments.classes) if arguments.classes else CITYSCAPES
     tensors = read_state_dict(arguments.input)
     conversion = convert(tensors, classes)
     provenance = {
@@ -58,10 +57,3 @@ def _print_what_is_left(conversion: Conversion) -> None:
         print(f"left out, of no use to segment: {', '.join(conversion.left_out)}")
     if conversion.dropped_outputs:
         print("left out, the last output, 'ignore'")
-
-
-def _read_classes(path: Path) -> ClassTable:
-    values = yaml.safe_load(path.read_text())
-    if not isinstance(values, dict) or set(values) != {"class_names", "palette"}:
-        raise ValueError(f"{path}: expected the two entries class_names and palette")
-    return ModelConfig.from_dict(values).classes

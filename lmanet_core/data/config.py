@@ -27,6 +27,8 @@ class DataConfig:
         dataset: one of `DATASETS`.
         root: its folder; None for 'synthetic'.
         split: see the data set.
+        labels: folder in `root` with labels from elsewhere, of 'cityscapes' and 'recording'; None:
+            the data set's own alone.
         size: (width, height) of the frames; None: as stored. For 'synthetic' it is that of the
             videos to validate on; the clips have `street.size`.
         clips: one of `CLIPS`. 'neighbours' are a labelled frame and the video before it, 'pseudo'
@@ -41,6 +43,7 @@ class DataConfig:
     dataset: str
     root: Path | None = None
     split: str = "train"
+    labels: str | None = None
     size: tuple[int, int] | None = None
     clips: str = "neighbours"
     frames: int = 1
@@ -79,7 +82,7 @@ def open_clips(config: DataConfig) -> ClipSource:
     """
     if config.clips == "street":
         return StreetClips(config.street, config.frames, config.max_stride, config.split)
-    dataset = open_dataset(config.dataset, config.root, config.split, config.size)
+    dataset = open_dataset(config.dataset, config.root, config.split, config.size, config.labels)
     if config.clips == "pseudo":
         return PseudoClips(dataset, config.frames, config.motion)
     return LabelledClips(dataset, config.frames, config.max_stride)

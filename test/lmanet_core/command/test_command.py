@@ -1,10 +1,13 @@
 """The program `lmanet`, as a user runs it."""
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
 from lmanet_core import ModelConfig, build_model, load, load_provenance, save_checkpoint
 from lmanet_core.command.__main__ import main
+from lmanet_core.data.datasets import open_dataset
 from lmanet_core.models.cost import network_cost
 
 
@@ -73,6 +76,28 @@ def test_info_tells_what_is_in_a_checkpoint_and_what_it_costs(tmp_path, capsys):
 def test_info_of_a_missing_file_ends_with_status_1(capsys):
     assert main(["info", "nothing"]) == 1
     assert "no checkpoint 'nothing'" in capsys.readouterr().err
+
+
+def test_label_makes_a_data_set_of_a_video_and_leaves_out_what_is_unsure(tmp_path, capsys):
+    model = build_model(ModelConfig(memory_size=1, window_size=3)).eval()
+    save_checkpoint(model, tmp_path / "teacher.safetensors")
+    video = tmp_path / "drive"
+    video.mkdir()
+    for number in range(5):
+        picture = np.random.default_rng(number).integers(0, 256, (32, 64, 3), np.uint8)
+        cv2.imwrite(str(video / f"{number}.png"), picture)
+    label = ["label", str(tmp_path / "teacher.safetensors"), str(video), str(tmp_path / "out")]
+    options = ["--scales", "0.5", "1", "--every", "2", "--size", "48x24"]
+    assert main([*label, *options, "--sure", "0"]) == 0
+    assert "5 frames of 'drive', 3 of them with labels for 100.0 %" in capsys.readouterr().out
+    (recorded,) = open_dataset("recording", tmp_path / "out", "all").videos
+    assert list(recorded.labelled) == [0, 2, 4]
+    assert recorded.image(1).shape == (24, 48, 3)
+    assert main([*label, *options]) == 1
+    assert "choose another --name" in capsys.readouterr().err
+    assert main([*label, *options, "--name", "unsure", "--sure", "1"]) == 0
+    unsure = open_dataset("recording", tmp_path / "out", "all").videos[1]
+    assert (unsure.labels(0) == 255).all()
 
 
 def test_macs_are_those_counted_by_hand():
