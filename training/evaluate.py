@@ -3,7 +3,10 @@
     python training/evaluate.py --dataset camvid --root data/camvid --split val \\
         --checkpoint erfnet-lma-camvid --memory-size 4 --json result.json
 
-Without --dataset it drives down synthetic streets that training never sees.
+Without --dataset it drives down synthetic streets that training never sees. Two results side by side, with
+an interval for the gain:
+
+    python training/evaluate.py --compare single.json memory-1.json,memory-2.json,memory-3.json
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import cv2
 from tqdm import tqdm
@@ -23,6 +27,7 @@ from lmanet_core.data.street_dataset import StreetsConfig, open_streets
 from lmanet_core.data.synthetic import StreetConfig
 from lmanet_core.data.video import VideoDataset
 from lmanet_core.evaluation import Evaluation, SegmentedFrame, evaluate, streamed_frames
+from lmanet_core.evaluation.comparison import compare
 from lmanet_core.evaluation.override import with_window_size
 from lmanet_core.evaluation.sheet import Sheet
 
@@ -31,7 +36,10 @@ def main() -> None:
     parser = make_parser()
     arguments = parser.parse_args()
     try:
-        run(arguments)
+        if arguments.compare:
+            print(compare(*(read_figures(files) for files in arguments.compare)))
+        else:
+            run(arguments)
     except ValueError as error:
         parser.exit(2, f"error: {error}\n")
 
@@ -40,6 +48,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", choices=DATASETS, default="synthetic")
     parser.add_argument("--root", type=Path, help="folder of the data set")
+    parser.add_argument("--labels", help="folder in --root with labels from elsewhere")
     parser.add_argument(
         "--split", default="val", help="default: val; camvid and synthetic have a holdout, too"
     )
@@ -63,6 +72,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument(
         "--sheet", type=picture_file, help="picture of image, truth, labels, errors"
+    )
+    parser.add_argument(
+        "--compare",
+        nargs=2,
+        metavar=("BEFORE", "AFTER"),
+        help="set two files that --json has written side by side, video by video, and run nothing; "
+        "FILE,FILE,... for the mean of several seeds",
     )
     street = parser.add_argument_group("of the data set 'synthetic'")
     street.add_argument("--streets", type=int, default=10)
@@ -107,10 +123,19 @@ def run(arguments: argparse.Namespace) -> None:
         sheet.save(arguments.sheet)
 
 
+def read_figures(files: str) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(Path(file).read_text()) for file in files.split(",")]
+    except (OSError, json.JSONDecodeError) as error:
+        raise ValueError(f"{files} cannot be read: {error}") from None
+
+
 def find_dataset(arguments: argparse.Namespace) -> VideoDataset:
     size = None if arguments.full_resolution else arguments.size
     if arguments.dataset != "synthetic":
-        return open_dataset(arguments.dataset, arguments.root, arguments.split, size)
+        return open_dataset(
+            arguments.dataset, arguments.root, arguments.split, size, arguments.labels
+        )
     street = StreetConfig(
         noise=arguments.noise,
         flicker=arguments.flicker,

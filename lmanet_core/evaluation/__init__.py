@@ -1,6 +1,6 @@
 """How good a network is on video: agreement with the truth, and with itself over time."""
 
-from lmanet_core.evaluation.scorer import Evaluation, FrameScore, Scorer, at_size_of
+from lmanet_core.evaluation.scorer import Evaluation, FrameScore, Scorer, VideoScore, at_size_of
 from lmanet_core.evaluation.stream import (
     SegmentedFrame,
     evaluate,
@@ -14,6 +14,7 @@ __all__ = [
     "FrameScore",
     "Scorer",
     "SegmentedFrame",
+    "VideoScore",
     "at_size_of",
     "evaluate",
     "score",

@@ -28,6 +28,14 @@ class FrameScore:
 
 
 @dataclass(frozen=True)
+class VideoScore:
+    """Figures of one video; as those of all frames, see `Evaluation`."""
+
+    miou: float | None
+    iou: dict[str, float | None]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Figures of all frames.
 
@@ -40,6 +48,7 @@ class Evaluation:
         vc8, vc16: 0..1, see `VideoConsistency`; None where no run of frames with labels is that
             long.
         frames: number of frames that were compared with the truth.
+        videos: of each video that has a name and was compared with the truth, by that name.
     """
 
     miou: float | None
@@ -48,6 +57,7 @@ class Evaluation:
     vc8: float | None
     vc16: float | None
     frames: int
+    videos: dict[str, VideoScore]
 
 
 class Scorer:
@@ -66,9 +76,13 @@ class Scorer:
         self._flow = TemporalConsistency()
         self._vc8, self._vc16 = VideoConsistency(8), VideoConsistency(16)
         self._frames = 0
+        self._videos: dict[str, ConfusionMatrix] = {}
+        self._video: str | None = None
 
-    def begin_video(self) -> None:
-        """What comes next is not compared with what came before."""
+    def begin_video(self, name: str | None = None) -> None:
+        """What comes next is not compared with what came before; with a name it has figures of
+        its own, too."""
+        self._video = name
         self._flow.begin_video()
         self.leave_out()
 
@@ -96,15 +110,21 @@ class Scorer:
 
     def result(self) -> Evaluation:
         """Figures of all frames so far."""
-        iou = map(_number, self._matrix.iou().tolist())
         return Evaluation(
             miou=_number(self._matrix.miou()),
-            iou=dict(zip(self._classes.names, iou, strict=True)),
+            iou=self._iou(self._matrix),
             temporal_consistency=self._flow.value(),
             vc8=self._vc8.value(),
             vc16=self._vc16.value(),
             frames=self._frames,
+            videos={
+                name: VideoScore(_number(matrix.miou()), self._iou(matrix))
+                for name, matrix in self._videos.items()
+            },
         )
+
+    def _iou(self, matrix: ConfusionMatrix) -> dict[str, float | None]:
+        return dict(zip(self._classes.names, map(_number, matrix.iou().tolist()), strict=True))
 
     def _compare(self, predicted: np.ndarray, true: np.ndarray | None) -> float | None:
         if true is None:
@@ -114,6 +134,8 @@ class Scorer:
         matrix = ConfusionMatrix(len(self._classes))
         matrix.update(predicted, true)
         self._matrix.add(matrix)
+        if self._video is not None:
+            self._videos.setdefault(self._video, ConfusionMatrix(len(self._classes))).add(matrix)
         self._vc8.update(predicted, true)
         self._vc16.update(predicted, true)
         self._frames += 1
