@@ -3,8 +3,8 @@
     python training/evaluate.py --dataset camvid --root data/camvid --split val \\
         --checkpoint erfnet-lma-camvid --memory-size 4 --json result.json
 
-Without --dataset it drives down synthetic streets that training never sees. Two results side by side, with
-an interval for the gain:
+Without --dataset it drives down synthetic streets that training never sees. Two results side by
+side, with an interval for the gain:
 
     python training/evaluate.py --compare single.json memory-1.json,memory-2.json,memory-3.json
 """
