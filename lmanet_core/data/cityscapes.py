@@ -21,7 +21,9 @@ from lmanet_core.classes import CITYSCAPES, IGNORE_LABEL
 from lmanet_core.data.stored_video import LabelEncoding, StoredVideo, require_files
 from lmanet_core.data.video import DatasetError, VideoDataset
 
-SPLITS = ("train", "val", "test")
+SPLITS = ("train", "val", "test", "fit", "holdout")
+"""`fit` and `holdout` divide `train`, for choices that must not see `val`."""
+HOLDOUT_CITIES = ("tubingen", "ulm", "zurich")
 SNIPPET = 30
 """Frames of a video; nothing connects it to another one."""
 LABELLED_FRAME = 19
@@ -40,7 +42,8 @@ def open_cityscapes(
 
     Args:
         root: the folder of the layout above.
-        split: one of `SPLITS`.
+        split: one of `SPLITS`. `holdout` are the cities `HOLDOUT_CITIES` of `train`, `fit` the
+            others.
         size: (width, height) of images and labels; None: as stored.
         labels: folder beside gtFine with label maps for frames that have none there.
 
@@ -49,10 +52,14 @@ def open_cityscapes(
     """
     if split not in SPLITS:
         raise DatasetError(f"Cityscapes has the splits {SPLITS}, got {split!r}")
-    others = {} if labels is None else _other_labels(root / labels / split)
-    videos = tuple(
-        _video(root, split, frame, size, others) for frame in _annotated_frames(root, split)
-    )
+    folder = "train" if split in ("fit", "holdout") else split
+    frames = _annotated_frames(root, folder)
+    if folder != split:
+        frames = [name for name in frames if _is_held_out(name) == (split == "holdout")]
+        if not frames:
+            raise DatasetError(f"no city of the split '{split}' is in {root}")
+    others = {} if labels is None else _other_labels(root / labels / folder)
+    videos = tuple(_video(root, folder, frame, size, others) for frame in frames)
     files = (file for video in videos for file in (*video.images, *video.label_files.values()))
     require_files(files, "Cityscapes")
     return VideoDataset("cityscapes", CITYSCAPES, videos)
@@ -89,6 +96,10 @@ def _annotated_frames(root: Path, split: str) -> list[str]:
         )
         raise DatasetError(f"no Cityscapes in {root}: expected {looked}")
     return sorted(frames)
+
+
+def _is_held_out(frame: str) -> bool:
+    return frame.startswith(tuple(f"{city}_" for city in HOLDOUT_CITIES))
 
 
 def _other_labels(folder: Path) -> dict[str, Path]:

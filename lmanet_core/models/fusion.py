@@ -1,4 +1,8 @@
-"""Fusion of what was read from the memory with the current frame."""
+"""Fusion of what was read from the memory with the current frame.
+
+All take the frame's values, what was read, and the frame's features; those of the paper make new
+features from the first two and do not look at the third.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ class GatedFusion(nn.Module):
         self.expand = nn.Conv2d(2 * value_channels, 2 * feature_channels, 3, padding=1, groups=2)
         self.out_bn = nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS)
 
-    def forward(self, query_values: Tensor, read: Tensor) -> Tensor:
+    def forward(self, query_values: Tensor, read: Tensor, features: Tensor | None = None) -> Tensor:
         """(B, Dv, H, W) twice -> (B, C, H, W)."""
         both = torch.cat([query_values, read], dim=1)
         both = functional.relu(self.dropout(self.bn(both)), inplace=True)
@@ -61,7 +65,7 @@ class ConcatenationFusion(nn.Module):
         self.bn = nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS)
         self.dropout = nn.Dropout2d(DROPOUT)
 
-    def forward(self, query_values: Tensor, read: Tensor) -> Tensor:
+    def forward(self, query_values: Tensor, read: Tensor, features: Tensor | None = None) -> Tensor:
         """(B, Dv, H, W) twice -> (B, 2 Dv, H, W)."""
         both = self.bn(torch.cat([query_values, read], dim=1))
         return functional.relu(self.dropout(both), inplace=True)
@@ -94,7 +98,7 @@ class BottleneckFusion(nn.Module):
         self.gate = nn.Conv2d(BOTTLENECK_CHANNELS, 2 * feature_channels, 1)
         self.out_bn = nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS)
 
-    def forward(self, query_values: Tensor, read: Tensor) -> Tensor:
+    def forward(self, query_values: Tensor, read: Tensor, features: Tensor | None = None) -> Tensor:
         """(B, C, H, W) twice -> (B, C, H, W)."""
         both = functional.relu(self.bn(self.down(query_values) + self.down(read)), inplace=True)
         query_gate, memory_gate = self.gate(both).sigmoid().chunk(2, dim=1)
@@ -102,9 +106,44 @@ class BottleneckFusion(nn.Module):
         return functional.relu(self.out_bn(fused), inplace=True)
 
 
+class ResidualFusion(nn.Module):
+    """Features that stay what they are, and a gated correction by what was read.
+
+        b = ReLU6(BN(D [query values, read]))
+        out = ReLU(features + sigmoid(A b) * E b)
+
+    with a depthwise 3x3 convolution before the 1x1 convolutions D, A and E, light enough for a
+    network of a few GMACs. E begins as zero, so the memory begins without effect and costs nothing
+    where it has nothing to say.
+
+    Source: the gates are those of Paul et al., IROS 2021, section III-C, the rest is not theirs.
+    """
+
+    def __init__(self, value_channels: int, feature_channels: int) -> None:
+        super().__init__()
+        both = 2 * value_channels
+        self.mix = nn.Sequential(
+            nn.Conv2d(both, both, 3, padding=1, groups=both, bias=False),
+            nn.Conv2d(both, both, 1, bias=False),
+            nn.BatchNorm2d(both, eps=BATCH_NORM_EPS),
+            nn.ReLU6(inplace=True),
+        )
+        # Gate and correction read the same input: one convolution.
+        self.gate_and_correction = nn.Conv2d(both, 2 * feature_channels, 1)
+        nn.init.zeros_(self.gate_and_correction.weight[feature_channels:])
+        nn.init.zeros_(self.gate_and_correction.bias)
+
+    def forward(self, query_values: Tensor, read: Tensor, features: Tensor) -> Tensor:
+        """(B, Dv, H, W) twice and (B, C, H, W), not negative -> (B, C, H, W)."""
+        mixed = self.mix(torch.cat([query_values, read], dim=1))
+        gate, correction = self.gate_and_correction(mixed).chunk(2, dim=1)
+        return functional.relu(torch.addcmul(features, gate.sigmoid(), correction), inplace=True)
+
+
 FUSION_MODULES: Mapping[str, Callable[[int, int], nn.Module]] = {
     "gated": GatedFusion,
     "concatenation": ConcatenationFusion,
     "bottleneck": BottleneckFusion,
+    "residual": ResidualFusion,
 }
 """`ModelConfig.fusion` -> constructor from Dv and C."""

@@ -85,11 +85,9 @@ class StageData(LightningDataModule):
         self._stage = stage
         self._steps = steps
         self._workers = workers
-        self._num_classes = len(source.classes)
+        self._num_labels = len(source.classes) + len(source.groups)
         self._first_step = 0
-        self._samples = TrainingSamples(
-            source, stage.data.augmentation, seed, steps * stage.batch_size
-        )
+        self._samples = TrainingSamples(source, seed, steps * stage.batch_size)
 
     def first_batch(self, size: int) -> list[Tensor]:
         """`size` samples as the loader gives them."""
@@ -129,5 +127,5 @@ class StageData(LightningDataModule):
         images, labels = zip(*samples, strict=True)
         batch = torch.stack(labels)
         # Here and not on the device, where a wrong class ends the process without a word.
-        check_labels(batch.numpy(), self._num_classes, "a clip")
+        check_labels(batch.numpy(), self._num_labels, "a clip")
         return [torch.stack(images), batch]

@@ -47,6 +47,8 @@ BESIDE_THE_POINT = (
     ".*treespec, LeafSpec",
 )
 """Warnings of Lightning that a user need not read."""
+MOST_STEPS = 10**8
+"""Of a stage that ends when its time is over."""
 START_CLIPS = 16
 """Clips whose features the memory's start 'average' is computed from."""
 
@@ -193,14 +195,23 @@ class StageRun:
         self._config = config
         self._stage = stage
         self._class_weights = class_weights
+        self._groups = source.groups
         self._seed = seed
         self._epoch_steps = max(1, len(source) // stage.batch_size)
         self._steps = stage.steps or (stage.epochs or 0) * self._epoch_steps
+        if stage.hours is not None:
+            self._steps = MOST_STEPS
         self.data = StageData(source, stage, self._steps, seed, config.workers)
 
     def module(self, model: LMANet) -> StageModule:
         return StageModule(
-            model, self._stage, self._class_weights, self._steps, self._epoch_steps, self._seed
+            model,
+            self._stage,
+            self._class_weights,
+            self._steps,
+            self._epoch_steps,
+            self._seed,
+            self._groups,
         )
 
     def start_memory(self, memory: LocalMemory, encoder: nn.Module) -> None:
@@ -268,14 +279,16 @@ class StageRun:
 
 def _class_frequencies(config: TrainingConfig, folder: RunFolder, launch: Launch) -> Tensor | None:
     """Those that this run has counted before, or counted now; None if weights are given."""
-    if config.class_weights is not None:
+    if config.class_weights is not None or all(
+        stage.class_weight_offset is None for stage in config.stages
+    ):
         return None
     names, file = config.model.classes.names, folder.class_frequencies
     if file.exists():
         values = json.loads(file.read_text())
         if tuple(values) == names:
             return torch.tensor(list(values.values()), dtype=torch.float64)
-    source = open_clips(replace(config.stages[0].data, frames=1))
+    source = open_clips(replace(config.stages[0].data, frames=1, augmentation=None, also=()))
     frequencies = count_classes(source, config.seed)
     if launch.rank == 0:
         values = dict(zip(names, frequencies.tolist(), strict=True))
@@ -286,6 +299,8 @@ def _class_frequencies(config: TrainingConfig, folder: RunFolder, launch: Launch
 def _class_weights(
     config: TrainingConfig, stage: StageConfig, frequencies: Tensor | None
 ) -> Tensor:
+    if stage.class_weight_offset is None:
+        return torch.ones(len(config.model.classes))
     if frequencies is None:
         return torch.tensor(config.class_weights)
     return weigh_classes(frequencies, stage.class_weight_offset)
