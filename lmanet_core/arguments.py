@@ -12,3 +12,12 @@ def image_size(text: str) -> tuple[int, int]:
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT, got {text!r}") from None
     return width, height
+
+
+def place(text: str) -> tuple[int, int]:
+    """X,Y -> (x, y), as an argparse type."""
+    try:
+        x, y = (int(number) for number in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected X,Y in pixels, got {text!r}") from None
+    return x, y

@@ -6,9 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lmanet_core.command import convert, export, info, label
+from lmanet_core.command import attention, convert, export, info, label
 
-VERBS = {"convert": convert, "export": export, "info": info, "label": label}
+VERBS = {
+    "attention": attention,
+    "convert": convert,
+    "export": export,
+    "info": info,
+    "label": label,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

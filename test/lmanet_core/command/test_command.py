@@ -100,6 +100,32 @@ def test_label_makes_a_data_set_of_a_video_and_leaves_out_what_is_unsure(tmp_pat
     assert (unsure.labels(0) == 255).all()
 
 
+def test_attention_draws_where_the_memory_reads(tmp_path, capsys):
+    config = ModelConfig(memory_size=2, window_size=3, memory_policy="every_nth")
+    save_checkpoint(build_model(config), tmp_path / "network.safetensors")
+    video = tmp_path / "drive"
+    video.mkdir()
+    for number in range(6):
+        cv2.imwrite(str(video / f"{number}.png"), np.full((32, 64, 3), 40 * number, np.uint8))
+    sheet = tmp_path / "pictures" / "attention.png"
+    attention = ["attention", str(tmp_path / "network.safetensors"), str(video)]
+    options = ["--output", str(sheet), "--at"]
+    assert main([*attention, *options, "10,10", "63,31"]) == 0
+    printed = capsys.readouterr().out
+    # Of frames 0 to 3 every second is in memory when frame 4 comes.
+    assert "(10, 10): " in printed
+    assert "% frame 0, " in printed
+    assert "% frame 2, 0 % beyond the border" in printed
+    assert cv2.imread(str(sheet)).shape[1] > 3 * 480
+    for mistake, complaint in (
+        (["64,0"], r"places must be in the image of 64x32, got [(64, 0)]"),
+        (["0,0", "--frame", "0"], "nothing is in memory at the first frame"),
+        (["0,0", "--frame", "6"], "has no frame 6"),
+    ):
+        assert main([*attention, *options, *mistake]) == 1
+        assert complaint in capsys.readouterr().err
+
+
 def test_macs_are_those_counted_by_hand():
     model = build_model(ModelConfig(memory_size=3, window_size=11))
     cost = network_cost(model, (64, 32))
