@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 from tqdm import tqdm
 
 from lmanet_core import LMANet, VideoSegmenter, load
 from lmanet_core.arguments import image_size
 from lmanet_core.data.datasets import DATASETS, open_dataset
+from lmanet_core.data.meanings import coarsen, known_meanings, read_meanings
 from lmanet_core.data.street_dataset import StreetsConfig, open_streets
 from lmanet_core.data.synthetic import StreetConfig
 from lmanet_core.data.video import VideoDataset
@@ -69,6 +71,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--meanings",
+        type=Path,
+        help="YAML file, class of the data set: [the network's classes that it stands for]; "
+        "for networks of other classes. Known without: CamVid's 11 in Cityscapes' 19",
+    )
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument(
         "--sheet", type=picture_file, help="picture of image, truth, labels, errors"
@@ -103,7 +111,7 @@ def picture_file(text: str) -> Path:
 def run(arguments: argparse.Namespace) -> None:
     dataset = find_dataset(arguments)
     model = find_model(arguments)
-    dataset.require_classes(model.config.classes)
+    translation = find_translation(arguments, dataset, model)
     work_size = arguments.size if arguments.full_resolution else None
     segmenter = VideoSegmenter(
         model, arguments.memory_size, arguments.precision, arguments.device, work_size
@@ -115,7 +123,7 @@ def run(arguments: argparse.Namespace) -> None:
             progress.update()
             sheet.watch(frame)
 
-        evaluation = evaluate(segmenter, dataset, watch)
+        evaluation = evaluate(segmenter, dataset, watch, translation)
     print(table(evaluation))
     if arguments.json:
         write_json(arguments, segmenter.memory_size, evaluation)
@@ -144,6 +152,18 @@ def find_dataset(arguments: argparse.Namespace) -> VideoDataset:
     )
     config = StreetsConfig(arguments.streets, arguments.frames, street)
     return open_streets(arguments.split, size, config)
+
+
+def find_translation(
+    arguments: argparse.Namespace, dataset: VideoDataset, model: LMANet
+) -> np.ndarray | None:
+    """The network's labels as those of the data set; None where they are the same."""
+    classes, of_network = dataset.classes, model.config.classes
+    if arguments.meanings is not None:
+        return coarsen(classes, of_network, read_meanings(arguments.meanings))
+    if classes.names == of_network.names:
+        return None
+    return coarsen(classes, of_network, known_meanings(classes, of_network))
 
 
 def find_model(arguments: argparse.Namespace) -> LMANet:

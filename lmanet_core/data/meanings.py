@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import yaml
 
 from lmanet_core.classes import CAMVID, CITYSCAPES, IGNORE_LABEL, ClassTable
 
@@ -40,6 +42,24 @@ def known_meanings(classes: ClassTable, of_network: ClassTable) -> Meanings:
             f"{', '.join(of_network.names)}: say it in `meanings`"
         )
     return meanings
+
+
+def read_meanings(path: Path) -> Meanings:
+    """From a YAML file with a list of the network's classes, or one, for each class.
+
+    Raises:
+        ValueError: it is not there, or something else.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+        return {
+            name: (meant,) if isinstance(meant, str) else tuple(meant)
+            for name, meant in values.items()
+        }
+    except (OSError, yaml.YAMLError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"{path}: expected a YAML file with lines such as 'car: [car, truck, bus]' ({error})"
+        ) from None
 
 
 @dataclass(frozen=True)
