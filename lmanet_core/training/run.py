@@ -86,6 +86,8 @@ def train(settings: Mapping[str, Any], output: Path) -> Path:
             seed = config.seed + number
             torch.manual_seed(seed)
             class_weights = _class_weights(config, stage, frequencies)
+            if stage.after is not None:
+                weights = folder.result(stage.after)
             run = StageRun(config, stage, sources[stage.name], class_weights, seed)
             model = initial_model(config.model, stage.data.frames, weights, run.start_memory)
             run.train(model, folder, launch)

@@ -67,6 +67,8 @@ def test_what_is_wrong_with_the_run_is_said(
         ({"trains": ["memory"]}, "data.frames must be at least 2"),
         ({"epochs": 3}, "give either steps or epochs"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"after": "lma1"}, "after must be an earlier stage, one of \\[\\], got 'lma1'"),
+        ({"shortest_clip": 2}, "shortest_clip must be in 2..1, data.frames, got 2"),
         ({"batch_size": True}, "batch_size must be int, got True"),
         ({"learning_rate": "fast"}, "learning_rate must be float, got 'fast'"),
         ({"data": {"clip": 1}}, "stage 'single': data: unknown settings \\['clip'\\]"),
