@@ -22,6 +22,8 @@ STARTS = ("twins", "average")
 SUPERVISED = ("last", "all")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("plateau", "polynomial", "one_cycle", "constant")
+INITIAL_WEIGHTS = "initial_weights"
+"""In place of an earlier stage: those of the run."""
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -40,7 +42,8 @@ class StageConfig:
         frozen: modules within those parts, by name such as 'encoder.stages.stem', that stay as they
             are all the same. The first layers of a network that has seen ImageNet know what they
             need, and take much of the time.
-        after: name of the earlier stage whose result it starts from; None: the one before.
+        after: name of the earlier stage whose result it starts from, or 'initial_weights'; None:
+            the one before.
         data: what it learns from; `data.frames` T is the clip length, 1 trains on single frames.
         batch_size: clips per optimizer step, over all processes and accumulated parts.
         accumulate: parts into which each process divides its share of a batch to save memory.
@@ -191,10 +194,10 @@ class TrainingConfig:
         if not names or len(set(names)) != len(names):
             raise TrainingError(f"stages must have names of their own, got {names}")
         for number, stage in enumerate(self.stages):
-            if stage.after is not None and stage.after not in names[:number]:
+            if stage.after not in (None, INITIAL_WEIGHTS, *names[:number]):
                 raise TrainingError(
-                    f"stage '{stage.name}': after must be an earlier stage, one of "
-                    f"{names[:number]}, got '{stage.after}'"
+                    f"stage '{stage.name}': after must be an earlier stage or '{INITIAL_WEIGHTS}', "
+                    f"one of {[*names[:number], INITIAL_WEIGHTS]}, got '{stage.after}'"
                 )
         if self.model.memory_size == 0 and any(s.data.frames > 1 for s in self.stages):
             raise TrainingError("stages on clips need a memory: model.memory_size must be positive")
