@@ -3,8 +3,9 @@
     python training/reproduce.py --config training/configs/cityscapes_erfnet.yaml \\
         --tables I II III --output runs/tables
 
-Networks and figures that are in the output folder already are not made again. The tables go to
-`tables.md` and `tables.json` there.
+Networks and figures that are in the output folder already are not made again, so a run that was
+interrupted goes on. The tables go to `tables.md` and `tables.json` there, what each class gains to
+pictures.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def main() -> None:
         "--tables", nargs="+", default=list(PAPER_TABLES), metavar="TABLE", help="default: all"
     )
     parser.add_argument("--split", default="val", help="of the data set, to score on")
+    parser.add_argument("--seed", type=int, help="default: the configuration's")
     parser.add_argument(
         "--train-each",
         action="store_true",
@@ -40,6 +42,8 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         settings = read_settings(arguments.config)
+        if arguments.seed is not None:
+            settings["seed"] = arguments.seed
         reproduction = Reproduction(
             settings, arguments.output, arguments.split, arguments.train_each
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from importlib.metadata import entry_points
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import cv2
@@ -35,7 +35,7 @@ def read_video(path: str | Path) -> Iterator[np.ndarray]:
     path = Path(path)
     for suffix in {file.suffix[1:] for file in (path.iterdir() if path.is_dir() else [path])}:
         for reader in entry_points(group=ENTRY_POINT_GROUP, name=suffix):
-            return reader.load()(path)
+            return _load(reader, path)(path)
     if path.is_dir():
         return _read_images(_list_images(path))
     if not path.is_file():
@@ -44,6 +44,13 @@ def read_video(path: str | Path) -> Iterator[np.ndarray]:
     if not capture.isOpened():
         raise VideoError(f"{path} is not a video that OpenCV can read")
     return _read_capture(capture)
+
+
+def _load(reader: EntryPoint, path: Path) -> Callable[[Path], Iterator[np.ndarray]]:
+    try:
+        return reader.load()
+    except ImportError as error:
+        raise VideoError(f"{path} cannot be read here by {reader.module}: {error}") from None
 
 
 def _list_images(folder: Path) -> list[Path]:
