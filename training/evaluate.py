@@ -28,6 +28,7 @@ from lmanet_core.data.meanings import coarsen, known_meanings, read_meanings
 from lmanet_core.data.street_dataset import StreetsConfig, open_streets
 from lmanet_core.data.synthetic import StreetConfig
 from lmanet_core.data.video import VideoDataset
+from lmanet_core.data.worsening import WorseningConfig, worsened
 from lmanet_core.evaluation import Evaluation, SegmentedFrame, evaluate, streamed_frames
 from lmanet_core.evaluation.comparison import compare
 from lmanet_core.evaluation.override import with_window_size
@@ -68,6 +69,13 @@ def make_parser() -> argparse.ArgumentParser:
         "--full-resolution",
         action="store_true",
         help="score at the size of the stored labels, not at --size",
+    )
+    parser.add_argument(
+        "--worse",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="0..1, of the frames that are made worse: noise, blur, light, compression, a patch",
     )
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -110,6 +118,8 @@ def picture_file(text: str) -> Path:
 
 def run(arguments: argparse.Namespace) -> None:
     dataset = find_dataset(arguments)
+    if arguments.worse:
+        dataset = worsened(dataset, WorseningConfig(chance=arguments.worse))
     model = find_model(arguments)
     translation = find_translation(arguments, dataset, model)
     work_size = arguments.size if arguments.full_resolution else None

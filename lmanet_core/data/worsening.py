@@ -1,9 +1,9 @@
-"""Clips whose last frame is worse than those before it, so that it pays to remember them."""
+"""Frames made worse than those before them, so that it pays to remember those."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from lmanet_core.data.augmentation import add_noise, draw_factor
 from lmanet_core.data.checks import check_not_negative
 from lmanet_core.data.clips import Clip, ClipSource
+from lmanet_core.data.video import Video, VideoDataset
 
 MOST_AT_ONCE = 2
 """Ways in which one frame becomes worse."""
@@ -21,7 +22,7 @@ class WorseningConfig:
     """What may become of the last frame of a clip; one or two of what is not 0, drawn.
 
     Attributes:
-        chance: share of the clips it happens to.
+        chance: share of the clips, or of the frames of a video, that it happens to.
         noise: grey levels, upper bound of the noise's standard deviation.
         blur: pixels, upper bound of the blur's standard deviation.
         exposure: 0.5 draws factors of the brightness in 1 / 1.5 .. 1.5.
@@ -62,6 +63,40 @@ class WorsenedClips:
             return clip
         last = worsen(clip.images[-1], self._config, random)
         return Clip(np.concatenate([clip.images[:-1], last[None]]), clip.labels)
+
+
+@dataclass(frozen=True)
+class WorsenedVideo:
+    """A video some of whose frames are worse, the same ones whenever they are read."""
+
+    video: Video
+    config: WorseningConfig
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return self.video.name
+
+    @property
+    def labelled(self) -> Sequence[int]:
+        return self.video.labelled
+
+    def __len__(self) -> int:
+        return len(self.video)
+
+    def image(self, index: int) -> np.ndarray:
+        image = self.video.image(index)
+        random = np.random.default_rng((self.seed, index))
+        return worsen(image, self.config, random) if random.random() < self.config.chance else image
+
+    def labels(self, index: int) -> np.ndarray | None:
+        return self.video.labels(index)
+
+
+def worsened(dataset: VideoDataset, config: WorseningConfig) -> VideoDataset:
+    """The data set with some frames worse, to see whether a memory bridges them."""
+    videos = (WorsenedVideo(video, config, seed) for seed, video in enumerate(dataset.videos))
+    return replace(dataset, videos=tuple(videos))
 
 
 def worsen(image: np.ndarray, config: WorseningConfig, random: np.random.Generator) -> np.ndarray:

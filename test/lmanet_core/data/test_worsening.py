@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lmanet_core.classes import DAVIS
 from lmanet_core.data.clips import Clip
-from lmanet_core.data.worsening import WorsenedClips, WorseningConfig, worsen
+from lmanet_core.data.datasets import open_dataset
+from lmanet_core.data.worsening import WorsenedClips, WorseningConfig, worsen, worsened
 
 NOTHING = {field.name: 0.0 for field in fields(WorseningConfig) if field.name != "chance"}
 
@@ -66,3 +68,16 @@ def test_shares_beyond_1_are_refused() -> None:
     for name in ("chance", "compression", "cover"):
         with pytest.raises(ValueError, match=rf"{name} must be in 0\.\.1, got 1\.5"):
             WorseningConfig(**{name: 1.5})
+
+
+def test_a_worsened_video_is_the_same_whenever_it_is_read(davis: Path) -> None:
+    dataset = open_dataset("davis", davis, "train")
+    worse = worsened(dataset, WorseningConfig(chance=0.5))
+    changed = 0
+    for video, its_worse in zip(dataset.videos, worse.videos, strict=True):
+        assert (its_worse.name, its_worse.labelled) == (video.name, video.labelled)
+        for index in range(len(video)):
+            np.testing.assert_array_equal(its_worse.image(index), its_worse.image(index))
+            np.testing.assert_array_equal(its_worse.labels(index), video.labels(index))
+            changed += bool((its_worse.image(index) != video.image(index)).any())
+    assert 1 <= changed <= 9
