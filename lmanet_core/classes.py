@@ -155,3 +155,6 @@ CAMVID = ClassTable(
     ),
 )
 """The 11 CamVid classes of the 480x360 edition in their customary colours."""
+
+DAVIS = ClassTable(names=("background", "object"), palette=((0, 0, 0), (224, 224, 224)))
+"""The two classes of DAVIS 2016: what a video is about, and all else."""
