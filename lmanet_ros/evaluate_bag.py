@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 from rclpy.utilities import remove_ros_args
 
@@ -18,10 +20,12 @@ def main(args: list[str] | None = None) -> int:
         args: command line with the program's name; None: that of the process.
 
     Returns:
-        Exit status: 0, or 1 if the recording or the node cannot be used.
+        Exit status: 0, or 1 if the recording or the node cannot be used. Ctrl-C while it is played
+        ends that, and what was played is reported.
     """
     args = sys.argv if args is None else args
     arguments = _parse_arguments(remove_ros_args(args)[1:])
+    handler = signal.signal(signal.SIGINT, _interrupt)
     try:
         return _run(arguments, args)
     except ModuleNotFoundError as error:
@@ -33,6 +37,14 @@ def main(args: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # Once: `ros2 launch` may send Ctrl-C again, while the report is made.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _parse_arguments(args: list[str]) -> argparse.Namespace:

@@ -64,6 +64,7 @@ class Playback:
     """What came of playing a recording."""
 
     frames: tuple[PlayedFrame, ...]
+    """Fewer than the recording has if playing was interrupted."""
     node_counts: dict[str, int]
     """The node's own account."""
     checkpoint: str
@@ -93,6 +94,7 @@ def play(
 
     Raises:
         ProcessError: the node cannot be found, has died, or does not answer.
+        KeyboardInterrupt: before the first frame; after it, what was played is the result.
     """
     received = {frame.number: frame.received for frame in survey.frames}
     with BagWriter(recording) as bag:
@@ -105,13 +107,20 @@ def play(
         with closing(NodeClient(survey.image_type, outputs, on_output, process)) as node:
             node.connect(_first_usable_image(survey))
             checkpoint, classes = node.classes()
-            if mode.live:
-                sent = _send_live(node, survey, mode.rate, copy)
-            else:
-                sent = _send_without_loss(node, survey, copy)
+            sent: dict[int, SentFrame] = {}
+            count = len(survey.frames)
+            try:
+                if mode.live:
+                    _send_live(node, survey, mode.rate, copy, sent)
+                else:
+                    _send_without_loss(node, survey, copy, sent)
+            except KeyboardInterrupt:
+                if not sent:
+                    raise
+                count = max(sent) + 1
             counts = node.counts
             frames = tuple(
-                _played(frame, sent.get(frame.number), counts) for frame in survey.frames
+                _played(frame, sent.get(frame.number), counts) for frame in survey.frames[:count]
             )
             return Playback(frames, counts, checkpoint, classes)
 
@@ -153,22 +162,28 @@ def _first_usable_image(survey: Survey) -> object:
     raise ValueError("expected a survey with a frame that can be used")
 
 
-def _send_without_loss(node: NodeClient, survey: Survey, copy: _Copies) -> Mapping[int, SentFrame]:
-    """Only what the node can use, each frame when nothing more is to be heard of the one before."""
-    sent: dict[int, SentFrame] = {}
+def _send_without_loss(
+    node: NodeClient, survey: Survey, copy: _Copies, sent: dict[int, SentFrame]
+) -> None:
+    """Only what the node can use, each frame when nothing more is to be heard of the one before.
+
+    `sent` takes the frames up, by their numbers.
+    """
     for frame, data in _images(survey, copy):
         if frame.problem is None:
             sent[frame.number] = node.send(data, frame.number)
             node.wait_for_answer(sent[frame.number])
     node.wait_until_idle()
-    return sent
 
 
 def _send_live(
-    node: NodeClient, survey: Survey, rate: float | None, copy: _Copies
-) -> Mapping[int, SentFrame]:
-    """All images when they are due, also those that the node will refuse."""
-    sent: dict[int, SentFrame] = {}
+    node: NodeClient,
+    survey: Survey,
+    rate: float | None,
+    copy: _Copies,
+    sent: dict[int, SentFrame],
+) -> None:
+    """All images when they are due, also those that the node will refuse; `sent` as above."""
     begin = time.monotonic()
     first = survey.frames[0].received
     for frame, data in _images(survey, copy):
@@ -184,7 +199,6 @@ def _send_live(
         lambda: sum(f.is_complete for f in sent.values()) >= node.counts.get("processed", 0),
         LATE_ANSWER,
     )
-    return sent
 
 
 def _played(frame: BagFrame, sent: SentFrame | None, node_counts: Mapping[str, int]) -> PlayedFrame:
