@@ -9,13 +9,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from ros_harness import NodeProcess
 
 PROJECT = Path(__file__).parents[2]
 STAND_IN = f"""#!{sys.executable}
-import json, sys, rclpy
+import json, os, sys, rclpy
 rclpy.init(args=sys.argv)
 node = rclpy.create_node("unnamed", automatically_declare_parameters_from_overrides=True)
 parameters = {{name: parameter.value for name, parameter in node._parameters.items()}}
@@ -26,7 +27,8 @@ told = {{
     "arguments": sys.argv[1:],
     "is_terminal": sys.stdout.isatty(),
 }}
-print("told", json.dumps(told), flush=True)
+with open(os.path.join(os.environ["TOLD"], str(os.getpid())), "w") as file:
+    json.dump(told, file)
 """
 
 needs_ros2_launch = pytest.mark.skipif(
@@ -54,14 +56,17 @@ def stand_in_prefix(folder: Path) -> Path:
 
 
 @contextmanager
-def launched(prefix: Path, *arguments: str | Path) -> Iterator[NodeProcess]:
-    """`ros2 launch` with the package in `prefix`."""
+def launched(
+    prefix: Path, *arguments: str | Path, told: Path | None = None
+) -> Iterator[NodeProcess]:
+    """`ros2 launch` with the package in `prefix`; `told` is where stand-ins say what they were."""
     # What setup.bash does to the environment of a shell.
     paths = {"AMENT_PREFIX_PATH": [prefix], "PYTHONPATH": prefix.glob("lib/python*/site-packages")}
     environment = {
         name: os.pathsep.join([*map(str, values), os.environ.get(name, "")])
         for name, values in paths.items()
     }
+    environment["TOLD"] = str(told)
     process = NodeProcess(["ros2", "launch", *arguments], environment=environment)
     try:
         yield process
@@ -71,8 +76,8 @@ def launched(prefix: Path, *arguments: str | Path) -> Iterator[NodeProcess]:
 
 def told(prefix: Path, *arguments: str | Path) -> list[dict]:
     """What programs are told that a launch file starts, in the order of their names."""
-    with launched(prefix, *arguments) as process:
-        assert process.wait() == 0, process.output
-    lines = [line.partition(" told ")[2] for line in process.lines]
-    programs = [json.loads(line) for line in lines if line]
+    with TemporaryDirectory() as folder:
+        with launched(prefix, *arguments, told=Path(folder)) as process:
+            assert process.wait() == 0, process.output
+        programs = [json.loads(file.read_text()) for file in Path(folder).iterdir()]
     return sorted(programs, key=lambda program: program["name"])
