@@ -15,6 +15,9 @@ from lmanet_core.config import ModelConfig
 from lmanet_core.conversion import Conversion, convert, read_state_dict
 
 HELP = "turn a published .pth checkpoint into a .safetensors checkpoint of this library"
+TRAINING_SIZES = {"erfnet": (1024, 512)}
+"""(width, height) that published networks for Cityscapes were trained and are run at; the others'
+were trained on crops of any."""
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 
 
@@ -47,7 +50,14 @@ def run(arguments: argparse.Namespace) -> None:
         "recognised_as": conversion.title,
     }
     dtype = DTYPES[arguments.precision]
-    save_checkpoint(conversion.model, arguments.output, dtype=dtype, provenance=provenance)
+    config = conversion.model.config
+    save_checkpoint(
+        conversion.model,
+        arguments.output,
+        dtype=dtype,
+        provenance=provenance,
+        training_size=TRAINING_SIZES.get(config.backbone) if classes == CITYSCAPES else None,
+    )
     print(f"{arguments.input}: {conversion.title}, {len(tensors)} tensors")
     _print_what_is_left(conversion)
     print(f"written to {arguments.output}")

@@ -196,4 +196,9 @@ def save_state(module: StageModule, path: Path, step: int, **figures: float) -> 
         "git_revision": git_revision(),
         **figures,
     }
-    replace_file(path, lambda file: save_checkpoint(module.model, file, provenance=provenance))
+    # What it can do best at, where a user has no other wish.
+    size = module.trainer.datamodule.frame_size()
+    replace_file(
+        path,
+        lambda file: save_checkpoint(module.model, file, provenance=provenance, training_size=size),
+    )
