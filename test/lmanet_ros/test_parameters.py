@@ -35,12 +35,14 @@ def node_with(**values: object) -> Iterator[Node]:
         node.destroy_node()
 
 
-def test_the_shipped_file_states_the_defaults_of_all_parameters():
-    (section,) = yaml.safe_load(PARAMS_FILE.read_text()).values()
+def test_the_shipped_file_states_defaults_and_names_all_parameters():
+    text = PARAMS_FILE.read_text()
+    (section,) = yaml.safe_load(text).values()
     values = section["ros__parameters"]
-    assert {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()} == asdict(
-        NodeParameters()
-    )
+    defaults = asdict(NodeParameters())
+    stated = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    assert stated.items() <= defaults.items()
+    assert all(f" {name}: " in text for name in defaults)
 
 
 def test_values_are_taken_over():
@@ -68,6 +70,10 @@ def test_values_are_taken_over():
         ("work_size", [512], "[width, height]"),
         ("work_size", [512, 0], "[width, height]"),
         ("work_size", [-512, 256], "[width, height]"),
+        ("work_size", [-1, 256], "[-1, -1] for the image's own size"),
+        ("jpeg_quality", 0, "an integer in 1..100"),
+        ("min_confidence", 1.1, "a number with a decimal point in 0.0..1.0"),
+        ("image_durability", "latched", "['auto', 'volatile', 'transient_local']"),
         ("output_size", [0, 256], "[width, height]"),
         ("image_topics", "image", "a list of strings"),
         ("image_topics", ["a", "a"], "one or more different topics"),
