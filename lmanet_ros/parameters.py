@@ -307,7 +307,8 @@ def _check_topics(topics: Collection[str]) -> None:
         try:
             validate_topic_name(topic)
         except InvalidTopicNameException as error:
-            raise ParameterError(f"parameter 'image_topics': {error}") from None
+            reason = str(error).partition(":")[0]
+            raise ParameterError(f"parameter 'image_topics': {reason}, got {topic!r}") from None
 
 
 def _declare(node: Node, parameter: Any) -> None:
@@ -322,6 +323,12 @@ def _declare(node: Node, parameter: Any) -> None:
             f"parameter '{parameter.name}': expected "
             f"{_expectation(parameter.default, parameter.metadata['limits'])}, got {value!r}"
         ) from None
+    if node.get_parameter_or(parameter.name).type_ == Parameter.Type.NOT_SET:
+        # To ROS, an empty list is of no type.
+        raise ParameterError(
+            f"parameter '{parameter.name}': expected "
+            f"{_expectation(parameter.default, parameter.metadata['limits'])}, got an empty one"
+        )
 
 
 def _descriptor(

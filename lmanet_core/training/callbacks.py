@@ -196,8 +196,8 @@ def save_state(module: StageModule, path: Path, step: int, **figures: float) -> 
         "git_revision": git_revision(),
         **figures,
     }
-    # What it can do best at, where a user has no other wish.
-    size = module.trainer.datamodule.frame_size()
+    # Lightning's annotations lack the attribute.
+    size = module.trainer.datamodule.frame_size()  # type: ignore[attr-defined]
     replace_file(
         path,
         lambda file: save_checkpoint(module.model, file, provenance=provenance, training_size=size),

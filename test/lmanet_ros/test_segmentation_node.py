@@ -97,7 +97,7 @@ def test_a_bad_value_stops_the_start_and_is_named(checkpoint, tmp_path):
             f"parameter '{name}': expected": ["--params-file", str(file)]
             for name, file in empty_lists.items()
         },
-        "trailing": ["-r", "__ns:=/front/"],
+        "a namespace must not end in '/'": ["-r", "__ns:=/front/"],
         str(params_file): [*good, "--params-file", str(params_file)],
     }
     with ExitStack() as stack:
