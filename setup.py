@@ -52,14 +52,12 @@ setup(
             "ros-jazzy-std-srvs",
             "ros-jazzy-diagnostic-msgs",
             "rosbags",
-            "rosbags-image",
             "tqdm",
         ],
         "train": ["cityscapesscripts", "lightning", "tensorboard", "tqdm"],
         # evaluate_bag and make_bag.
         "evaluation": [
             "rosbags",
-            "rosbags-image",
             "mcap",
             "zstandard",
             "jinja2",
