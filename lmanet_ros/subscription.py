@@ -156,7 +156,7 @@ class FittingSubscription:
             self._node.declare_parameter(name, "", descriptor)
         word = self._node.get_parameter(name).value or otherwise
         if word not in words:
-            raise ParameterError(f"parameter '{name}': expected one of {words}, got {word!r}")
+            raise ParameterError(f"parameter '{name}': expected one of {list(words)}, got {word!r}")
         return word
 
 
