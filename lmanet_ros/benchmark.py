@@ -47,9 +47,11 @@ def main() -> None:
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
     rclpy.init()
     try:
-        with _running_node(arguments.checkpoint) as node:
+        with _running_node(arguments.checkpoint, arguments.size) as node:
             if arguments.against:
-                with _running_node(arguments.checkpoint, arguments.against) as other:
+                with _running_node(
+                    arguments.checkpoint, arguments.size, arguments.against
+                ) as other:
                     figures = _compare(node, other, arguments.size, arguments.frames)
             else:
                 figures = _measure(node, arguments.size, arguments.frames)
@@ -113,7 +115,9 @@ class _Node:
 
 
 @contextmanager
-def _running_node(checkpoint: str | None, folder: Path | None = None) -> Iterator[_Node]:
+def _running_node(
+    checkpoint: str | None, size: tuple[int, int], folder: Path | None = None
+) -> Iterator[_Node]:
     """This version's node, or the one of another version in `folder`."""
     namespace = "/other" if folder else ""
     parameters = [RELIABLE.format(topic=f"{namespace}/image")]
