@@ -47,11 +47,10 @@ def main() -> None:
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
     rclpy.init()
     try:
-        with _running_node(arguments.checkpoint, arguments.size) as node:
+        network = (arguments.checkpoint, arguments.size)
+        with _running_node(*network) as node:
             if arguments.against:
-                with _running_node(
-                    arguments.checkpoint, arguments.size, arguments.against
-                ) as other:
+                with _running_node(*network, arguments.against) as other:
                     figures = _compare(node, other, arguments.size, arguments.frames)
             else:
                 figures = _measure(node, arguments.size, arguments.frames)
@@ -121,6 +120,7 @@ def _running_node(
     """This version's node, or the one of another version in `folder`."""
     namespace = "/other" if folder else ""
     parameters = [RELIABLE.format(topic=f"{namespace}/image")]
+    parameters.append(f"work_size:=[{size[0]}, {size[1]}]")
     if checkpoint:
         parameters.append(f"checkpoint:={checkpoint}")
     command = [*NODE_COMMAND, "--ros-args", *(p for text in parameters for p in ("-p", text))]
