@@ -64,7 +64,6 @@ setup(
             "ros-jazzy-std-srvs",
             "ros-jazzy-diagnostic-msgs",
             "rosbags",
-            "rosbags-image",
             "tqdm",
         ],
         "train": [
@@ -78,7 +77,6 @@ setup(
         # evaluate_bag and make_bag.
         "evaluation": [
             "rosbags",
-            "rosbags-image",
             "mcap",
             "zstandard",
             "jinja2",

@@ -172,6 +172,25 @@ def from_array(picture: np.ndarray, header: Header) -> Image:
     return message
 
 
+def compressed_from_array(
+    picture: np.ndarray, header: Header, form: str, quality: int = 95
+) -> CompressedImage:
+    """Make a compressed message of a picture, as image_transport does.
+
+    Args:
+        picture: (H, W, 3) uint8, RGB.
+        header: taken over as it is.
+        form: 'png' or 'jpeg'.
+        quality: of JPEG, 1..100.
+    """
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if form == "jpeg" else []
+    _, data = cv2.imencode(f".{form}", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    message = CompressedImage(header=header, format=f"rgb8; {form} compressed bgr8")
+    message.data = array("B")
+    message.data.frombytes(data.data)
+    return message
+
+
 def _layout(message: Image) -> _Layout:
     return _LAYOUTS[_ALIASES.get(message.encoding, message.encoding)]
 
@@ -294,29 +313,53 @@ def _scan_start(data: bytes) -> int:
     return place
 
 
-def _load_converter() -> Callable[[Any], np.ndarray]:
-    """cv_bridge where ROS 2 brought one, otherwise rosbags-image."""
-    if _has_ros2_cv_bridge():
-        from cv_bridge import CvBridge
-
-        bridge = CvBridge()
-        return lambda image: bridge.imgmsg_to_cv2(image, "rgb8")
-
-    from rosbags.image import image_to_cvimage
-
-    return lambda image: image_to_cvimage(image, "rgb8")
+def _convert_with_opencv(image: _PlainImage) -> np.ndarray:
+    """What cv_bridge does, which knows the same encodings."""
+    layout = _LAYOUTS[image.encoding]
+    pixels: np.ndarray = image.data
+    if layout.sample_bytes == 2:
+        pixels = np.multiply(pixels.view(np.uint16), 1 / 257).astype(np.uint8)
+    pixels = pixels.reshape(image.height, image.width, -1)
+    code = _TO_RGB[image.encoding.removesuffix("16").removesuffix("8")]
+    return pixels if code is None else cv2.cvtColor(pixels, code)
 
 
-def _has_ros2_cv_bridge() -> bool:
+_TO_RGB = {
+    "mono": cv2.COLOR_GRAY2RGB,
+    "rgb": None,
+    "bgr": cv2.COLOR_BGR2RGB,
+    "rgba": cv2.COLOR_RGBA2RGB,
+    "bgra": cv2.COLOR_BGRA2RGB,
+    "yuv422": cv2.COLOR_YUV2RGB_UYVY,
+    "yuv422_yuy2": cv2.COLOR_YUV2RGB_YUYV,
+    # OpenCV calls a pattern by the second row's second and third pixel.
+    "bayer_rggb": cv2.COLOR_BayerBG2RGB,
+    "bayer_bggr": cv2.COLOR_BayerRG2RGB,
+    "bayer_gbrg": cv2.COLOR_BayerGR2RGB,
+    "bayer_grbg": cv2.COLOR_BayerGB2RGB,
+}
+
+
+def _load_converter() -> tuple[Callable[[Any], np.ndarray], str]:
+    """cv_bridge where ROS 2 brought one that works, otherwise OpenCV; and that in words."""
     try:
         # PyPI's cv-bridge 1.13 is ROS 1's; ROS 2 began with 2.0.
         if int(metadata.version("cv_bridge").partition(".")[0]) < 2:
-            return False
-        # Compiled against another NumPy than the one installed, it cannot be imported.
+            return _convert_with_opencv, "images converted by OpenCV"
         import cv_bridge.boost.cv_bridge_boost  # noqa: F401
-    except ImportError:
-        return False
-    return True
+        from cv_bridge import CvBridge
+
+        bridge = CvBridge()
+    except metadata.PackageNotFoundError:
+        return _convert_with_opencv, "images converted by OpenCV"
+    except Exception as error:
+        # Compiled against another NumPy than the one installed it raises this or that.
+        reason = str(error).partition("\n")[0]
+        return _convert_with_opencv, (
+            f"images converted by OpenCV, for cv_bridge cannot be imported ({reason}); "
+            "to have it, install the NumPy that it was built for: pip install 'numpy<2'"
+        )
+    return lambda image: bridge.imgmsg_to_cv2(image, "rgb8"), "images converted by cv_bridge"
 
 
-_convert = _load_converter()
+_convert, CONVERSION = _load_converter()

@@ -17,6 +17,9 @@ from lmanet_core.evaluation.override import with_window_size
 from lmanet_core.program import require_writable
 
 HELP = "turn a published .pth checkpoint into a .safetensors checkpoint of this library"
+TRAINING_SIZES = {"erfnet": (1024, 512)}
+"""(width, height) that published networks for Cityscapes were trained and are run at; the others'
+were trained on crops of any."""
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 
 
@@ -63,7 +66,13 @@ def run(arguments: argparse.Namespace) -> None:
         "recognised_as": conversion.title,
     }
     dtype = DTYPES[arguments.precision]
-    save_checkpoint(model, arguments.output, dtype=dtype, provenance=provenance)
+    save_checkpoint(
+        model,
+        arguments.output,
+        dtype=dtype,
+        provenance=provenance,
+        training_size=TRAINING_SIZES.get(model.config.backbone) if classes == CITYSCAPES else None,
+    )
     print(f"{arguments.input}: {conversion.title}, {len(tensors)} tensors")
     _print_what_is_left(conversion)
     print(f"written to {arguments.output}")

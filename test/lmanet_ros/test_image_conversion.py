@@ -207,13 +207,27 @@ def test_a_picture_becomes_a_message_and_back(shape, encoding):
     check(message)
 
 
-@pytest.mark.parametrize(("version", "is_used"), [("4.1.0", True), ("1.13.0.post0", False)])
-def test_the_cv_bridge_of_ros_2_is_used_where_there_is_one(tmp_path, version, is_used):
-    """PyPI's cv-bridge belongs to ROS 1 and must not be taken."""
+@pytest.mark.parametrize(
+    ("version", "extension", "pixel", "said"),
+    [
+        ("4.1.0", "", 42, "converted by cv_bridge"),
+        ("1.13.0.post0", "", 0, "converted by OpenCV"),
+        (
+            "4.1.0",
+            "raise AttributeError('no _ARRAY_API')",
+            0,
+            "OpenCV, for cv_bridge cannot be imported (no _ARRAY_API); to have it, install",
+        ),
+    ],
+)
+def test_the_cv_bridge_of_ros_2_is_used_where_there_is_one_that_works(
+    tmp_path, version, extension, pixel, said
+):
+    """PyPI's belongs to ROS 1; one that was built for another NumPy cannot be imported."""
     package = tmp_path / "cv_bridge"
     (package / "boost").mkdir(parents=True)
     (package / "boost" / "__init__.py").touch()
-    (package / "boost" / "cv_bridge_boost.py").touch()
+    (package / "boost" / "cv_bridge_boost.py").write_text(extension)
     (package / "__init__.py").write_text(
         "import numpy\n"
         "class CvBridge:\n"
@@ -230,10 +244,13 @@ def test_the_cv_bridge_of_ros_2_is_used_where_there_is_one(tmp_path, version, is
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         "import numpy\n"
         "from std_msgs.msg import Header\n"
-        "from lmanet_ros.image_conversion import from_array, to_rgb\n"
+        "from lmanet_ros.image_conversion import CONVERSION, from_array, to_rgb\n"
         "print(to_rgb(from_array(numpy.zeros((2, 2), numpy.uint8), Header()))[0, 0, 0])\n"
+        "print(CONVERSION)\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert result.stdout.strip() == ("42" if is_used else "0")
+    value, words = result.stdout.splitlines()
+    assert int(value) == pixel
+    assert said in words
