@@ -20,7 +20,7 @@ from lmanet_core.config import ModelConfig
 from lmanet_core.models import LMANet, build_model
 
 FORMAT = "lmanet-1"
-DEFAULT_WEIGHTS = "erfnet-lma-synthetic"
+DEFAULT_WEIGHTS = "street"
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 MOST_LISTED = 10
 """Tensors that a message names; of more it tells the number."""
