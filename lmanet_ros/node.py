@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections import Counter
 from collections.abc import Callable
 
-import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from lmanet_core import ClassTable, VideoSegmenter, load
+from lmanet_core import CheckpointError, VideoSegmenter
 from lmanet_core.checkpoint import checkpoint_hash
+from lmanet_core.extras import MissingExtraError
 from lmanet_core.runtime import Choice, GraphFileError, open_segmenter
 from lmanet_ros.diagnostics import ERROR, figure_values, find_problems, make_status
 from lmanet_ros.parameters import (
@@ -25,8 +26,6 @@ from lmanet_ros.parameters import (
     read_parameters,
 )
 from lmanet_ros.pipeline import Pipeline
-
-DEFAULT_THREADS = torch.get_num_threads()
 
 
 class StartError(RuntimeError):
@@ -123,9 +122,12 @@ class SegmentationNode(LifecycleNode):
         _free_memory()
 
     def _configure(self) -> None:
-        segmenter, classes, self._choice = _load_network(self._settings)
-        self._model_hash = checkpoint_hash(self._settings.checkpoint or None)
-        self._pipeline = Pipeline(self, segmenter, classes, self._settings)
+        segmenter, self._choice = _load_network(self._settings)
+        # Of the file that runs, so that the one that was validated can be told from others.
+        self._model_hash = checkpoint_hash(
+            self._settings.engine or self._settings.checkpoint or None
+        )
+        self._pipeline = Pipeline(self, segmenter, self._settings)
         self._reported = {name: Counter() for name in self._pipeline.cameras}
         self._pipeline.warm_up()
 
@@ -136,7 +138,7 @@ class SegmentationNode(LifecycleNode):
         topics = ", ".join(camera.topic for camera in self._pipeline.cameras.values())
         segmenter = self._pipeline.segmenter
         self.get_logger().info(
-            f"segmenting {topics} on {segmenter.device} in {segmenter.dtype} "
+            f"segmenting {topics} on {segmenter.device} in {segmenter.precision} "
             f"with a memory of {segmenter.memory_size} frames; "
             f"backend {self._choice.backend}: {self._choice.reason}"
         )
@@ -193,21 +195,16 @@ class SegmentationNode(LifecycleNode):
             **figure_values(figures),
             "memory_filled": stream.memory_filled,
             "memory_size": stream.memory_size,
-            "backend": f"{segmenter.backend} {segmenter.device} {segmenter.dtype}",
+            "backend": f"{segmenter.backend} {segmenter.device} {segmenter.precision}",
             "model_hash": self._model_hash,
         }
         return make_status(name, problems, state, values, hardware_id=topic)
 
 
-def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTable, Choice]:
-    torch.set_num_threads(parameters.threads or DEFAULT_THREADS)
+def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, Choice]:
     try:
-        model = load(parameters.checkpoint or None)
-    except ValueError as error:
-        raise ParameterError(f"parameter 'checkpoint': {error}") from None
-    try:
-        segmenter, choice = open_segmenter(
-            model,
+        return open_segmenter(
+            parameters.checkpoint or None,
             engine=parameters.engine,
             backend=parameters.backend,
             memory_size=None if parameters.memory_size < 0 else parameters.memory_size,
@@ -215,17 +212,23 @@ def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTabl
             device=parameters.device,
             work_size=parameters.work_size if any(parameters.work_size) else None,
             output_size=parameters.output_size if any(parameters.output_size) else None,
+            threads=parameters.threads,
         )
+    except CheckpointError as error:
+        raise ParameterError(f"parameter 'checkpoint': {error}") from None
     except GraphFileError as error:
         raise ParameterError(f"parameter 'engine': {error}") from None
+    except MissingExtraError as error:
+        name = "engine" if parameters.engine else "checkpoint"
+        raise ParameterError(f"parameter {name!r}: {error}") from None
     except ValueError as error:
         # The message begins with the name of the argument, which is that of the parameter.
         raise ParameterError(f"parameter {error}") from None
-    return segmenter, model.config.classes, choice
 
 
 def _free_memory() -> None:
     """Hand back what nobody refers to any more."""
     gc.collect()
-    if torch.cuda.is_initialized():
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()

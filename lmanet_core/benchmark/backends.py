@@ -22,7 +22,7 @@ from lmanet_core.metrics import ConfusionMatrix
 from lmanet_core.models import LMANet
 from lmanet_core.runtime import Backend, VideoSegmenter
 from lmanet_core.runtime.backends.graph_backend import GraphBackend
-from lmanet_core.runtime.backends.torch_backend import TorchBackend
+from lmanet_core.runtime.pytorch.torch_backend import TorchBackend
 
 HELP = "time of a streaming step in PyTorch, ONNX Runtime and OpenVINO, and what int8 costs"
 BASELINE = "torch fp32"

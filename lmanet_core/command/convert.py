@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 import yaml
 
 from lmanet_core.checkpoint import save_checkpoint
 from lmanet_core.classes import CITYSCAPES, ClassTable
 from lmanet_core.config import ModelConfig
-from lmanet_core.conversion import Conversion, convert, read_state_dict
+from lmanet_core.extras import needs_extra
+
+if TYPE_CHECKING:
+    from lmanet_core.conversion import Conversion
 
 HELP = "turn a published .pth checkpoint into a .safetensors checkpoint of this library"
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+DTYPES = {"fp32": "float32", "fp16": "float16"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +41,11 @@ def run(arguments: argparse.Namespace) -> None:
         CheckpointError: the file cannot be read, or does not fit the network it seems to be of.
         ValueError: the file with the classes is not what it should be.
     """
+    with needs_extra("torch", "converting"):
+        import torch
+
+        from lmanet_core.conversion import convert, read_state_dict
+
     classes = _read_classes(arguments.classes) if arguments.classes else CITYSCAPES
     tensors = read_state_dict(arguments.input)
     conversion = convert(tensors, classes)
@@ -46,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
         "sha256": hashlib.sha256(arguments.input.read_bytes()).hexdigest(),
         "recognised_as": conversion.title,
     }
-    dtype = DTYPES[arguments.precision]
+    dtype = getattr(torch, DTYPES[arguments.precision])
     save_checkpoint(conversion.model, arguments.output, dtype=dtype, provenance=provenance)
     print(f"{arguments.input}: {conversion.title}, {len(tensors)} tensors")
     _print_what_is_left(conversion)
