@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import tempfile
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,9 +102,6 @@ def run(arguments: argparse.Namespace) -> None:
     with needs_extra("export", "exporting"):
         import onnxscript  # noqa: F401
         import torch  # noqa: F401
-    # The exporter misses a package of no use here, and warns of its own use of PyTorch.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg")
     model = load(arguments.checkpoint)
     provenance = load_provenance(arguments.checkpoint) | {
         "checkpoint_sha256": checkpoint_hash(arguments.checkpoint)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,16 +97,20 @@ def to_onnx(
     with needs_extra("export", "exporting"):
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
-    program = torch.onnx.export(
-        graph.eval(),
-        tuple(inputs.values()),
-        input_names=list(inputs),
-        output_names=list(outputs),
-        dynamic_shapes=tuple(dynamic.get(name) for name in inputs) if dynamic else None,
-        opset_version=OPSET,
-        dynamo=True,
-        verbose=False,
-    )
+    # The exporter misses a package of no use here, and warns of its own use of PyTorch.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg")
+        program = torch.onnx.export(
+            graph.eval(),
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_shapes=tuple(dynamic.get(name) for name in inputs) if dynamic else None,
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
     assert program is not None
     return program
 
