@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from lmanet_core.benchmark import backends, compile_report, model, ops, training
+from lmanet_core.extras import needs_extra
 
 
 def main() -> None:
+    with needs_extra("torch", "a benchmark"):
+        from lmanet_core.benchmark import backends, compile_report, model, ops, training
+
     parser = argparse.ArgumentParser(prog="python -m lmanet_core.benchmark")
     benchmarks = parser.add_subparsers(required=True, metavar="BENCHMARK")
     model.add_arguments(benchmarks.add_parser("model", help=model.HELP))
