@@ -101,7 +101,7 @@ def merge(
     rows = [without_frames(row) for row in rows]
     _check_once(rows)
     fleet = {
-        "run": rows[-1]["run"],
+        "run": _facts_of_all([row["run"] for row in rows]),
         "total": _total(rows),
         "recordings": rows,
         "failed": failed,
@@ -213,6 +213,17 @@ def _total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if len(baselines) == len(rows):
         total["baseline"] = _total(baselines)
     return total
+
+
+def _facts_of_all(runs: Sequence[dict[str, str]]) -> dict[str, str]:
+    """What they were made with: the same, from the first date to the last, or how many things."""
+    facts = {}
+    for name in runs[0]:
+        values = sorted({run.get(name, "not told") for run in runs})
+        facts[name] = values[0] if len(values) == 1 else f"{len(values)} different ones"
+        if name == "date" and len(values) > 1:
+            facts[name] = f"{values[0]} to {values[-1]}"
+    return facts
 
 
 def _notes(rows: Sequence[dict[str, Any]]) -> list[str]:
