@@ -11,7 +11,6 @@ from typing import Any
 
 from rclpy.utilities import remove_ros_args
 
-from lmanet_core.checkpoint import checkpoint_hash
 from lmanet_core.program import require_writable, run_program
 from lmanet_ros.evaluation.limits import FIGURES, Limit, find_missed
 from lmanet_ros.processes import ProcessError, YamlText
@@ -185,6 +184,7 @@ def _evaluate_one(arguments: argparse.Namespace, args: list[str]) -> dict[str, A
 
 
 def _evaluate_several(arguments: argparse.Namespace) -> dict[str, Any]:
+    from lmanet_core.checkpoint import checkpoint_hash
     from lmanet_ros.evaluation.fleet import FLEET_FILES, evaluate_each, merge
     from lmanet_ros.evaluation.summary import format_fleet
 
