@@ -22,3 +22,12 @@ def window_size(text: str) -> int | str:
         raise argparse.ArgumentTypeError(
             f"expected an odd number or 'global', got {text!r}"
         ) from None
+
+
+def place(text: str) -> tuple[int, int]:
+    """X,Y -> (x, y), as an argparse type."""
+    try:
+        x, y = (int(number) for number in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected X,Y in pixels, got {text!r}") from None
+    return x, y

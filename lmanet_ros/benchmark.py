@@ -55,9 +55,10 @@ def _run(arguments: argparse.Namespace) -> None:
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
     init_ros()
     try:
-        with _running_node(arguments.checkpoint) as node:
+        network = (arguments.checkpoint, arguments.size)
+        with _running_node(*network) as node:
             if arguments.against:
-                with _running_node(arguments.checkpoint, arguments.against) as other:
+                with _running_node(*network, arguments.against) as other:
                     figures = _compare(node, other, arguments.size, arguments.frames)
             else:
                 figures = _measure(node, arguments.size, arguments.frames)
@@ -121,10 +122,13 @@ class _Node:
 
 
 @contextmanager
-def _running_node(checkpoint: str | None, folder: Path | None = None) -> Iterator[_Node]:
+def _running_node(
+    checkpoint: str | None, size: tuple[int, int], folder: Path | None = None
+) -> Iterator[_Node]:
     """This version's node, or the one of another version in `folder`."""
     namespace = "/other" if folder else ""
     parameters = [RELIABLE.format(topic=f"{namespace}/image")]
+    parameters.append(f"work_size:=[{size[0]}, {size[1]}]")
     if checkpoint:
         parameters.append(f"checkpoint:={as_yaml(checkpoint)}")
     command = [*NODE_COMMAND, "--ros-args", *(p for text in parameters for p in ("-p", text))]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from rclpy.utilities import remove_ros_args
@@ -27,16 +29,27 @@ def main(args: list[str] | None = None) -> int:
         args: command line with the program's name; None: that of the process.
 
     Returns:
-        Exit status: 0; 1 if a recording or the node cannot be used; `BELOW_LIMIT`.
+        Exit status: 0; 1 if a recording or the node cannot be used; `BELOW_LIMIT`. Ctrl-C while a
+        recording is played ends that, and what was played is reported.
     """
     args = sys.argv if args is None else args
     arguments = _parse_arguments(remove_ros_args(args)[1:])
-    return run_program(
-        "evaluate_bag",
-        lambda: _run(arguments, args),
-        (ValueError, OSError, ProcessError),
-        extra="evaluation",
-    )
+    handler = signal.signal(signal.SIGINT, _interrupt)
+    try:
+        return run_program(
+            "evaluate_bag",
+            lambda: _run(arguments, args),
+            (ValueError, OSError, ProcessError),
+            extra="evaluation",
+        )
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # Once: `ros2 launch` may send Ctrl-C again, while the report is made.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _parse_arguments(args: list[str]) -> argparse.Namespace:

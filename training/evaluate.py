@@ -3,7 +3,10 @@
     python training/evaluate.py --dataset camvid --root data/camvid --split val \\
         --checkpoint erfnet-lma-camvid --memory-size 4 --json result.json
 
-Without --dataset it drives down synthetic streets that training never sees.
+Without --dataset it drives down synthetic streets that training never sees. Two results side by
+side, with an interval for the gain:
+
+    python training/evaluate.py --compare single.json memory-1.json,memory-2.json,memory-3.json
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +29,9 @@ from lmanet_core.data.meanings import coarsen, known_meanings, read_meanings
 from lmanet_core.data.street_dataset import StreetsConfig, open_streets
 from lmanet_core.data.synthetic import StreetConfig
 from lmanet_core.data.video import VideoDataset
+from lmanet_core.data.worsening import WorseningConfig, worsened
 from lmanet_core.evaluation import Evaluation, SegmentedFrame, evaluate, streamed_frames
+from lmanet_core.evaluation.comparison import compare
 from lmanet_core.evaluation.override import with_window_size
 from lmanet_core.evaluation.sheet import Sheet
 from lmanet_core.program import require_writable, run_program
@@ -33,13 +39,15 @@ from lmanet_core.program import require_writable, run_program
 
 def main() -> int:
     arguments = make_parser().parse_args()
-    return run_program("evaluate.py", lambda: run(arguments), extra="train")
+    work = compare_files if arguments.compare else run
+    return run_program("evaluate.py", lambda: work(arguments), extra="train")
 
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", choices=DATASETS, default="synthetic")
     parser.add_argument("--root", type=Path, help="folder of the data set")
+    parser.add_argument("--labels", help="folder in --root with labels from elsewhere")
     parser.add_argument(
         "--split", default="val", help="default: val; camvid and synthetic have a holdout, too"
     )
@@ -58,6 +66,13 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="score at the size of the stored labels, not at --size",
     )
+    parser.add_argument(
+        "--worse",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="0..1, of the frames that are made worse: noise, blur, light, compression, a patch",
+    )
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument(
@@ -69,6 +84,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument(
         "--sheet", type=picture_file, help="picture of image, truth, labels, errors"
+    )
+    parser.add_argument(
+        "--compare",
+        nargs=2,
+        metavar=("BEFORE", "AFTER"),
+        help="set two files that --json has written side by side, video by video, and run nothing; "
+        "FILE,FILE,... for the mean of several seeds",
     )
     street = parser.add_argument_group("of the data set 'synthetic'")
     street.add_argument("--streets", type=int, default=10)
@@ -90,6 +112,8 @@ def run(arguments: argparse.Namespace) -> None:
     for file in filter(None, (arguments.json, arguments.sheet)):
         require_writable(file, folder=False)
     dataset = find_dataset(arguments)
+    if arguments.worse:
+        dataset = worsened(dataset, WorseningConfig(chance=arguments.worse))
     model = find_model(arguments)
     translation = find_translation(arguments, dataset, model)
     work_size = arguments.size if arguments.full_resolution else None
@@ -117,10 +141,23 @@ def run(arguments: argparse.Namespace) -> None:
         sheet.save(arguments.sheet)
 
 
+def compare_files(arguments: argparse.Namespace) -> None:
+    print(compare(*(read_figures(files) for files in arguments.compare)))
+
+
+def read_figures(files: str) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(Path(file).read_text()) for file in files.split(",")]
+    except (OSError, json.JSONDecodeError) as error:
+        raise ValueError(f"{files} cannot be read: {error}") from None
+
+
 def find_dataset(arguments: argparse.Namespace) -> VideoDataset:
     size = None if arguments.full_resolution else arguments.size
     if arguments.dataset != "synthetic":
-        return open_dataset(arguments.dataset, arguments.root, arguments.split, size)
+        return open_dataset(
+            arguments.dataset, arguments.root, arguments.split, size, arguments.labels
+        )
     street = StreetConfig(
         noise=arguments.noise,
         flicker=arguments.flicker,

@@ -3,8 +3,9 @@
     python training/reproduce.py --config training/configs/cityscapes_erfnet.yaml \\
         --tables I II III --output runs/tables
 
-Networks and figures that are in the output folder already are not made again. The tables go to
-`tables.md` and `tables.json` there.
+Networks and figures that are in the output folder already are not made again, so a run that was
+interrupted goes on. The tables go to `tables.md` and `tables.json` there, what each class gains to
+pictures.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ def main() -> int:
         "--tables", nargs="+", default=list(PAPER_TABLES), metavar="TABLE", help="default: all"
     )
     parser.add_argument("--split", default="val", help="of the data set, to score on")
+    parser.add_argument("--seed", type=int, help="default: the configuration's")
     parser.add_argument(
         "--train-each",
         action="store_true",
@@ -42,6 +44,8 @@ def run(arguments: argparse.Namespace) -> None:
     from lmanet_core.training.reproduction import Reproduction
 
     settings = read_settings(arguments.config)
+    if arguments.seed is not None:
+        settings["seed"] = arguments.seed
     require_writable(arguments.output, folder=True)
     reproduction = Reproduction(settings, arguments.output, arguments.split, arguments.train_each)
     print(reproduction.make(arguments.tables))

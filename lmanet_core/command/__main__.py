@@ -6,10 +6,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lmanet_core.command import convert, export, info
+from lmanet_core.command import attention, convert, export, info, label
 from lmanet_core.program import run_program
 
-VERBS = {"convert": convert, "export": export, "info": info}
+VERBS = {
+    "attention": attention,
+    "convert": convert,
+    "export": export,
+    "info": info,
+    "label": label,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,6 +16,7 @@ from lmanet_core.data.meanings import Translation, known_meanings
 from lmanet_core.data.mixture import AugmentedClips, MixedClips, Part, TranslatedClips
 from lmanet_core.data.pseudo_clips import MotionConfig, PseudoClips
 from lmanet_core.data.street_clips import StreetClips, StreetClipsConfig
+from lmanet_core.data.worsening import WorsenedClips, WorseningConfig
 from lmanet_core.settings import build
 
 CLIPS = ("neighbours", "pseudo", "street")
@@ -30,6 +31,8 @@ class DataConfig:
         dataset: one of `DATASETS`.
         root: its folder; None for 'synthetic'.
         split: see the data set.
+        labels: folder in `root` with labels from elsewhere, of 'cityscapes' and 'recording'; None:
+            the data set's own alone.
         size: (width, height) of the frames; None: as stored. For 'synthetic' it is that of the
             videos to validate on; the clips have `street.size`.
         clips: one of `CLIPS`. 'neighbours' are a labelled frame and the video before it, 'pseudo'
@@ -39,6 +42,8 @@ class DataConfig:
         motion: of the clips 'pseudo'.
         street: of the clips 'street'.
         augmentation: None leaves clips as they are.
+        last_frame: how the last frame of a clip is at times worse than the others, after the
+            augmentation; None: it never is.
         also: other data sets to learn from at the same time. What one of them does not say is as
             here.
         share: of one of those: how many clips of 1 come from it; this one has the rest.
@@ -49,6 +54,7 @@ class DataConfig:
     dataset: str
     root: Path | None = None
     split: str = "train"
+    labels: str | None = None
     size: tuple[int, int] | None = None
     clips: str = "neighbours"
     frames: int = 1
@@ -56,6 +62,7 @@ class DataConfig:
     motion: MotionConfig = field(default_factory=MotionConfig)
     street: StreetClipsConfig = field(default_factory=StreetClipsConfig)
     augmentation: AugmentationConfig | None = None
+    last_frame: WorseningConfig | None = None
     also: tuple[DataConfig, ...] = ()
     share: float = 0.0
     meanings: Mapping[str, tuple[str, ...]] | None = None
@@ -137,13 +144,15 @@ def _translation(
 
 def _open_augmented(config: DataConfig) -> ClipSource:
     source = _open(config)
-    return source if config.augmentation is None else AugmentedClips(source, config.augmentation)
+    if config.augmentation is not None:
+        source = AugmentedClips(source, config.augmentation)
+    return source if config.last_frame is None else WorsenedClips(source, config.last_frame)
 
 
 def _open(config: DataConfig) -> ClipSource:
     if config.clips == "street":
         return StreetClips(config.street, config.frames, config.max_stride, config.split)
-    dataset = open_dataset(config.dataset, config.root, config.split, config.size)
+    dataset = open_dataset(config.dataset, config.root, config.split, config.size, config.labels)
     if config.clips == "pseudo":
         return PseudoClips(dataset, config.frames, config.motion)
     return LabelledClips(dataset, config.frames, config.max_stride)

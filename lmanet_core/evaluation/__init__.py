@@ -8,7 +8,7 @@ from lmanet_core.evaluation.stream import (
     segment,
     streamed_frames,
 )
-from lmanet_core.evaluation.tally import Evaluation, Tally
+from lmanet_core.evaluation.tally import Evaluation, Tally, VideoScore
 
 __all__ = [
     "Evaluation",
@@ -16,6 +16,7 @@ __all__ = [
     "Scorer",
     "SegmentedFrame",
     "Tally",
+    "VideoScore",
     "at_size_of",
     "evaluate",
     "score",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from lmanet_core.classes import ClassTable
 from lmanet_core.evaluation.consistency import TemporalConsistency, VideoConsistency
-from lmanet_core.evaluation.tally import Evaluation, Tally, number
+from lmanet_core.evaluation.tally import Evaluation, Tally, VideoScore, named_iou, number
 from lmanet_core.metrics import ConfusionMatrix
 from lmanet_core.runtime.images import resize
 
@@ -44,9 +44,13 @@ class Scorer:
         self._flow = TemporalConsistency()
         self._vc8, self._vc16 = VideoConsistency(8), VideoConsistency(16)
         self._frames = 0
+        self._videos: dict[str, ConfusionMatrix] = {}
+        self._video: str | None = None
 
-    def begin_video(self) -> None:
-        """What comes next is not compared with what came before."""
+    def begin_video(self, name: str | None = None) -> None:
+        """What comes next is not compared with what came before; with a name it has figures of
+        its own, too."""
+        self._video = name
         self._flow.begin_video()
         self.leave_out()
 
@@ -74,7 +78,11 @@ class Scorer:
 
     def result(self) -> Evaluation:
         """Figures of all frames so far."""
-        return self.tally().evaluation()
+        videos = {
+            name: VideoScore(number(matrix.miou()), named_iou(self._classes.names, matrix))
+            for name, matrix in self._videos.items()
+        }
+        return replace(self.tally().evaluation(), videos=videos)
 
     def tally(self) -> Tally:
         """What the figures are made of."""
@@ -95,6 +103,8 @@ class Scorer:
         matrix = ConfusionMatrix(len(self._classes))
         matrix.update(predicted, true)
         self._matrix.add(matrix)
+        if self._video is not None:
+            self._videos.setdefault(self._video, ConfusionMatrix(len(self._classes))).add(matrix)
         self._vc8.update(predicted, true)
         self._vc16.update(predicted, true)
         self._frames += 1

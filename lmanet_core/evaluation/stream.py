@@ -91,7 +91,7 @@ def score(frames: Iterable[SegmentedFrame], classes: ClassTable) -> Evaluation:
     for frame in frames:
         if frame.video != video:
             video = frame.video
-            scorer.begin_video()
+            scorer.begin_video(video)
         if frame.true is not None and frame.true.shape != frame.predicted.shape:
             # The scorer would compare them at the size of the truth.
             raise ValueError(

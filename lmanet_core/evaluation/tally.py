@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from lmanet_core.metrics import ConfusionMatrix
 from lmanet_core.settings import build
+
+
+@dataclass(frozen=True)
+class VideoScore:
+    """Figures of one video; as those of all frames, see `Evaluation`."""
+
+    miou: float | None
+    iou: dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,7 @@ class Evaluation:
         vc8, vc16: 0..1, see `VideoConsistency`; None where no run of frames with labels is that
             long.
         frames: number of frames that were compared with the truth.
+        videos: of each video that has a name and was compared with the truth, by that name.
     """
 
     miou: float | None
@@ -33,6 +42,7 @@ class Evaluation:
     vc8: float | None
     vc16: float | None
     frames: int
+    videos: dict[str, VideoScore] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,10 +104,9 @@ class Tally:
     def evaluation(self) -> Evaluation:
         """The figures."""
         matrix = ConfusionMatrix.from_counts(np.array(self.confusion))
-        iou = map(number, matrix.iou().tolist())
         return Evaluation(
             miou=number(matrix.miou()),
-            iou=dict(zip(self.classes, iou, strict=True)),
+            iou=named_iou(self.classes, matrix),
             temporal_consistency=self.consistency.value,
             vc8=self.vc8.value,
             vc16=self.vc16.value,
@@ -116,6 +125,11 @@ class Tally:
             ValueError: a value is missing, unknown or of another type.
         """
         return build(cls, values, "tally")
+
+
+def named_iou(classes: Sequence[str], matrix: ConfusionMatrix) -> dict[str, float | None]:
+    """IoU of each class by name, None for a class that does not occur."""
+    return dict(zip(classes, map(number, matrix.iou().tolist()), strict=True))
 
 
 def number(value: float) -> float | None:

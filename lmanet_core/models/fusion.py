@@ -37,12 +37,19 @@ class GatedFusion(nn.Module):
 
     def forward(self, query_values: Tensor, read: Tensor, features: Tensor | None = None) -> Tensor:
         """(B, Dv, H, W) twice -> (B, C, H, W)."""
-        both = torch.cat([query_values, read], dim=1)
-        both = functional.relu(self.dropout(self.bn(both)), inplace=True)
+        both = self._both(query_values, read)
         query_gate, memory_gate = self.gate(both).sigmoid_().chunk(2, dim=1)
         query, memory = self.expand(both).chunk(2, dim=1)
         fused = torch.addcmul(query_gate * query, memory_gate, memory)
         return functional.relu(self.out_bn(fused), inplace=True)
+
+    def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
+        """(B, C, H, W), 0..1: how far the memory is let in."""
+        return self.gate(self._both(query_values, read)).sigmoid_().chunk(2, dim=1)[1]
+
+    def _both(self, query_values: Tensor, read: Tensor) -> Tensor:
+        both = torch.cat([query_values, read], dim=1)
+        return functional.relu(self.dropout(self.bn(both)), inplace=True)
 
 
 class ConcatenationFusion(nn.Module):
@@ -69,6 +76,10 @@ class ConcatenationFusion(nn.Module):
         """(B, Dv, H, W) twice -> (B, 2 Dv, H, W)."""
         both = self.bn(torch.cat([query_values, read], dim=1))
         return functional.relu(self.dropout(both), inplace=True)
+
+    def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
+        """(B, Dv, H, W) of ones: it is always open."""
+        return torch.ones_like(read)
 
 
 class BottleneckFusion(nn.Module):
@@ -100,10 +111,17 @@ class BottleneckFusion(nn.Module):
 
     def forward(self, query_values: Tensor, read: Tensor, features: Tensor | None = None) -> Tensor:
         """(B, C, H, W) twice -> (B, C, H, W)."""
-        both = functional.relu(self.bn(self.down(query_values) + self.down(read)), inplace=True)
-        query_gate, memory_gate = self.gate(both).sigmoid().chunk(2, dim=1)
+        query_gate, memory_gate = self._gates(query_values, read)
         fused = torch.addcmul(query_gate * query_values, memory_gate, read)
         return functional.relu(self.out_bn(fused), inplace=True)
+
+    def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
+        """(B, C, H, W), 0..1: how far the memory is let in."""
+        return self._gates(query_values, read)[1]
+
+    def _gates(self, query_values: Tensor, read: Tensor) -> tuple[Tensor, ...]:
+        both = functional.relu(self.bn(self.down(query_values) + self.down(read)), inplace=True)
+        return self.gate(both).sigmoid().chunk(2, dim=1)
 
 
 class ResidualFusion(nn.Module):
@@ -135,9 +153,16 @@ class ResidualFusion(nn.Module):
 
     def forward(self, query_values: Tensor, read: Tensor, features: Tensor) -> Tensor:
         """(B, Dv, H, W) twice and (B, C, H, W), not negative -> (B, C, H, W)."""
-        mixed = self.mix(torch.cat([query_values, read], dim=1))
-        gate, correction = self.gate_and_correction(mixed).chunk(2, dim=1)
+        gate, correction = self._gate_and_correction(query_values, read)
         return functional.relu(torch.addcmul(features, gate.sigmoid(), correction), inplace=True)
+
+    def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
+        """(B, C, H, W), 0..1: how far the correction is let in."""
+        return self._gate_and_correction(query_values, read)[0].sigmoid()
+
+    def _gate_and_correction(self, query_values: Tensor, read: Tensor) -> tuple[Tensor, ...]:
+        mixed = self.mix(torch.cat([query_values, read], dim=1))
+        return self.gate_and_correction(mixed).chunk(2, dim=1)
 
 
 FUSION_MODULES: Mapping[str, Callable[[int, int], nn.Module]] = {

@@ -24,6 +24,8 @@ STARTS = ("twins", "average")
 SUPERVISED = ("last", "all")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("plateau", "polynomial", "one_cycle", "constant")
+INITIAL_WEIGHTS = "initial_weights"
+"""In place of an earlier stage: those of the run."""
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -46,6 +48,8 @@ class StageConfig:
         frozen: modules within those parts, by name such as 'encoder.stages.stem', that stay as they
             are all the same. The first layers of a network that has seen ImageNet know what they
             need, and take much of the time.
+        after: name of the earlier stage whose result it starts from, or 'initial_weights'; None:
+            the one before.
         data: what it learns from; `data.frames` T is the clip length, 1 trains on single frames.
         batch_size: clips per optimizer step, over all processes and accumulated parts.
         accumulate: parts into which each process divides its share of a batch to save memory.
@@ -59,6 +63,8 @@ class StageConfig:
             loss of an epoch has not fallen for `patience` epochs, down to 1e-8. 'polynomial'
             decays to zero with a power of 0.9, 'one_cycle' warms up before it does, along a cosine.
         supervise: one of `SUPERVISED`: the frames of a clip whose loss counts.
+        shortest_clip: at each step a number of frames from this one to T is drawn, which are the
+            last of the clips; None: always T. A memory is not always full.
         class_weight_offset: c in a class's weight 1 / ln(c + frequency), where the run is not given
             weights. ERFNet's authors have 1.10 for Cityscapes; less of it gives rare classes more
             weight. None: every pixel counts the same.
@@ -82,6 +88,7 @@ class StageConfig:
     trains: tuple[str, ...]
     data: DataConfig
     batch_size: int
+    after: str | None = None
     frozen: tuple[str, ...] = ()
     accumulate: int = 1
     steps: int | None = None
@@ -94,6 +101,7 @@ class StageConfig:
     schedule: str = "plateau"
     patience: int = 10
     supervise: str = "last"
+    shortest_clip: int | None = None
     class_weight_offset: float | None = 1.10
     weight_average: float | None = None
     dropout: bool = True
@@ -127,6 +135,11 @@ class StageConfig:
             raise TrainingError(f"{where}: hours go with another schedule than 'plateau'")
         if "memory" in self.trains and self.data.frames < 2:
             raise TrainingError(f"{where} trains the memory: data.frames must be at least 2")
+        if self.shortest_clip is not None and not 2 <= self.shortest_clip <= self.data.frames:
+            raise TrainingError(
+                f"{where}: shortest_clip must be in 2..{self.data.frames}, data.frames, "
+                f"got {self.shortest_clip}"
+            )
         if self.target == "features" and self.trains != ("memory",):
             raise TrainingError(f"{where}: target 'features' is for stages with trains: [memory]")
 
@@ -156,7 +169,7 @@ class TrainingConfig:
 
     Attributes:
         model: the network; its class table is the data set's.
-        stages: in order; each starts from the one before.
+        stages: in order; each starts from the one before, or from another, see `StageConfig.after`.
         seed: of weights, samples and dropout.
         initial_weights: checkpoint, file or shipped name, that the first stage starts from, or
             'imagenet', if that is known for the backbone; None: random weights.
@@ -186,6 +199,12 @@ class TrainingConfig:
         names = [stage.name for stage in self.stages]
         if not names or len(set(names)) != len(names):
             raise TrainingError(f"stages must have names of their own, got {names}")
+        for number, stage in enumerate(self.stages):
+            if stage.after not in (None, INITIAL_WEIGHTS, *names[:number]):
+                raise TrainingError(
+                    f"stage '{stage.name}': after must be an earlier stage or '{INITIAL_WEIGHTS}', "
+                    f"one of {[*names[:number], INITIAL_WEIGHTS]}, got '{stage.after}'"
+                )
         if self.model.memory_size == 0 and any(s.data.frames > 1 for s in self.stages):
             raise TrainingError("stages on clips need a memory: model.memory_size must be positive")
 

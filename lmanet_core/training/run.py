@@ -30,7 +30,13 @@ from lmanet_core.runtime.precision import resolve_device, resolve_precision
 from lmanet_core.training.average_start import start_as_average
 from lmanet_core.training.callbacks import LossCurve, ResumeFile, Validation
 from lmanet_core.training.class_weights import count_classes, weigh_classes
-from lmanet_core.training.config import StageConfig, TrainingConfig, TrainingError, parse_config
+from lmanet_core.training.config import (
+    INITIAL_WEIGHTS,
+    StageConfig,
+    TrainingConfig,
+    TrainingError,
+    parse_config,
+)
 from lmanet_core.training.data_module import PartBatches, StageData
 from lmanet_core.training.initialization import initial_model, start_as_twins
 from lmanet_core.training.run_folder import RunFolder, replace_file
@@ -83,6 +89,10 @@ def train(settings: Mapping[str, Any], output: Path) -> Path:
             seed = config.seed + number
             torch.manual_seed(seed)
             class_weights = _class_weights(config, stage, frequencies)
+            if stage.after == INITIAL_WEIGHTS:
+                weights = config.initial_weights
+            elif stage.after is not None:
+                weights = folder.result(stage.after)
             run = StageRun(config, stage, sources[stage.name], class_weights, seed)
             model = initial_model(config.model, stage.data.frames, weights, run.start_memory)
             run.train(model, folder, launch)

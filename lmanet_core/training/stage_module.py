@@ -141,12 +141,21 @@ class StageModule(LightningModule):
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         if batch_idx % self.stage.accumulate == 0:
             self.step_losses = []
-        loss = self.loss(*batch)
+        frames = self._clip_length(self.global_step)
+        loss = self.loss(*(part[:, -frames:] for part in batch))
         mean = self.trainer.strategy.reduce(loss.detach(), reduce_op="mean")
         self.step_losses.append(mean)
         self.epoch_loss += mean / (self._epoch_steps * self.stage.accumulate)
         self.log("loss", mean, prog_bar=True)
         return loss
+
+    def _clip_length(self, step: int) -> int:
+        """Of all parts of a step, in all processes."""
+        longest = self.stage.data.frames
+        if self.stage.shortest_clip is None:
+            return longest
+        random = np.random.default_rng((self._seed, step))
+        return int(random.integers(self.stage.shortest_clip, longest, endpoint=True))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["settings"] = self._settings

@@ -53,7 +53,7 @@ def summarize(survey: Survey, mode: Mode, playback: Playback, score: Score) -> d
         "labels_sha256": score.labels_sha256,
         "tally": score.tally.to_dict(),
         "skipped": _skipped(playback, score),
-        "notes": _notes(survey, score),
+        "notes": _notes(survey, playback, score),
         "worst_frames": worst_frames(playback, score),
         "per_frame": _per_frame(playback, score),
     }
@@ -165,8 +165,10 @@ def _skipped(playback: Playback, score: Score) -> list[dict[str, Any]]:
     ]
 
 
-def _notes(survey: Survey, score: Score) -> list[str]:
+def _notes(survey: Survey, playback: Playback, score: Score) -> list[str]:
     notes = list(survey.notes)
+    if (played := len(playback.frames)) < len(survey.frames):
+        notes.append(f"playing was interrupted after {played} of {len(survey.frames)} frames")
     if survey.label_topic is None:
         notes.append("no topic with true labels: no mIoU")
     elif missing := len(survey.frames) - len(survey.label_stamps):

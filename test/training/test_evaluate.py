@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lmanet_core import ModelConfig, build_model, save_checkpoint
-from lmanet_core.classes import CAMVID, CITYSCAPES, ClassTable
+from lmanet_core.classes import CAMVID, CITYSCAPES, DAVIS, ClassTable
 from training import evaluate
 
 STREET = ["--streets", "1", "--frames", "2", "--size", "64x32"]
@@ -72,6 +72,43 @@ def test_cityscapes_at_its_own_and_at_another_resolution(
     full = run(monkeypatch, *data, *network, "--full-resolution")
     assert small["frames"] == full["frames"] == 2
     assert small["miou"] != full["miou"]
+
+
+def test_two_evaluations_are_compared_video_by_video(
+    davis: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ["--dataset", "davis", "--root", str(davis), "--split", "train"]
+    network = ["--checkpoint", checkpoint(DAVIS), "--worse", "0.5"]
+    results = [run(monkeypatch, *data, *network, "--memory-size", size) for size in ("0", "2")]
+    for name, figures in zip(("before.json", "after.json"), results, strict=True):
+        Path(name).write_text(json.dumps(figures))
+    assert list(results[0]["videos"]) == ["bear", "boat"]
+    gains = [
+        100 * (results[1]["videos"][video]["miou"] - results[0]["videos"][video]["miou"])
+        for video in ("bear", "boat")
+    ]
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", "--compare", "before.json", "after.json"])
+    evaluate.main()
+    printed = capsys.readouterr().out
+    assert f"mean over 2 videos: {sum(gains) / 2:+.2f}, 95 % interval" in printed
+    for name, gain in zip(("bear", "boat"), gains, strict=True):
+        assert any(
+            line.split()[0] == name and line.endswith(f"{gain:+.2f}")
+            for line in printed.splitlines()
+            if line
+        )
+    # Seeds are averaged, so before against both is half of the gain.
+    both = ["--compare", "before.json", "before.json,after.json"]
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *both])
+    evaluate.main()
+    assert f"mean over 2 videos: {sum(gains) / 4:+.2f}" in capsys.readouterr().out
+    del results[1]["videos"]["bear"]
+    Path("after.json").write_text(json.dumps(results[1]))
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", "--compare", "before.json", "after.json"])
+    with pytest.raises(SystemExit):
+        evaluate.main()
+    assert "same videos: ['bear']" in capsys.readouterr().err
 
 
 def test_the_synthetic_street_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
