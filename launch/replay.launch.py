@@ -15,6 +15,7 @@ from launch_ros.substitutions import FindPackageShare
 from sensor_msgs.msg import CompressedImage
 
 from lmanet_ros.bags.survey import find_image_type
+from lmanet_ros.bags.topics import TopicOptions
 
 DEFAULT_PARAMS_FILE = PathJoinSubstitution(
     [FindPackageShare("lmanet_ros"), "config", "erfnet.yaml"]
@@ -48,7 +49,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "label_topic",
                 default_value="",
-                description="Topic of the bag with true labels; empty: found by its name.",
+                description="Topic of the bag with true labels, or none; empty: found by its name.",
             ),
             DeclareLaunchArgument(
                 "live",
@@ -75,7 +76,13 @@ def _start_nodes(context: LaunchContext) -> list[Node]:
         # Left to itself, the node would start with its defaults.
         raise FileNotFoundError(f"params_file: there is no file '{params_file}'")
     image_topic, label_topic = argument("image_topic") or None, argument("label_topic") or None
-    compressed = find_image_type(Path(argument("bag")), image_topic, label_topic) is CompressedImage
+    image_type = find_image_type(
+        Path(argument("bag")),
+        image_topic,
+        label_topic,
+        TopicOptions(image="image_topic:=", labels="label_topic:="),
+    )
+    compressed = image_type is CompressedImage
     topic = f"/{NAMESPACE}/image/compressed" if compressed else f"/{NAMESPACE}/image"
     overrides: dict[str, Any] = {
         "compressed": compressed,

@@ -14,12 +14,12 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage
 
-from lmanet_ros.bags.reading import BagError, is_recording
+from lmanet_ros.bags.reading import Bag, BagError, is_recording
 from lmanet_ros.bags.survey import Survey, survey_bag
 from lmanet_ros.evaluation.answers import answered_frames
 from lmanet_ros.evaluation.html_report import picture, write_html
 from lmanet_ros.evaluation.node_client import IMAGE_TOPICS, NODE_NAME
-from lmanet_ros.evaluation.playback import PREDICTIONS, Mode, Playback, play
+from lmanet_ros.evaluation.playback import Mode, Playback, play
 from lmanet_ros.evaluation.scoring import score
 from lmanet_ros.evaluation.summary import summarize, worst_frames
 from lmanet_ros.processes import NodeProcess, ProcessError, own_network, started
@@ -68,22 +68,21 @@ def evaluate(config: EvaluationConfig, output: Path) -> dict[str, Any]:
             it or what is no recording.
         ProcessError: the node does not do its part.
     """
-    survey = survey_bag(config.bag, config.image_topic, config.label_topic)
-    _check_survey(survey)
     recording = output / "predictions"
-    _check_place(recording, config.bag)
-    output.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(recording, ignore_errors=True)
-    with _node(config, survey, output) as process:
-        playback = play(survey, config.mode, config.outputs, recording, process)
+    with Bag(config.bag) as bag:
+        survey = survey_bag(bag, config.image_topic, config.label_topic)
+        _check_survey(survey)
+        _check_place(recording, config.bag)
+        output.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(recording, ignore_errors=True)
+        with _node(config, survey, output) as process:
+            playback = play(survey, config.mode, config.outputs, recording, process)
     if not any(played.outcome == "answered" for played in playback.frames):
         raise ProcessError(f"{NODE_NAME} has answered no frame, see {output}/*.log")
     return _report(survey, config.mode, playback, recording, output)
 
 
 def _check_survey(survey: Survey) -> None:
-    if survey.label_topic and survey.label_topic.startswith(f"{PREDICTIONS}/"):
-        raise BagError(f"the predictions go to {PREDICTIONS}/: true labels cannot be there")
     problems = [frame.problem for frame in survey.frames]
     if all(problems):
         first = f", the first because of '{problems[0]}'" if problems else ""

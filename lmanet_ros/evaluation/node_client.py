@@ -19,7 +19,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from lmanet_core import CheckpointError, ClassTable, load
-from lmanet_ros.bags.reading import header_stamp
+from lmanet_ros.bags.message import header_stamp
 from lmanet_ros.frame_counts import frame_counts
 from lmanet_ros.processes import NodeProcess, ProcessError
 

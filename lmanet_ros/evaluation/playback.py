@@ -7,21 +7,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 from tqdm import tqdm
 
 from lmanet_core import ClassTable
-from lmanet_ros.bags.reading import BagMessage, read_bag
-from lmanet_ros.bags.survey import UNREADABLE, BagFrame, Survey, deserialize
+from lmanet_ros.bags.message import BagMessage
+from lmanet_ros.bags.survey import BagFrame, Survey
+from lmanet_ros.bags.topics import SEGMENTATION_NODE, UNREADABLE, deserialize
 from lmanet_ros.bags.writing import BagWriter
 from lmanet_ros.evaluation.node_client import LATE_ANSWER, NodeClient, SentFrame
 from lmanet_ros.processes import NodeProcess
 
-PREDICTIONS = "/segmentation_node"
-"""Namespace of the node's answers in the recording that is made."""
-PREDICTED_LABELS = f"{PREDICTIONS}/labels"
 UNANSWERED = ("dropped", "failed", "skipped", "lost")
 """What can become of a frame that the node could use but did not answer, by its account."""
 
@@ -96,7 +95,8 @@ def play(
     """
     received = {frame.number: frame.received for frame in survey.frames}
     with BagWriter(recording) as bag:
-        write = {name: bag.add_topic(f"{PREDICTIONS}/{name}", Image) for name in outputs}
+        namespace = predictions_namespace(survey)
+        write = {name: bag.add_topic(f"{namespace}/{name}", Image) for name in outputs}
         copy = _Copies(bag, survey)
 
         def on_output(frame: SentFrame, output: str, data: bytes) -> None:
@@ -116,18 +116,35 @@ def play(
             return Playback(frames, counts, checkpoint, classes)
 
 
+def predictions_namespace(survey: Survey) -> str:
+    """Namespace of the node's answers in the recording that is made, clear of all that is copied.
+
+    The node's name, which is taken where what a node said before is played or taken for truth.
+    """
+    namespace = f"/{SEGMENTATION_NODE}"
+    while any(topic.startswith(f"{namespace}/") for topic in _copied(survey)):
+        namespace = f"/evaluation{namespace}"
+    return namespace
+
+
+def _copied(survey: Survey) -> dict[str, Any]:
+    """Topics of the old recording that belong into the new one, and their types."""
+    types = {survey.image_topic: survey.image_type}
+    if survey.label_topic:
+        types[survey.label_topic] = survey.label_type
+    if survey.info_topic:
+        types[survey.info_topic] = CameraInfo
+    if survey.class_topic:
+        types[survey.class_topic] = String
+    return types
+
+
 class _Copies:
     """Writes the messages of the old recording that belong into the new one."""
 
     def __init__(self, bag: BagWriter, survey: Survey) -> None:
-        types = {survey.image_topic: survey.image_type}
-        if survey.label_topic:
-            types[survey.label_topic] = survey.label_type
-        if survey.info_topic:
-            types[survey.info_topic] = CameraInfo
-        if survey.class_topic:
-            types[survey.class_topic] = String
-        self._write = {topic: bag.add_topic(topic, kind) for topic, kind in types.items()}
+        topics = _copied(survey).items()
+        self._write = {topic: bag.add_topic(topic, kind) for topic, kind in topics}
 
     def add(self, message: BagMessage) -> None:
         if message.topic in self._write:
@@ -138,7 +155,7 @@ def _images(survey: Survey, copy: _Copies) -> Iterator[tuple[BagFrame, bytes]]:
     """Frames and their serialized messages; everything is copied on the way."""
     frames = iter(survey.frames)
     with tqdm(desc="playing", total=len(survey.frames), unit="frame") as progress:
-        for message in read_bag(survey.path):
+        for message in survey.bag.messages():
             copy.add(message)
             if message.topic == survey.image_topic:
                 yield next(frames), message.data
@@ -147,7 +164,7 @@ def _images(survey: Survey, copy: _Copies) -> Iterator[tuple[BagFrame, bytes]]:
 
 def _first_usable_image(survey: Survey) -> object:
     frames = iter(survey.frames)
-    for message in read_bag(survey.path):
+    for message in survey.bag.messages():
         if message.topic == survey.image_topic and next(frames).problem is None:
             return deserialize(message, survey.image_type)
     raise ValueError("expected a survey with a frame that can be used")

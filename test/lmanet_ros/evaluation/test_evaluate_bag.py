@@ -17,7 +17,8 @@ from ros_harness import image_message, pixels, running_node, set_header
 from sensor_msgs.msg import CompressedImage, Image
 
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
-from lmanet_ros.bags.reading import header_stamp, read_bag
+from lmanet_ros.bags.message import header_stamp
+from lmanet_ros.bags.reading import read_bag
 
 SIZE = (64, 64)
 FRAMES = list(islice(StreetVideo(0, StreetConfig(size=SIZE)), 12))

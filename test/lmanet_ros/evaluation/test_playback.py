@@ -15,6 +15,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 
+from lmanet_ros.bags.reading import Bag
 from lmanet_ros.bags.survey import survey_bag
 from lmanet_ros.evaluation.node_client import QUEUE_DEPTH, WARM_UP_FRAME_ID
 from lmanet_ros.evaluation.playback import Mode, Playback, play
@@ -85,7 +86,7 @@ def played(tmp_path, checkpoint) -> Callable[..., Playback]:
 
     def run(count: int, mode: Mode, fate: Callable[[int], str]) -> Playback:
         frames = (("/image", noise_message(1 + number / 10)) for number in range(count))
-        survey = survey_bag(write_messages(tmp_path / "bag", frames))
+        survey = survey_bag(Bag(write_messages(tmp_path / "bag", frames)))
         with running(StandIn(checkpoint, fate)):
             return play(survey, mode, ("labels",), tmp_path / "predictions", None)
 
