@@ -73,9 +73,9 @@ class Bag:
                 report(f"{name}: {problem}")
 
             try:
-                plain, problem = self._plain(file)
-                if problem:
-                    report_of_file(problem)
+                plain, unpacking = self._plain(file)
+                if unpacking:
+                    report_of_file(unpacking)
                 yield from _read_file(plain, report_of_file)
             except OSError as error:
                 report_of_file(f"cannot be read ({as_line(error)})")

@@ -38,7 +38,8 @@ class EvaluationConfig:
         outputs: of the node, to record; 'labels' among them.
         attach: whether to use the node that runs already in this ROS network and namespace, and
             not to start one in a network of its own.
-        params_file, parameters: of a node that is started.
+        params_file, parameters: of a node that is started; of the file, what an evaluation needs
+            otherwise does not count.
         ros_arguments: of this process, for a node that is attached to.
     """
 
@@ -114,8 +115,9 @@ def _node(config: EvaluationConfig, survey: Survey, output: Path) -> Iterator[No
         return
     topic = f"/{IMAGE_TOPICS[survey.image_type]}"
     parameters = {
-        **config.parameters,
         "autostart": "true",
+        # Without a clock that somebody publishes, the node would never report.
+        "use_sim_time": "false",
         "image_topics": "[image]",
         "compressed": str(survey.image_type is CompressedImage).lower(),
         # So that what does not arrive was dropped by the node, not by the middleware.
@@ -124,6 +126,8 @@ def _node(config: EvaluationConfig, survey: Survey, output: Path) -> Iterator[No
     if not config.mode.live:
         # Frames come as fast as they are answered: any limit would skip most of them.
         parameters["max_rate"] = "0.0"
+    # What is needed wins over a file, what the user types wins over all.
+    parameters |= config.parameters
     with own_network(), started(NODE_NAME, parameters, output, config.params_file) as process:
         yield process
 

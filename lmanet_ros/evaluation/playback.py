@@ -21,6 +21,8 @@ from lmanet_ros.bags.writing import BagWriter
 from lmanet_ros.evaluation.node_client import LATE_ANSWER, NodeClient, SentFrame
 from lmanet_ros.processes import NodeProcess
 
+LONGEST_PAUSE = 10.0
+"""Seconds between two frames that are waited for when played as recorded."""
 UNANSWERED = ("dropped", "failed", "skipped", "lost")
 """What can become of a frame that the node could use but did not answer, by its account."""
 
@@ -30,7 +32,8 @@ class Mode:
     """How a recording is played.
 
     Attributes:
-        live: at a rate, whatever the node does; else each frame when the one before was answered.
+        live: at a rate, whatever the node does, with no pause longer than `LONGEST_PAUSE`; else
+            each frame when the one before was answered.
         rate: of live, in frames per second; None: as recorded.
     """
 
@@ -108,6 +111,7 @@ def play(
             if mode.live:
                 sent = _send_live(node, survey, mode.rate, copy)
             else:
+                node.check_rate()
                 sent = _send_without_loss(node, survey, copy)
             counts = node.counts
             frames = tuple(
@@ -186,11 +190,14 @@ def _send_live(
 ) -> Mapping[int, SentFrame]:
     """All images when they are due, also those that the node will refuse."""
     sent: dict[int, SentFrame] = {}
-    begin = time.monotonic()
-    first = survey.frames[0].received
+    due = time.monotonic()
+    before = survey.frames[0].received
     for frame, data in _images(survey, copy):
-        offset = frame.number / rate if rate else (frame.received - first) * 1e-9
-        node.listen(lambda: False, begin + offset - time.monotonic())
+        pause = (frame.received - before) * 1e-9
+        # A clock that was set while it was recorded goes back, or years ahead.
+        due += 1 / rate if rate else min(max(pause, 0.0), LONGEST_PAUSE)
+        before = frame.received
+        node.listen(lambda: False, due - time.monotonic())
         if frame.problem is None or frame.problem.kind != UNREADABLE:
             sent[frame.number] = node.send(data, frame.number)
             # Behind schedule there is no time to listen before the next frame.

@@ -129,13 +129,28 @@ def test_the_report_needs_nothing_but_itself(damaged):
     assert "wrong data length" in report
 
 
+ROBOT = """
+/**: {ros__parameters: {max_rate: 0.2}}
+segmentation_node:
+  ros__parameters: {autostart: false, image_topics: [/robot/camera], use_sim_time: true}
+/**/segmentation_node:
+  ros__parameters: {max_rate: 0.1, qos_overrides: {/image: {subscription: {depth: 1}}}}
+"""
+"""Parameters with which a node on a robot would never answer an evaluation, or to few frames."""
+
+
 def test_labels_are_the_same_on_every_run_however_the_bag_is_stored(
     tmp_path, damaged, summary, checkpoint
 ):
-    bag = write_messages(tmp_path / "bag", drive(compressed=True), storage="sqlite3")
-    # A limit of the rate is for cameras: without loss it would skip almost every frame.
-    options = ("--checkpoint", checkpoint, "--outputs", "labels", "-p", "max_rate:=0.1")
-    again = run(bag, tmp_path / "result", *options)
+    messages = list(drive(compressed=True))
+    # What a node said while it was recorded, under the name that it has here, too.
+    said = image_message(np.zeros((64, 64, 1), np.uint8), "mono8", stamp=stamp(0))
+    messages.insert(2, ("/segmentation_node/labels", said))
+    bag = write_messages(tmp_path / "bag", messages, storage="sqlite3")
+    (tmp_path / "robot.yaml").write_text(ROBOT)
+    options = ("--checkpoint", checkpoint, "--outputs", "labels")
+    again = run(bag, tmp_path / "result", *options, "--params-file", tmp_path / "robot.yaml")
+    assert again["label_topic"] == "/front/labels"
     assert again["labels_sha256"] == summary["labels_sha256"]
     assert again["miou"] == summary["miou"]
     assert "undecodable" in again["skipped"][0]["reason"]
