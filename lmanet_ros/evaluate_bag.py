@@ -63,7 +63,7 @@ def _parse_arguments(args: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--output", type=Path, default=Path("evaluation_output"))
     parser.add_argument("--image-topic", help="default: the only one with images")
-    parser.add_argument("--label-topic", help="of true labels; default: found by its name")
+    parser.add_argument("--label-topic", help="of true labels, or none; default: found by its name")
     parser.add_argument(
         "--outputs",
         nargs="+",

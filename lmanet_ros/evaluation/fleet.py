@@ -17,6 +17,7 @@ from tqdm import tqdm
 from lmanet_core.evaluation import Tally
 from lmanet_ros.evaluation.html_report import write_fleet_html
 from lmanet_ros.evaluation.summary import SUMMARY, without_frames, write_summary
+from lmanet_ros.processes import start
 
 REQUEST = "request.json"
 """What an evaluation was asked to do: a result counts for the same request only."""
@@ -140,17 +141,16 @@ def _evaluate(bag: Path, folder: Path, request: dict[str, Any], jobs: int) -> st
     (folder / SUMMARY).unlink(missing_ok=True)
     note.write_text(json.dumps(request, indent=2) + "\n")
     command = [sys.executable, "-m", "lmanet_ros.evaluate_bag", str(bag)]
-    result = subprocess.run(
+    process = start(
         [*command, "--output", str(folder), *request["options"]],
-        capture_output=True,
-        text=True,
-        check=False,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         env=_share_of_threads(jobs),
     )
-    if result.returncode == 0:
+    said = process.communicate()[1].decode(errors="replace").strip().splitlines()
+    if process.returncode == 0:
         return None
-    said = result.stderr.strip().splitlines()
-    return said[-1] if said else f"exit status {result.returncode}"
+    return said[-1] if said else f"exit status {process.returncode}"
 
 
 def _is_done(folder: Path, request: dict[str, Any]) -> bool:
