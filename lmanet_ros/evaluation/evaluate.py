@@ -22,6 +22,7 @@ from lmanet_ros.evaluation.playback import Mode, Playback, play
 from lmanet_ros.evaluation.scoring import score
 from lmanet_ros.evaluation.summary import (
     SUMMARY,
+    is_complete,
     summarize,
     without_frames,
     worst_frames,
@@ -67,7 +68,11 @@ def evaluate_with_baseline(config: EvaluationConfig, output: Path) -> dict[str, 
     Arguments, result and errors are those of `evaluate`.
     """
     single_frame = replace(config, parameters={**config.parameters, "memory_size": 0})
-    return evaluate(config, output, evaluate(single_frame, output / BASELINE))
+    baseline = evaluate(single_frame, output / BASELINE)
+    if not is_complete(baseline):
+        # Whoever interrupts it does not want the rest.
+        raise KeyboardInterrupt
+    return evaluate(config, output, baseline)
 
 
 def evaluate(

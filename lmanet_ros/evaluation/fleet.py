@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from lmanet_core.evaluation import Tally
 from lmanet_ros.evaluation.html_report import write_fleet_html
-from lmanet_ros.evaluation.summary import SUMMARY, without_frames, write_summary
+from lmanet_ros.evaluation.summary import SUMMARY, is_complete, without_frames, write_summary
 from lmanet_ros.processes import start
 
 REQUEST = "request.json"
@@ -159,8 +159,7 @@ def _is_done(folder: Path, request: dict[str, Any]) -> bool:
     if not all(file.exists() for file in files):
         return False
     summary, asked = (json.loads(file.read_text()) for file in files)
-    frames = dict(summary["frames"])
-    return bool(asked == request and frames.pop("in_bag") == sum(frames.values()))
+    return bool(asked == request) and is_complete(summary)
 
 
 def _share_of_threads(jobs: int) -> dict[str, str]:
