@@ -15,6 +15,7 @@ from launch_ros.actions import Node
 from sensor_msgs.msg import CompressedImage
 
 from lmanet_ros.bags.survey import find_image_type
+from lmanet_ros.bags.topics import TopicOptions
 from lmanet_ros.launch_arguments import existing_path, node_parameters, switch
 from lmanet_ros.launching import (
     argument,
@@ -53,7 +54,13 @@ def _arguments() -> list[DeclareLaunchArgument]:
 def _start(context: LaunchContext, arguments: dict[str, str]) -> list[Node]:
     bag = existing_path("bag", arguments["bag"])
     image_topic, label_topic = arguments["image_topic"] or None, arguments["label_topic"] or None
-    compressed = find_image_type(bag, image_topic, label_topic) is CompressedImage
+    image_type = find_image_type(
+        bag,
+        image_topic,
+        label_topic,
+        TopicOptions(image="image_topic:=", labels="label_topic:="),
+    )
+    compressed = image_type is CompressedImage
     namespace = full_namespace(context, arguments["namespace"] or f"replay_{uuid4().hex[:8]}")
     topic = f"{namespace}/image/compressed" if compressed else f"{namespace}/image"
     of_network = {name: arguments[name] for name in ("checkpoint", "engine", "device")}

@@ -31,7 +31,7 @@ from tqdm import tqdm
 from lmanet_core.arguments import image_size
 from lmanet_core.program import require_writable, run_program
 from lmanet_ros.image_conversion import from_array
-from lmanet_ros.processes import ProcessError, as_yaml, init_ros
+from lmanet_ros.processes import ProcessError, as_yaml, init_ros, start
 
 NODE_COMMAND = (sys.executable, "-m", "lmanet_ros.segmentation_node")
 # Every frame is waited for, and large ones get lost under sensor data's best effort.
@@ -135,7 +135,7 @@ def _running_node(
     if folder:
         command += ["-r", f"__ns:={namespace}"]
     environment = {"PYTHONPATH": str(folder)} if folder else {}
-    process = subprocess.Popen(command, cwd=folder, env={**os.environ, **environment})
+    process = start(command, cwd=folder, env={**os.environ, **environment})
     try:
         yield _Node(process, namespace)
     finally:

@@ -13,7 +13,6 @@ from typing import Any
 
 from rclpy.utilities import remove_ros_args
 
-from lmanet_core.checkpoint import checkpoint_hash
 from lmanet_core.program import require_writable, run_program
 from lmanet_ros.evaluation.limits import FIGURES, Limit, find_missed
 from lmanet_ros.processes import ProcessError, YamlText
@@ -64,7 +63,7 @@ def _parse_arguments(args: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--output", type=Path, default=Path("evaluation_output"))
     parser.add_argument("--image-topic", help="default: the only one with images")
-    parser.add_argument("--label-topic", help="of true labels; default: found by its name")
+    parser.add_argument("--label-topic", help="of true labels, or none; default: found by its name")
     parser.add_argument(
         "--outputs",
         nargs="+",
@@ -198,6 +197,7 @@ def _evaluate_one(arguments: argparse.Namespace, args: list[str]) -> dict[str, A
 
 
 def _evaluate_several(arguments: argparse.Namespace) -> dict[str, Any]:
+    from lmanet_core.checkpoint import checkpoint_hash
     from lmanet_ros.evaluation.fleet import FLEET_FILES, evaluate_each, merge
     from lmanet_ros.evaluation.summary import format_fleet
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import rclpy
+import yaml
 from rclpy.signals import SignalHandlerOptions
 
 END_TIMEOUT = 10.0
 TAIL_LINES = 20
+PR_SET_PDEATHSIG = 1
+"""Of Linux, see prctl(2)."""
+# Loaded here: between fork and exec as little as possible is to happen.
+_LIBC = ctypes.CDLL(None)
 
 
 class ProcessError(RuntimeError):
@@ -41,7 +49,7 @@ class NodeProcess:
         name: module in `lmanet_ros` and name of the node.
         parameters: ROS parameters by name; texts stay texts, whatever they look like in YAML.
         log_folder: where `<name>.log` is written.
-        params_file: YAML file with parameters; `parameters` go first.
+        params_files: YAML files with parameters; what comes first gives way.
     """
 
     def __init__(
@@ -49,17 +57,17 @@ class NodeProcess:
         name: str,
         parameters: Mapping[str, object],
         log_folder: Path,
-        params_file: Path | None = None,
+        params_files: Sequence[Path] = (),
     ) -> None:
         self.name = name
         self._log = log_folder / f"{name}.log"
         command = [sys.executable, "-m", f"lmanet_ros.{name}", "--ros-args"]
-        if params_file:
-            command += ["--params-file", str(params_file)]
         for parameter, value in parameters.items():
             command += ["-p", f"{parameter}:={as_yaml(value)}"]
+        for file in params_files:
+            command += ["--params-file", str(file)]
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            self._process = start(command, stdout=log, stderr=subprocess.STDOUT)
 
     def is_running(self) -> bool:
         """Whether it still runs.
@@ -85,6 +93,45 @@ class NodeProcess:
             self._process.wait()
 
 
+def start(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a process that ends when this one does, even if that is killed.
+
+    Args:
+        command: program and arguments.
+        **options: of `subprocess.Popen`.
+    """
+    return subprocess.Popen(command, **options, preexec_fn=partial(_end_with, os.getpid()))
+
+
+def _end_with(parent: int) -> None:
+    """In a child: ask Linux for SIGTERM at the end of the parent, which may have come already."""
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _read_yaml(file: Path) -> Any:
+    try:
+        return yaml.safe_load(file.read_text())
+    except (OSError, ValueError, yaml.YAMLError):
+        return None  # The node says what is wrong with it.
+
+
+def _for_all_names(tree: Any, parameters: Mapping[str, object], indent: str = "") -> Iterator[str]:
+    """Lines of a file that sets parameters wherever another one, `tree`, sets any.
+
+    Of the names in files that fit a node, ROS takes the last one's value, and what the command line
+    says is under the name '/**', which may come first.
+    """
+    for key, value in tree.items() if isinstance(tree, dict) and parameters else ():
+        if key == "ros__parameters":
+            yield f"{indent}{key}:\n"
+            yield from (f"{indent}  {json.dumps(n)}: {as_yaml(v)}\n" for n, v in parameters.items())
+        elif isinstance(value, dict):
+            yield f"{indent}{json.dumps(str(key))}:\n"
+            yield from _for_all_names(value, parameters, f"{indent}  ")
+
+
 @contextmanager
 def started(
     name: str,
@@ -92,12 +139,23 @@ def started(
     log_folder: Path,
     params_file: Path | None = None,
 ) -> Iterator[NodeProcess]:
-    """Run a node while the context lasts; the arguments are those of `NodeProcess`."""
-    process = NodeProcess(name, parameters, log_folder, params_file)
-    try:
-        yield process
-    finally:
-        process.end()
+    """Run a node while the context lasts.
+
+    Args:
+        name, parameters, log_folder: as of `NodeProcess`.
+        params_file: YAML file with parameters; `parameters` win, whatever it calls the node.
+    """
+    with NamedTemporaryFile("w", suffix=".yaml") as overrides:
+        sections = _read_yaml(params_file) if params_file else None
+        overrides.writelines(_for_all_names(sections, parameters))
+        overrides.flush()
+        files = [params_file] if params_file else []
+        files += [Path(overrides.name)] if overrides.tell() else []
+        process = NodeProcess(name, parameters, log_folder, files)
+        try:
+            yield process
+        finally:
+            process.end()
 
 
 def init_ros(**arguments: Any) -> None:

@@ -12,7 +12,7 @@ from lmanet_core.arguments import image_size, place
 from lmanet_core.checkpoint import load
 from lmanet_core.data.video_files import read_video
 from lmanet_core.evaluation.attention import attention_sheet, read_at
-from lmanet_core.runtime.images import resize
+from lmanet_core.resizing import resize_image
 
 HELP = "draw where in past frames the memory reads for places of a frame"
 
@@ -54,7 +54,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"{arguments.video} has no frame {number}")
     if arguments.size is not None:
         frames = {
-            index: resize(frame, arguments.size, cv2.INTER_AREA) for index, frame in frames.items()
+            index: resize_image(frame, arguments.size, antialias=True)
+            for index, frame in frames.items()
         }
     past = {index: frames[index] for index in numbers}
     readings = read_at(model, frames[number], list(past.values()), arguments.at)

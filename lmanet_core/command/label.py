@@ -21,6 +21,7 @@ from lmanet_core.data.recording import (
     write_classes,
 )
 from lmanet_core.data.video_files import read_video
+from lmanet_core.resizing import resize_image
 from lmanet_core.training.teacher import Teacher
 
 HELP = "label a video with a network, to train on it as the data set 'recording'"
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
     count, shares = 0, []
     for count, frame in enumerate(frames, 1):
         if arguments.size is not None:
-            frame = cv2.resize(frame, arguments.size, interpolation=cv2.INTER_AREA)
+            frame = resize_image(frame, arguments.size, antialias=True)
         number = f"{count - 1:06}"
         picture = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
         cv2.imwrite(str(images / f"{number}{IMAGE_SUFFIX}"), picture)

@@ -8,6 +8,9 @@ import numpy as np
 from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.evaluation.tally import Ratio
 
+SMALLEST_FOR_FLOW = 16
+"""Pixels of a side that the optical flow needs."""
+
 
 class TemporalConsistency:
     """Share of the pixels whose label follows the motion of the image; needs no truth.
@@ -42,9 +45,8 @@ class TemporalConsistency:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         if self._before is not None:
             grey_before, labels_before = self._before
-            # OpenCV's annotations do not know None, which asks for a new array.
-            to_before = self._flow.calc(grey, grey_before, None)  # type: ignore[call-overload]
-            to_now = self._flow.calc(grey_before, grey, None)  # type: ignore[call-overload]
+            to_before = _follow(self._flow, grey, grey_before)
+            to_now = _follow(self._flow, grey_before, grey)
             places = _grid(grey.shape) + to_before
             visible = _visible(places, to_before, to_now)
             moved = _look_up(labels_before, places, cv2.INTER_NEAREST)
@@ -129,3 +131,16 @@ def _visible(places: np.ndarray, to_before: np.ndarray, to_now: np.ndarray) -> n
     deviation = ((to_before + back) ** 2).sum(2)
     bound = 0.01 * ((to_before**2).sum(2) + (back**2).sum(2)) + 0.5
     return inside & (deviation < bound)
+
+
+def _follow(flow: cv2.DISOpticalFlow, grey: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(H, W, 2), how far each pixel of an (H, W) image lies from where it is in another."""
+    height, width = grey.shape
+    # Small pictures are continued beyond their border.
+    missing = [max(0, SMALLEST_FOR_FLOW - side) for side in (height, width)]
+    if any(missing):
+        border = (0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
+        grey, other = (cv2.copyMakeBorder(picture, *border) for picture in (grey, other))
+    # OpenCV's annotations do not know None, which asks for a new array.
+    to_other = flow.calc(grey, other, None)  # type: ignore[call-overload]
+    return np.asarray(to_other[:height, :width])

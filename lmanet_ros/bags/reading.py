@@ -3,67 +3,127 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
-import struct
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import quote
+from pathlib import Path, PureWindowsPath
+from types import TracebackType
 
 import yaml
 import zstandard
-from mcap.exceptions import McapError
-from mcap.records import Channel, Chunk, McapRecord, Message, Schema
-from mcap.stream_reader import StreamReader, breakup_chunk
+
+from lmanet_ros.bags.mcap_file import MCAP_DAMAGE, MCAP_MAGIC, read_mcap
+from lmanet_ros.bags.message import ZSTD_MAGIC, BagMessage, LeftOut, as_line
+from lmanet_ros.bags.sqlite_file import LOG_SUFFIX, SQLITE_MAGIC, read_sqlite
 
 STORAGE_SUFFIXES = (".mcap", ".db3")
 COMPRESSED_SUFFIX = ".zstd"
 """Follows the storage's suffix when whole files are compressed."""
 METADATA = "metadata.yaml"
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-
-# What the libraries raise for bytes that are not what they should be.
-_DAMAGE = (McapError, ValueError, KeyError, struct.error, zstandard.ZstdError, sqlite3.Error)
+_FOREIGN_FILES = {
+    b"version https://git-lfs": "a Git LFS pointer, not the recording, which `git lfs pull` brings",
+    b"#ROSBAG V": "a ROS 1 bag, which `rosbags-convert` makes a rosbag2 of",
+}
+_HEAD_LENGTH = 32
 
 
 class BagError(ValueError):
     """A recording cannot be used at all; the message says which and why."""
 
 
-@dataclass(frozen=True)
-class BagMessage:
-    """A message as it was recorded."""
-
-    topic: str
-    message_type: str
-    """As in 'sensor_msgs/msg/Image'."""
-    received: int
-    """When it was recorded, nanoseconds."""
-    data: bytes
-    """Serialized (CDR)."""
+def _ignore(problem: str) -> None:
+    pass
 
 
-def read_bag(
-    path: Path, report: Callable[[str], None] = lambda problem: None
-) -> Iterator[BagMessage]:
-    """Messages in the order in which they were recorded, as far as they can be read.
+class Bag:
+    """A recording that is read from front to back, as often as need be.
 
     Neither an index nor metadata is needed, so a recording whose end is missing gives what is left
     of it. Other libraries read rosbag2 by the index at its end.
 
+    As a context manager it keeps files that are compressed as a whole unpacked, in a folder for
+    temporary files, until the context ends.
+
     Args:
         path: folder of a rosbag2 or one of its files.
-        report: called with a sentence for everything that cannot be read.
 
     Raises:
         BagError: there is no recording at `path`.
     """
-    files = _storage_files(path)
-    if path.is_dir():
-        _check_metadata(path, report)
-    return _read_files(files, report)
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._problems: list[str] = []
+        self._files = _files_of(path, self._problems.append)
+        self._unpacked: dict[Path, tuple[Path, str | None]] = {}
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def messages(self, report: Callable[[str], None] = _ignore) -> Iterator[BagMessage]:
+        """Messages in the order in which they were recorded, as far as they can be read.
+
+        Args:
+            report: called with a sentence for everything that cannot be read.
+        """
+        for problem in self._problems:
+            report(problem)
+        for file in self._files:
+
+            def report_of_file(problem: str, name: str = file.name) -> None:
+                report(f"{name}: {problem}")
+
+            try:
+                plain, unpacking = self._plain(file)
+                if unpacking:
+                    report_of_file(unpacking)
+                yield from _read_file(plain, report_of_file)
+            except OSError as error:
+                report_of_file(f"cannot be read ({as_line(error)})")
+
+    def close(self) -> None:
+        """Delete what was unpacked."""
+        self._unpacked.clear()
+        if self._folder:
+            self._folder.cleanup()
+            self._folder = None
+
+    def __enter__(self) -> Bag:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _plain(self, file: Path) -> tuple[Path, str | None]:
+        """A file as it is read, and what did not go well in making it."""
+        if file not in self._unpacked:
+            self._unpacked[file] = self._unpack(file)
+        return self._unpacked[file]
+
+    def _unpack(self, file: Path) -> tuple[Path, str | None]:
+        if _head(file).startswith(ZSTD_MAGIC):
+            target = self._temporary() / file.name
+            return target, _decompress_file(file, target)
+        log = file.with_name(file.name + LOG_SUFFIX)
+        if log.exists():
+            # SQLite reads a log by writing beside it, and what is evaluated stays as it is.
+            shutil.copyfile(log, self._temporary() / log.name)
+            return Path(shutil.copyfile(file, self._temporary() / file.name)), None
+        return file, None
+
+    def _temporary(self) -> Path:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="bag_")
+        return Path(self._folder.name)
+
+
+def read_bag(path: Path, report: Callable[[str], None] = _ignore) -> Iterator[BagMessage]:
+    """Messages of a recording that is read once; arguments and errors are those of `Bag`."""
+    return _read_and_close(Bag(path), report)
 
 
 def is_recording(path: Path) -> bool:
@@ -74,30 +134,27 @@ def is_recording(path: Path) -> bool:
     )
 
 
-def header_stamp(data: bytes) -> int:
-    """Nanoseconds of the stamp of a serialized message that begins with a std_msgs/Header.
-
-    Of bytes that are too few for one, -1.
-    """
-    if len(data) < 12:
-        return -1
-    # Four bytes say how what follows is encoded, the second of them in which byte order.
-    order = "<" if data[1] & 1 else ">"
-    seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, 4)
-    return int(seconds * 1_000_000_000 + nanoseconds)
+def _read_and_close(bag: Bag, report: Callable[[str], None]) -> Iterator[BagMessage]:
+    with bag:
+        yield from bag.messages(report)
 
 
-def _storage_files(path: Path) -> list[Path]:
+def _files_of(path: Path, report: Callable[[str], None]) -> list[Path]:
     if not path.exists():
         raise BagError(f"no recording '{path}': expected the folder of a rosbag2 or a file of one")
-    files = sorted(path.iterdir(), key=_numbers_by_value) if path.is_dir() else [path]
-    files = [file for file in files if _storage_suffix(file) in STORAGE_SUFFIXES]
+    if path.is_file():
+        return [path]
+    files = [
+        file
+        for file in sorted(path.iterdir(), key=_numbers_by_value)
+        if _storage_suffix(file) in STORAGE_SUFFIXES
+    ]
     if not files:
         raise BagError(
             f"no recording in '{path}': expected {' or '.join(STORAGE_SUFFIXES)} files, "
             f"or the same with {COMPRESSED_SUFFIX} appended"
         )
-    return files
+    return _named_files(files, _names_in_metadata(path, report), report)
 
 
 def _numbers_by_value(file: Path) -> list[str | int]:
@@ -109,113 +166,82 @@ def _storage_suffix(file: Path) -> str:
     return file.with_suffix("").suffix if file.suffix == COMPRESSED_SUFFIX else file.suffix
 
 
-def _check_metadata(folder: Path, report: Callable[[str], None]) -> None:
+def _names_in_metadata(folder: Path, report: Callable[[str], None]) -> list[str]:
     try:
         text = (folder / METADATA).read_text()
         listed = yaml.safe_load(text)["rosbag2_bagfile_information"]["relative_file_paths"]
-        missing = [name for name in listed if not (folder / Path(name).name).exists()]
+        # What was recorded on Windows is separated by backslashes.
+        return [PureWindowsPath(name).name for name in listed]
     except FileNotFoundError:
         report(f"{METADATA} is missing: the recording was never finished")
     except (yaml.YAMLError, OSError, KeyError, TypeError, ValueError) as error:
-        report(f"{METADATA} cannot be read: {_line(error)}")
-    else:
-        for name in missing:
+        report(f"{METADATA} cannot be read: {as_line(error)}")
+    return []
+
+
+def _named_files(files: list[Path], names: list[str], report: Callable[[str], None]) -> list[Path]:
+    """Those of the files that are part of the recording; all, if the metadata names none."""
+    there = {file.name: file for file in files}
+    named = set()
+    for name in names:
+        # People compress and decompress files and leave the metadata as it was.
+        other = name.removesuffix(COMPRESSED_SUFFIX)
+        other = other if other != name else name + COMPRESSED_SUFFIX
+        if file := there.get(name, there.get(other)):
+            named.add(file)
+        else:
             report(f"{name}: {METADATA} names this file, but it is missing")
-
-
-def _read_files(files: list[Path], report: Callable[[str], None]) -> Iterator[BagMessage]:
+    if not named:
+        return files
     for file in files:
-
-        def report_of_file(problem: str, name: str = file.name) -> None:
-            report(f"{name}: {problem}")
-
-        if file.suffix != COMPRESSED_SUFFIX:
-            yield from _read_storage(file, report_of_file)
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            unpacked = Path(folder) / file.stem
-            _decompress_file(file, unpacked, report_of_file)
-            yield from _read_storage(unpacked, report_of_file)
+        if file not in named:
+            report(f"{file.name}: left out, {METADATA} does not name it")
+    return [file for file in files if file in named]
 
 
-def _decompress_file(source: Path, target: Path, report: Callable[[str], None]) -> None:
+def _head(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(_HEAD_LENGTH)
+
+
+def _decompress_file(source: Path, target: Path) -> str | None:
+    """What went wrong; what was there before that is written."""
     with source.open("rb") as reader, target.open("wb") as writer:
         try:
             zstandard.ZstdDecompressor().copy_stream(reader, writer)
         except zstandard.ZstdError as error:
-            report(f"decompressed up to an error: {_line(error)}")
+            return f"decompressed up to an error: {as_line(error)}"
+    return None
 
 
-def _read_storage(file: Path, report: Callable[[str], None]) -> Iterator[BagMessage]:
-    read = _read_mcap if file.suffix == ".mcap" else _read_sqlite
+def _read_file(file: Path, report: Callable[[str], None]) -> Iterator[BagMessage]:
+    left_out = LeftOut()
+    head = _head(file)
+    # What a file is called does not count: what is in it does.
+    if head.startswith(MCAP_MAGIC):
+        messages = read_mcap(file, report, left_out)
+    elif head.startswith(SQLITE_MAGIC):
+        messages = read_sqlite(file, left_out)
+    else:
+        report(f"is {_foreign(head)}")
+        return
     received: int | None = None
     try:
-        for message in read(file, report):
+        for message in messages:
             received = message.received
             yield message
-    except _DAMAGE as error:
+    except (*MCAP_DAMAGE, sqlite3.Error) as error:
         place = "at its beginning" if received is None else f"after {received / 1e9:.3f} s"
-        report(f"cut off or damaged {place} ({_line(error)})")
+        report(f"cut off or damaged {place} ({as_line(error)})")
+    for sentence in left_out.sentences():
+        report(sentence)
 
 
-def _read_mcap(file: Path, report: Callable[[str], None]) -> Iterator[BagMessage]:
-    schemas: dict[int, Schema] = {}
-    channels: dict[int, Channel] = {}
-    with file.open("rb") as stream:
-        # A damaged length must not ask for more memory than there is.
-        limit = file.stat().st_size
-        for record in StreamReader(stream, emit_chunks=True, record_size_limit=limit).records:
-            messages = []
-            for part in _parts(record, report):
-                if isinstance(part, Schema):
-                    schemas[part.id] = part
-                elif isinstance(part, Channel):
-                    channels[part.id] = part
-                elif isinstance(part, Message):
-                    messages.append(part)
-            for message in sorted(messages, key=lambda message: message.log_time):
-                channel = channels[message.channel_id]
-                yield BagMessage(
-                    channel.topic,
-                    schemas[channel.schema_id].name,
-                    message.log_time,
-                    _decompress(message.data),
-                )
-
-
-def _parts(record: McapRecord, report: Callable[[str], None]) -> list[McapRecord]:
-    """The records of a chunk, and any other record by itself."""
-    if not isinstance(record, Chunk):
-        return [record]
-    try:
-        return breakup_chunk(record, validate_crc=True)
-    except (*_DAMAGE, RuntimeError) as error:  # RuntimeError is all that lz4 raises.
-        begin, end = record.message_start_time / 1e9, record.message_end_time / 1e9
-        report(f"a damaged chunk is left out, {begin:.3f} s to {end:.3f} s ({_line(error)})")
-        return []
-
-
-def _read_sqlite(file: Path, report: Callable[[str], None]) -> Iterator[BagMessage]:
-    # A recorder that was killed may have left its last messages in the write-ahead log.
-    has_log = file.with_name(f"{file.name}-wal").exists()
-    uri = f"file:{quote(str(file))}?{'mode=ro' if has_log else 'immutable=1'}"
-    with closing(sqlite3.connect(uri, uri=True)) as database:
-        # Without it SQLite refuses a file that is shorter than its header says.
-        database.execute("PRAGMA writable_schema=ON")
-        topics = {row[0]: row[1:] for row in database.execute("SELECT id, name, type FROM topics")}
-        # By row, not by the index on time: the index is spread over the file, and damaged with it.
-        rows = database.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id")
-        for topic, received, data in rows:
-            name, message_type = topics[topic]
-            yield BagMessage(name, message_type, received, _decompress(data))
-
-
-def _decompress(data: bytes) -> bytes:
-    """Undo rosbag2's compression of single messages; no serialized message begins like that."""
-    if not data.startswith(ZSTD_MAGIC):
-        return data
-    return zstandard.ZstdDecompressor().decompressobj().decompress(data)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__} {error}".split())
+def _foreign(head: bytes) -> str:
+    """What a file is that is no recording."""
+    if not head:
+        return "empty"
+    for beginning, what in _FOREIGN_FILES.items():
+        if head.startswith(beginning):
+            return what
+    return f"neither MCAP nor SQLite, its first bytes are {head[:8].hex(' ')}"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from sensor_msgs.msg import Image
 
-from lmanet_ros.bags.reading import BagMessage, header_stamp, read_bag
-from lmanet_ros.bags.survey import Survey, deserialize
-from lmanet_ros.evaluation.playback import PREDICTED_LABELS, PlayedFrame
+from lmanet_ros.bags.message import BagMessage, header_stamp
+from lmanet_ros.bags.reading import BagError, read_bag
+from lmanet_ros.bags.survey import BagFrame, Survey
+from lmanet_ros.bags.topics import deserialize
+from lmanet_ros.evaluation.playback import PlayedFrame, predictions_namespace
 from lmanet_ros.image_conversion import ImageError, to_labels, to_rgb
 
 
@@ -40,6 +42,9 @@ def answered_frames(
         recording: what `play` made.
         survey: of what was played.
         played: what became of its frames.
+
+    Raises:
+        BagError: the recording does not have all that it is to have.
     """
     waiting = deque(frame for frame in played if frame.outcome == "answered")
     messages = _Messages(survey, list(waiting))
@@ -47,55 +52,79 @@ def answered_frames(
         messages.add(message)
         while waiting and messages.are_complete_for(waiting[0]):
             yield messages.take(waiting.popleft())
+    if waiting:
+        number = waiting[0].frame.number
+        raise BagError(f"{recording}: expected frame {number} with its labels, they are not there")
 
 
 class _Messages:
-    """What has been read but not been handed on: topics need not be recorded in step."""
+    """What has been read but not been handed on: topics need not be recorded in step.
+
+    Frames are told apart by stamp and receipt. Some recordings have frames that share both: they
+    come in the order of their numbers, and share their true labels. Where frames share nothing but
+    the stamp, the labels are those of the first.
+    """
 
     def __init__(self, survey: Survey, answered: Sequence[PlayedFrame]) -> None:
         self._survey = survey
-        # Where several frames share a stamp, the labels are those of the first.
-        first = {frame.frame.stamp: frame.frame.number for frame in reversed(answered)}
-        self._label_stamps = survey.label_stamps & first.keys()
-        self._labelled = {first[stamp] for stamp in self._label_stamps}
-        self._images: dict[tuple[int, int], BagMessage] = {}
-        self._predicted: dict[tuple[int, int], BagMessage] = {}
+        self._predicted_topic = f"{predictions_namespace(survey)}/labels"
+        frames = [played.frame for played in answered]
+        self._answered = {frame.number for frame in frames}
+        self._image_turns = _numbers_by_key(survey.frames)
+        self._predicted_turns = _numbers_by_key(frames)
+        first = {frame.stamp: _key(frame) for frame in reversed(frames)}
+        # Numbers of the frames that are still to be compared with the labels of a stamp.
+        self._to_compare: dict[int, set[int]] = defaultdict(set)
+        for frame in frames:
+            if frame.stamp in survey.label_stamps and _key(frame) == first[frame.stamp]:
+                self._to_compare[frame.stamp].add(frame.number)
+        self._images: dict[int, BagMessage] = {}
+        self._predicted: dict[int, BagMessage] = {}
         self._true: dict[int, BagMessage] = {}
-        self._keys = {_key(frame) for frame in answered}
 
     def add(self, message: BagMessage) -> None:
-        if message.topic == PREDICTED_LABELS:
-            self._predicted[message.received, header_stamp(message.data)] = message
+        stamp = header_stamp(message.data)
+        key = (message.received, stamp)
+        if message.topic == self._predicted_topic:
+            self._predicted[self._predicted_turns[key].popleft()] = message
         elif message.topic == self._survey.image_topic:
-            key = (message.received, header_stamp(message.data))
-            if key in self._keys:
-                self._images[key] = message
-        elif message.topic == self._survey.label_topic:
-            stamp = header_stamp(message.data)
-            if stamp in self._label_stamps:
-                self._true.setdefault(stamp, message)
+            # What is no image has no stamp by which it could be known.
+            number = self._image_turns[key].popleft() if key in self._image_turns else None
+            if number in self._answered:
+                self._images[number] = message
+        elif message.topic == self._survey.label_topic and stamp in self._to_compare:
+            self._true.setdefault(stamp, message)
 
-    def are_complete_for(self, frame: PlayedFrame) -> bool:
-        key = _key(frame)
+    def are_complete_for(self, played: PlayedFrame) -> bool:
+        number, stamp = played.frame.number, played.frame.stamp
         return (
-            key in self._images
-            and key in self._predicted
-            and (frame.frame.number not in self._labelled or frame.frame.stamp in self._true)
+            number in self._images
+            and number in self._predicted
+            and (number not in self._to_compare.get(stamp, ()) or stamp in self._true)
         )
 
-    def take(self, frame: PlayedFrame) -> AnsweredFrame:
-        key = _key(frame)
-        image = deserialize(self._images.pop(key), self._survey.image_type)
-        labels = deserialize(self._predicted.pop(key), Image)
+    def take(self, played: PlayedFrame) -> AnsweredFrame:
+        number, stamp = played.frame.number, played.frame.stamp
+        image = deserialize(self._images.pop(number), self._survey.image_type)
+        labels = deserialize(self._predicted.pop(number), Image)
         true, problem = None, None
-        if frame.frame.number in self._labelled:
+        if number in self._to_compare.get(stamp, ()):
             try:
-                message = self._true.pop(frame.frame.stamp)
-                true = to_labels(deserialize(message, self._survey.label_type))
+                true = to_labels(deserialize(self._true[stamp], self._survey.label_type))
             except ImageError as error:
                 problem = str(error)
-        return AnsweredFrame(frame, to_rgb(image), to_labels(labels), true, problem)
+            self._to_compare[stamp].remove(number)
+            if not self._to_compare[stamp]:
+                del self._to_compare[stamp], self._true[stamp]
+        return AnsweredFrame(played, to_rgb(image), to_labels(labels), true, problem)
 
 
-def _key(frame: PlayedFrame) -> tuple[int, int]:
-    return frame.frame.received, frame.frame.stamp
+def _numbers_by_key(frames: Iterable[BagFrame]) -> dict[tuple[int, int], deque[int]]:
+    numbers: dict[tuple[int, int], deque[int]] = {}
+    for frame in frames:
+        numbers.setdefault(_key(frame), deque()).append(frame.number)
+    return numbers
+
+
+def _key(frame: BagFrame) -> tuple[int, int]:
+    return frame.received, frame.stamp

@@ -25,17 +25,17 @@ class Row:
 
     @property
     def difference(self) -> float | None:
-        """Of the second to the first."""
+        """Of the second to the first, as it is printed."""
         first, second = self.values
-        return None if first is None or second is None else second - first
+        # Plus zero: nothing is printed as minus zero.
+        return None if first is None or second is None else round(second - first, 1) + 0.0
 
     @property
     def verdict(self) -> str:
         """'better', 'worse' or, where that cannot be seen in what is printed, nothing."""
-        difference = round(self.difference or 0, 1)
-        if not difference:
+        if not self.difference:
             return ""
-        return "better" if (difference > 0) == self.more_is_better else "worse"
+        return "better" if (self.difference > 0) == self.more_is_better else "worse"
 
 
 @dataclass(frozen=True)

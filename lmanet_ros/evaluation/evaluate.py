@@ -13,15 +13,16 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage
 
-from lmanet_ros.bags.reading import BagError, is_recording
+from lmanet_ros.bags.reading import Bag, BagError, is_recording
 from lmanet_ros.bags.survey import Survey, survey_bag
 from lmanet_ros.evaluation.answers import answered_frames
 from lmanet_ros.evaluation.html_report import picture, write_html
 from lmanet_ros.evaluation.node_client import IMAGE_TOPICS, NODE_NAME
-from lmanet_ros.evaluation.playback import PREDICTIONS, Mode, Playback, play
+from lmanet_ros.evaluation.playback import Mode, Playback, play
 from lmanet_ros.evaluation.scoring import score
 from lmanet_ros.evaluation.summary import (
     SUMMARY,
+    is_complete,
     summarize,
     without_frames,
     worst_frames,
@@ -45,7 +46,8 @@ class EvaluationConfig:
         outputs: of the node, to record; 'labels' among them.
         attach: whether to use the node that runs already in this ROS network and namespace, and
             not to start one in a network of its own.
-        params_file, parameters: of a node that is started.
+        params_file, parameters: of a node that is started; of the file, what an evaluation needs
+            otherwise does not count.
         ros_arguments: of this process, for a node that is attached to.
     """
 
@@ -66,7 +68,11 @@ def evaluate_with_baseline(config: EvaluationConfig, output: Path) -> dict[str, 
     Arguments, result and errors are those of `evaluate`.
     """
     single_frame = replace(config, parameters={**config.parameters, "memory_size": 0})
-    return evaluate(config, output, evaluate(single_frame, output / BASELINE))
+    baseline = evaluate(single_frame, output / BASELINE)
+    if not is_complete(baseline):
+        # Whoever interrupts it does not want the rest.
+        raise KeyboardInterrupt
+    return evaluate(config, output, baseline)
 
 
 def evaluate(
@@ -87,22 +93,21 @@ def evaluate(
             it or what is no recording.
         ProcessError: the node does not do its part.
     """
-    survey = survey_bag(config.bag, config.image_topic, config.label_topic)
-    _check_survey(survey)
     recording = output / "predictions"
-    _check_place(recording, config.bag)
-    output.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(recording, ignore_errors=True)
-    with _node(config, survey, output) as process:
-        playback = play(survey, config.mode, config.outputs, recording, process)
+    with Bag(config.bag) as bag:
+        survey = survey_bag(bag, config.image_topic, config.label_topic)
+        _check_survey(survey)
+        _check_place(recording, config.bag)
+        output.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(recording, ignore_errors=True)
+        with _node(config, survey, output) as process:
+            playback = play(survey, config.mode, config.outputs, recording, process)
     if not any(played.outcome == "answered" for played in playback.frames):
         raise ProcessError(f"{NODE_NAME} has answered no frame, see {output}/*.log")
     return _report(survey, config.mode, playback, recording, output, baseline)
 
 
 def _check_survey(survey: Survey) -> None:
-    if survey.label_topic and survey.label_topic.startswith(f"{PREDICTIONS}/"):
-        raise BagError(f"the predictions go to {PREDICTIONS}/: true labels cannot be there")
     problems = [frame.problem for frame in survey.frames]
     if all(problems):
         first = f", the first because of '{problems[0]}'" if problems else ""
@@ -134,8 +139,9 @@ def _node(config: EvaluationConfig, survey: Survey, output: Path) -> Iterator[No
         return
     topic = f"/{IMAGE_TOPICS[survey.image_type]}"
     parameters = {
-        **config.parameters,
         "autostart": True,
+        # Without a clock that somebody publishes, the node would never report.
+        "use_sim_time": False,
         "image_topics": ["image"],
         "compressed": survey.image_type is CompressedImage,
         # So that what does not arrive was dropped by the node, not by the middleware.
@@ -144,6 +150,8 @@ def _node(config: EvaluationConfig, survey: Survey, output: Path) -> Iterator[No
     if not config.mode.live:
         # Frames come as fast as they are answered: any limit would skip most of them.
         parameters["max_rate"] = 0.0
+    # What is needed wins over a file, what the user types wins over all.
+    parameters |= config.parameters
     with own_network(), started(NODE_NAME, parameters, output, config.params_file) as process:
         yield process
 

@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from lmanet_core.evaluation import Tally
 from lmanet_ros.evaluation.html_report import write_fleet_html
-from lmanet_ros.evaluation.summary import SUMMARY, without_frames, write_summary
+from lmanet_ros.evaluation.summary import SUMMARY, is_complete, without_frames, write_summary
+from lmanet_ros.processes import start
 
 REQUEST = "request.json"
 """What an evaluation was asked to do: a result counts for the same request only."""
@@ -101,7 +102,7 @@ def merge(
     rows = [without_frames(row) for row in rows]
     _check_once(rows)
     fleet = {
-        "run": rows[-1]["run"],
+        "run": _facts_of_all([row["run"] for row in rows]),
         "total": _total(rows),
         "recordings": rows,
         "failed": failed,
@@ -140,17 +141,16 @@ def _evaluate(bag: Path, folder: Path, request: dict[str, Any], jobs: int) -> st
     (folder / SUMMARY).unlink(missing_ok=True)
     note.write_text(json.dumps(request, indent=2) + "\n")
     command = [sys.executable, "-m", "lmanet_ros.evaluate_bag", str(bag)]
-    result = subprocess.run(
+    process = start(
         [*command, "--output", str(folder), *request["options"]],
-        capture_output=True,
-        text=True,
-        check=False,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         env=_share_of_threads(jobs),
     )
-    if result.returncode == 0:
+    said = process.communicate()[1].decode(errors="replace").strip().splitlines()
+    if process.returncode == 0:
         return None
-    said = result.stderr.strip().splitlines()
-    return said[-1] if said else f"exit status {result.returncode}"
+    return said[-1] if said else f"exit status {process.returncode}"
 
 
 def _is_done(folder: Path, request: dict[str, Any]) -> bool:
@@ -159,8 +159,7 @@ def _is_done(folder: Path, request: dict[str, Any]) -> bool:
     if not all(file.exists() for file in files):
         return False
     summary, asked = (json.loads(file.read_text()) for file in files)
-    frames = dict(summary["frames"])
-    return bool(asked == request and frames.pop("in_bag") == sum(frames.values()))
+    return bool(asked == request) and is_complete(summary)
 
 
 def _share_of_threads(jobs: int) -> dict[str, str]:
@@ -213,6 +212,17 @@ def _total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if len(baselines) == len(rows):
         total["baseline"] = _total(baselines)
     return total
+
+
+def _facts_of_all(runs: Sequence[dict[str, str]]) -> dict[str, str]:
+    """What they were made with: the same, from the first date to the last, or how many things."""
+    facts = {}
+    for name in runs[0]:
+        values = sorted({run.get(name, "not told") for run in runs})
+        facts[name] = values[0] if len(values) == 1 else f"{len(values)} different ones"
+        if name == "date" and len(values) > 1:
+            facts[name] = f"{values[0]} to {values[-1]}"
+    return facts
 
 
 def _notes(rows: Sequence[dict[str, Any]]) -> list[str]:

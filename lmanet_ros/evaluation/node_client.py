@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import ParameterValue
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter_client import AsyncParameterClient
@@ -19,7 +20,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from lmanet_core import CheckpointError, ClassTable, load
-from lmanet_ros.bags.reading import header_stamp
+from lmanet_ros.bags.message import header_stamp
 from lmanet_ros.frame_counts import frame_counts
 from lmanet_ros.processes import NodeProcess, ProcessError
 
@@ -91,6 +92,7 @@ class NodeClient:
         self._counts: dict[str, int] = {}
         self._counts_before: dict[str, int] = {}
         self._reports = 0
+        self._says = ""
         self._received = 0
         self._sent = 0
         qos = QoSProfile(depth=QUEUE_DEPTH)
@@ -122,11 +124,7 @@ class NodeClient:
         Raises:
             ProcessError: the node does not answer.
         """
-        timeout = START_TIMEOUT if self._process else CONNECTION_TIMEOUT
-        if not self.listen(lambda: self._images.get_subscription_count() > 0, timeout):
-            raise ProcessError(
-                f"no {NODE_NAME} subscribes to {self._images.topic_name} within {timeout:.0f} s"
-            )
+        self._wait_for_subscription()
         first_image.header = Header(frame_id=WARM_UP_FRAME_ID)
         data = serialize_message(first_image)
         sent: list[SentFrame] = []
@@ -136,12 +134,27 @@ class NodeClient:
             if self.listen(lambda: any(frame.is_complete for frame in sent), WARM_UP_PERIOD):
                 break
         else:
-            raise ProcessError(f"{NODE_NAME} has not answered for {ANSWER_TIMEOUT:.0f} s")
+            raise self._silence(f"{NODE_NAME} has not answered for {ANSWER_TIMEOUT:.0f} s")
         reports = self._reports
-        self.listen(lambda: self._reports > reports and self._is_idle(), ANSWER_TIMEOUT)
+        if not self.listen(lambda: self._reports > reports and self._is_idle(), ANSWER_TIMEOUT):
+            raise self._silence(f"{NODE_NAME} does not account for its frames on /diagnostics")
         self._counts_before = self._counts
         self._under_way.clear()
         self._sent = 0
+
+    def check_rate(self) -> None:
+        """Check that the node does not skip frames to keep to a rate.
+
+        Raises:
+            ProcessError: it does, or does not say.
+        """
+        max_rate = self._parameter("max_rate").double_value
+        if max_rate > 0:
+            raise ProcessError(
+                f"{NODE_NAME} has max_rate = {max_rate:g} and skips what comes faster, but without "
+                "loss a frame comes when the one before is answered: set it to 0, or play with "
+                "--live"
+            )
 
     def classes(self) -> tuple[str, ClassTable]:
         """Checkpoint that the node says it runs, and the classes in it.
@@ -164,14 +177,6 @@ class NodeClient:
         size = tuple(self._parameter("work_size").integer_array_value)
         return (int(size[0]), int(size[1])) if any(size) else None
 
-    def _parameter(self, name: str) -> Any:
-        client = AsyncParameterClient(self._node, NODE_NAME)
-        self.listen(client.services_are_ready, CONNECTION_TIMEOUT)
-        future = client.get_parameters([name])
-        if not self.listen(future.done, CONNECTION_TIMEOUT):
-            raise ProcessError(f"{NODE_NAME} does not tell its parameters")
-        return future.result().values[0]
-
     def send(self, data: bytes, number: int) -> SentFrame:
         """Publish a serialized image."""
         frame = SentFrame(number, time.time_ns(), set(self._outputs))
@@ -191,7 +196,7 @@ class NodeClient:
             return frame.is_complete or self.all_accounted_for()
 
         if not self.listen(is_settled, ANSWER_TIMEOUT):
-            raise ProcessError(f"no answer to frame {frame.number} in {ANSWER_TIMEOUT:.0f} s")
+            raise self._silence(f"no answer to frame {frame.number} in {ANSWER_TIMEOUT:.0f} s")
         self._listen_for(frame, LATE_ANSWER)
 
     def wait_until_idle(self) -> None:
@@ -239,6 +244,30 @@ class NodeClient:
         self._executor.shutdown()
         self._node.destroy_node()
 
+    def _wait_for_subscription(self) -> None:
+        def is_subscribed() -> bool:
+            return self._images.get_subscription_count() > 0
+
+        # A node of ours loads its network first, and speaks when it has.
+        if self._process:
+            self.listen(lambda: is_subscribed() or bool(self._says), START_TIMEOUT)
+        if not self.listen(is_subscribed, CONNECTION_TIMEOUT):
+            raise self._silence(f"no {NODE_NAME} subscribes to {self._images.topic_name}")
+
+    def _silence(self, what: str) -> ProcessError:
+        """What the node does not do, with what it says of itself."""
+        says = self._says or "nothing"
+        return ProcessError(f"{what}; of itself it says on /diagnostics: {says}")
+
+    def _parameter(self, name: str) -> ParameterValue:
+        client = AsyncParameterClient(self._node, NODE_NAME)
+        self.listen(client.services_are_ready, CONNECTION_TIMEOUT)
+        future = client.get_parameters([name])
+        if not self.listen(future.done, CONNECTION_TIMEOUT):
+            raise ProcessError(f"{NODE_NAME} does not tell its parameters")
+        value: ParameterValue = future.result().values[0]
+        return value
+
     def _listen_for(self, frame: SentFrame, timeout: float) -> bool:
         return self.listen(lambda: frame.is_complete, timeout)
 
@@ -267,6 +296,8 @@ class NodeClient:
         # Nodes of other names use the topic, too, and may count the same.
         own = [status for status in message.status if status.name.startswith(self._status_prefix)]
         self.facts |= {value.key: value.value for status in own for value in status.values}
+        says = [" ".join(filter(None, (status.message, status.hardware_id))) for status in own]
+        self._says = ", ".join(says) or self._says
         counts = frame_counts(DiagnosticArray(status=own))
         if "processed" in counts:
             self._counts = counts

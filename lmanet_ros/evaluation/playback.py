@@ -7,22 +7,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 from tqdm import tqdm
 
 from lmanet_core import ClassTable
-from lmanet_ros.bags.reading import BagMessage, read_bag
-from lmanet_ros.bags.survey import UNREADABLE, BagFrame, Survey, deserialize
+from lmanet_ros.bags.message import BagMessage
+from lmanet_ros.bags.survey import BagFrame, Survey
+from lmanet_ros.bags.topics import SEGMENTATION_NODE, UNREADABLE, deserialize
 from lmanet_ros.bags.writing import BagWriter
 from lmanet_ros.evaluation.node_client import LATE_ANSWER, NodeClient, SentFrame
 from lmanet_ros.evaluation.run_facts import run_facts
 from lmanet_ros.processes import NodeProcess
 
-PREDICTIONS = "/segmentation_node"
-"""Namespace of the node's answers in the recording that is made."""
-PREDICTED_LABELS = f"{PREDICTIONS}/labels"
+LONGEST_PAUSE = 10.0
+"""Seconds between two frames that are waited for when played as recorded."""
 UNANSWERED = ("dropped", "failed", "skipped", "lost")
 """What can become of a frame that the node could use but did not answer, by its account."""
 
@@ -32,7 +33,8 @@ class Mode:
     """How a recording is played.
 
     Attributes:
-        live: at a rate, whatever the node does; else each frame when the one before was answered.
+        live: at a rate, whatever the node does, with no pause longer than `LONGEST_PAUSE`; else
+            each frame when the one before was answered.
         rate: of live, in frames per second; None: as recorded.
     """
 
@@ -103,7 +105,8 @@ def play(
     """
     received = {frame.number: frame.received for frame in survey.frames}
     with BagWriter(recording) as bag:
-        write = {name: bag.add_topic(f"{PREDICTIONS}/{name}", Image) for name in outputs}
+        namespace = predictions_namespace(survey)
+        write = {name: bag.add_topic(f"{namespace}/{name}", Image) for name in outputs}
         copy = _Copies(bag, survey)
 
         def on_output(frame: SentFrame, output: str, data: bytes) -> None:
@@ -120,6 +123,7 @@ def play(
                 if mode.live:
                     _send_live(node, survey, mode.rate, copy, sent)
                 else:
+                    node.check_rate()
                     _send_without_loss(node, survey, copy, sent)
             except KeyboardInterrupt:
                 if not sent:
@@ -134,18 +138,35 @@ def play(
             return Playback(frames, counts, checkpoint, classes, seconds, facts)
 
 
+def predictions_namespace(survey: Survey) -> str:
+    """Namespace of the node's answers in the recording that is made, clear of all that is copied.
+
+    The node's name, which is taken where what a node said before is played or taken for truth.
+    """
+    namespace = f"/{SEGMENTATION_NODE}"
+    while any(topic.startswith(f"{namespace}/") for topic in _copied(survey)):
+        namespace = f"/evaluation{namespace}"
+    return namespace
+
+
+def _copied(survey: Survey) -> dict[str, Any]:
+    """Topics of the old recording that belong into the new one, and their types."""
+    types = {survey.image_topic: survey.image_type}
+    if survey.label_topic:
+        types[survey.label_topic] = survey.label_type
+    if survey.info_topic:
+        types[survey.info_topic] = CameraInfo
+    if survey.class_topic:
+        types[survey.class_topic] = String
+    return types
+
+
 class _Copies:
     """Writes the messages of the old recording that belong into the new one."""
 
     def __init__(self, bag: BagWriter, survey: Survey) -> None:
-        types = {survey.image_topic: survey.image_type}
-        if survey.label_topic:
-            types[survey.label_topic] = survey.label_type
-        if survey.info_topic:
-            types[survey.info_topic] = CameraInfo
-        if survey.class_topic:
-            types[survey.class_topic] = String
-        self._write = {topic: bag.add_topic(topic, kind) for topic, kind in types.items()}
+        topics = _copied(survey).items()
+        self._write = {topic: bag.add_topic(topic, kind) for topic, kind in topics}
 
     def add(self, message: BagMessage) -> None:
         if message.topic in self._write:
@@ -156,7 +177,7 @@ def _images(survey: Survey, copy: _Copies) -> Iterator[tuple[BagFrame, bytes]]:
     """Frames and their serialized messages; everything is copied on the way."""
     frames = iter(survey.frames)
     with tqdm(desc="playing", total=len(survey.frames), unit="frame") as progress:
-        for message in read_bag(survey.path):
+        for message in survey.bag.messages():
             copy.add(message)
             if message.topic == survey.image_topic:
                 yield next(frames), message.data
@@ -165,7 +186,7 @@ def _images(survey: Survey, copy: _Copies) -> Iterator[tuple[BagFrame, bytes]]:
 
 def _first_usable_image(survey: Survey) -> object:
     frames = iter(survey.frames)
-    for message in read_bag(survey.path):
+    for message in survey.bag.messages():
         if message.topic == survey.image_topic and next(frames).problem is None:
             return deserialize(message, survey.image_type)
     raise ValueError("expected a survey with a frame that can be used")
@@ -193,11 +214,14 @@ def _send_live(
     sent: dict[int, SentFrame],
 ) -> None:
     """All images when they are due, also those that the node will refuse; `sent` as above."""
-    begin = time.monotonic()
-    first = survey.frames[0].received
+    due = time.monotonic()
+    before = survey.frames[0].received
     for frame, data in _images(survey, copy):
-        offset = frame.number / rate if rate else (frame.received - first) * 1e-9
-        node.listen(lambda: False, begin + offset - time.monotonic())
+        pause = (frame.received - before) * 1e-9
+        # A clock that was set while it was recorded goes back, or years ahead.
+        due += 1 / rate if rate else min(max(pause, 0.0), LONGEST_PAUSE)
+        before = frame.received
+        node.listen(lambda: False, due - time.monotonic())
         if frame.problem is None or frame.problem.kind != UNREADABLE:
             sent[frame.number] = node.send(data, frame.number)
             # Behind schedule there is no time to listen before the next frame.

@@ -80,6 +80,12 @@ def worst_frames(playback: Playback, score: Score) -> list[int]:
     return chosen[:WORST_FRAMES]
 
 
+def is_complete(summary: dict[str, Any]) -> bool:
+    """Whether the recording was played to its end."""
+    frames = dict(summary["frames"])
+    return bool(frames.pop("in_bag") == sum(frames.values()))
+
+
 def without_frames(summary: dict[str, Any]) -> dict[str, Any]:
     """The summary without what it has for each frame."""
     return {name: value for name, value in summary.items() if name != "per_frame"}

@@ -1,5 +1,10 @@
 """Recordings of every kind, whole and damaged."""
 
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +17,9 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, Writer
 from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import Image
 
-from lmanet_ros.bags.reading import ZSTD_MAGIC, BagError, BagMessage, header_stamp, read_bag
+from lmanet_ros.bags.mcap_file import MCAP_MAGIC
+from lmanet_ros.bags.message import ZSTD_MAGIC, BagMessage, header_stamp
+from lmanet_ros.bags.reading import Bag, BagError, read_bag
 
 STORAGES = ("mcap", "sqlite3")
 LZ4_MAGIC = b"\x04\x22\x4d\x18"
@@ -124,19 +131,203 @@ def test_compressed_recordings_are_read(tmp_path, mode):
     assert not problems
 
 
-def test_the_files_of_a_recording_are_read_in_the_order_of_their_numbers(tmp_path):
+def write_mcap(file: Path, messages: Iterable[tuple[str, bytes]], **options) -> Path:
+    """A file with the messages of topics; those that begin with a frame are images, else JSON."""
+    with file.open("wb") as stream:
+        writer = McapWriter(stream, **options)
+        writer.start(profile="ros2")
+        schema = writer.register_schema("sensor_msgs/msg/Image", "ros2msg", b"")
+        channels = {}
+        for number, (topic, data) in enumerate(messages):
+            is_image = topic == "/image"
+            channel = channels.get(topic) or channels.setdefault(
+                topic,
+                writer.register_channel(topic, *(("cdr", schema) if is_image else ("json", 0))),
+            )
+            time = nanoseconds(FRAMES[number])
+            writer.add_message(channel, time, data, time)
+        writer.finish()
+    return file
+
+
+def images(count: int) -> list[tuple[str, bytes]]:
+    return [("/image", bytes(serialize_message(frame))) for frame in FRAMES[:count]]
+
+
+def test_messages_without_a_schema_are_left_out_and_named(tmp_path):
+    messages = images(6)
+    messages[1] = messages[4] = ("/battery", b'{"volts": 24}')
+    read_messages, problems = read(write_mcap(tmp_path / "drive.mcap", messages))
+    expect_frames(read_messages, [0, 2, 3, 5])
+    assert problems == [
+        "drive.mcap: 2 messages are left out, the first of 1.100 s: /battery (json) has no schema"
+    ]
+
+
+def test_what_a_damaged_chunk_says_of_topics_is_taken_from_the_summary(tmp_path):
+    file = write_mcap(tmp_path / "drive.mcap", images(6), chunk_size=100_000)
+    data = bytearray(file.read_bytes())
+    chunk = data.index(ZSTD_MAGIC)
+    data[chunk : chunk + 50] = bytes(50)
+    file.write_bytes(data)
+    messages, problems = read(file)
+    expect_frames(messages, [3, 4, 5])
+    assert len(problems) == 1
+    # Without the summary nobody knows what the messages are.
+    file.write_bytes(data[: -len(MCAP_MAGIC)])
+    messages, problems = read(file)
+    assert not messages
+    assert "3 messages are left out, the first of 1.300 s: nothing says what channel" in problems[1]
+
+
+def test_reading_goes_on_at_the_next_chunk_where_a_length_is_wrong(tmp_path):
+    file = write_mcap(tmp_path / "drive.mcap", images(9), chunk_size=100_000)
+    data = bytearray(file.read_bytes())
+    second = data.index(ZSTD_MAGIC, data.index(ZSTD_MAGIC) + 1)
+    # The opcode and length of a chunk lie 49 bytes before what is compressed in it.
+    data[second - 49 : second - 40] = b"\xff" * 9
+    file.write_bytes(data)
+    messages, problems = read(file)
+    expect_frames(messages, [0, 1, 2, 6, 7, 8])
+    assert len(problems) == 1
+    assert "is left out" in problems[0]
+
+
+def test_the_rest_of_a_damaged_chunk_without_checksum_is_read(tmp_path):
+    options = {"compression": CompressionType.NONE, "enable_crcs": False}
+    file = write_mcap(tmp_path / "drive.mcap", images(6), **options)
+    data = bytearray(file.read_bytes())
+    fourth = data.index(images(4)[3][1])
+    data[fourth - 30 : fourth - 22] = b"\xff" * 8
+    file.write_bytes(data)
+    messages, problems = read(file)
+    expect_frames(messages, [0, 1, 2])
+    assert "the end of a damaged chunk is left out, 1.000 s to 1.500 s" in problems[0]
+
+
+def edit(file: Path, statement: str, *values: object) -> list:
+    with closing(sqlite3.connect(file)) as database, database:
+        return database.execute(statement, values).fetchall()
+
+
+def test_rows_that_cannot_be_read_are_left_out_and_named(tmp_path):
+    file = storage_file(
+        write_messages(tmp_path / "bag", (("/image", f) for f in FRAMES[:10]), "sqlite3")
+    )
+    compressed = bytearray(zstandard.compress(b"damage" * 100))
+    compressed[-5] ^= 1
+    edit(file, "UPDATE messages SET topic_id = 9 WHERE id = 3")
+    edit(file, "UPDATE messages SET data = ? WHERE id = 5", bytes(compressed))
+    edit(file, "UPDATE messages SET data = 'text' WHERE id = 6")
+    messages, problems = read(file)
+    expect_frames(messages, [0, 1, 3, 6, 7, 8, 9])
+    assert len(problems) == 3
+    assert "a message is left out, of 1.200 s: nothing says what topic 9 is" in problems[0]
+    assert "a message is left out, of 1.400 s: of /image, damaged" in problems[1]
+
+
+def test_a_damaged_page_costs_the_messages_on_it(tmp_path):
+    file = storage_file(
+        write_messages(tmp_path / "bag", (("/image", f) for f in FRAMES[:10]), "sqlite3")
+    )
+    data = bytearray(file.read_bytes())
+    ((page_size,),) = edit(file, "PRAGMA page_size")
+    # A message is a row and a chain of pages; each page begins with the number of the next.
+    inside = data.index(images(5)[4][1][20_000:20_050]) // page_size * page_size
+    data[inside : inside + 4] = b"\xff" * 4
+    file.write_bytes(data)
+    messages, problems = read(file)
+    expect_frames(messages, [0, 1, 2, 3, 5, 6, 7, 8, 9])
+    assert "a message is left out: the file is damaged where it was" in problems[0]
+
+
+def test_a_write_ahead_log_is_read_and_nothing_is_written_beside_it(tmp_path):
+    bag = write_messages(tmp_path / "bag", (("/image", f) for f in FRAMES[:5]), "sqlite3")
+    live = storage_file(bag)
+    killed = tmp_path / "killed"
+    with closing(sqlite3.connect(live)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("DELETE FROM messages WHERE id = 5")
+        database.commit()
+        shutil.copytree(bag, killed, ignore=shutil.ignore_patterns("*-shm"))
+    before = sorted(killed.iterdir())
+    messages, problems = read(killed)
+    expect_frames(messages, [0, 1, 2, 3])
+    assert not problems
+    assert sorted(killed.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer"),
+        (b"#ROSBAG V2.0\n" + bytes(100), "is a ROS 1 bag"),
+        (b"<!DOCTYPE html>", "is neither MCAP nor SQLite, its first bytes are 3c 21 44 4f"),
+    ],
+    ids=["empty", "git lfs", "ros 1", "html"],
+)
+@pytest.mark.parametrize("name", ["drive.mcap", "drive.db3", "drive.mcap.zstd"])
+def test_what_is_no_recording_is_called_what_it_is(tmp_path, content, reason, name):
+    (tmp_path / name).write_bytes(content)
+    messages, problems = read(tmp_path / name)
+    assert not messages
+    assert problems[0].startswith(f"{name}: {reason}")
+
+
+def test_what_a_file_is_called_does_not_count(bag):
+    file = storage_file(bag)
+    for suffix in (".mcap", ".db3", ".mcap.zstd"):
+        other = file.replace(file.with_name(f"renamed{suffix}"))
+        expect_frames(read(other)[0], list(range(60)))
+        file = other
+
+
+def part(folder: Path, number: int) -> bytes:
+    """A file of a recording, with one frame."""
+    bag = write_messages(folder / f"part{number}", [("/image", FRAMES[number])])
+    return storage_file(bag).read_bytes()
+
+
+def test_the_files_that_the_metadata_names_are_read_in_the_order_of_their_numbers(tmp_path):
     bag = tmp_path / "bag"
     bag.mkdir()
-    for number in (9, 10):
-        part = write_messages(tmp_path / f"part{number}", [("/image", FRAMES[number])])
-        compressed = zstandard.compress(storage_file(part).read_bytes())
-        (bag / f"bag_{number}.mcap.zstd").write_bytes(compressed)
+    for number in (9, 10, 11):
+        (bag / f"bag_{number}.mcap").write_bytes(part(tmp_path, number))
+    # Unpacked since; as Windows names it; gone.
+    names = r"[bag_10.mcap.zstd, 'D:\drives\bag_9.mcap', bag_8.mcap]"
     (bag / "metadata.yaml").write_text(
-        "rosbag2_bagfile_information: {relative_file_paths: [bag_8.mcap.zstd, bag_9.mcap.zstd]}"
+        f"rosbag2_bagfile_information: {{relative_file_paths: {names}}}"
     )
     messages, problems = read(bag)
     expect_frames(messages, [9, 10])
-    assert problems == ["bag_8.mcap.zstd: metadata.yaml names this file, but it is missing"]
+    assert problems == [
+        "bag_8.mcap: metadata.yaml names this file, but it is missing",
+        "bag_11.mcap: left out, metadata.yaml does not name it",
+    ]
+
+
+def test_files_that_were_renamed_are_read_if_those_of_the_metadata_are_gone(tmp_path):
+    bag = write_messages(tmp_path / "bag", [("/image", FRAMES[0])])
+    storage_file(bag).rename(bag / "other.mcap")
+    messages, problems = read(bag)
+    expect_frames(messages, [0])
+    assert problems == ["bag.mcap: metadata.yaml names this file, but it is missing"]
+
+
+def test_a_compressed_file_is_unpacked_once(tmp_path, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    bag = tmp_path / "bag"
+    bag.mkdir()
+    (bag / "bag_0.mcap.zstd").write_bytes(zstandard.compress(part(tmp_path, 0)))
+    with Bag(bag) as opened:
+        expect_frames(list(opened.messages()), [0])
+        (bag / "bag_0.mcap.zstd").write_bytes(b"gone")
+        expect_frames(list(opened.messages()), [0])
+        assert list(folder.iterdir())
+    assert not list(folder.iterdir())
 
 
 def test_a_path_without_a_recording_is_named(tmp_path):

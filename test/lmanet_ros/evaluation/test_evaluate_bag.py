@@ -19,7 +19,8 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from lmanet_core.checkpoint import checkpoint_hash
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
-from lmanet_ros.bags.reading import header_stamp, read_bag
+from lmanet_ros.bags.message import header_stamp
+from lmanet_ros.bags.reading import read_bag
 
 SIZE = (64, 64)
 FRAMES = list(islice(StreetVideo(0, StreetConfig(size=SIZE)), 12))
@@ -151,18 +152,33 @@ def test_the_report_needs_nothing_but_itself(damaged, summary):
     assert "wrong data length" in report
 
 
+ROBOT = """
+/**: {ros__parameters: {max_rate: 0.2}}
+segmentation_node:
+  ros__parameters: {autostart: false, image_topics: [/robot/camera], use_sim_time: true}
+/**/segmentation_node:
+  ros__parameters: {max_rate: 0.1, qos_overrides: {/image: {subscription: {depth: 1}}}}
+"""
+"""Parameters with which a node on a robot would never answer an evaluation, or to few frames."""
+
+
 def test_labels_are_the_same_on_every_run_however_the_bag_is_stored(
     tmp_path, damaged, summary, checkpoint, monkeypatch
 ):
-    bag = write_messages(tmp_path / "bag", drive(compressed=True), storage="sqlite3")
+    messages = list(drive(compressed=True))
+    # What a node said while it was recorded, under the name that it has here, too.
+    said = image_message(np.zeros((64, 64, 1), np.uint8), "mono8", stamp=stamp(0))
+    messages.insert(2, ("/segmentation_node/labels", said))
+    bag = write_messages(tmp_path / "bag", messages, storage="sqlite3")
     short = write_messages(tmp_path / "short", islice(drive(compressed=False), 6))
+    (tmp_path / "robot.yaml").write_text(ROBOT)
     # A name that YAML has for a number.
     shutil.copy(checkpoint, tmp_path / "2024")
     monkeypatch.chdir(tmp_path)
-    # A limit of the rate is for cameras: without loss it would skip almost every frame.
-    options = ("--checkpoint", "2024", "--outputs", "labels", "-p", "max_rate:=0.1")
+    options = ("--checkpoint", "2024", "--outputs", "labels", "--params-file", "robot.yaml")
     fleet = run([bag, short], tmp_path / "result", "--jobs", "2", *options)
     again, other = fleet["recordings"]
+    assert again["label_topic"] == "/front/labels"
     assert again["labels_sha256"] == summary["labels_sha256"]
     assert again["miou"] == summary["miou"]
     assert "undecodable" in again["skipped"][0]["reason"]
