@@ -53,6 +53,28 @@ class ConfusionMatrix:
         """Add what another one of as many classes has counted."""
         self._counts += other._counts
 
+    @property
+    def counts(self) -> np.ndarray:
+        """(num_classes, num_classes + 1) int64; rows are the truth's classes, columns the
+        prediction's, the last one for all that is no class."""
+        return self._counts.copy()
+
+    @classmethod
+    def from_counts(cls, counts: np.ndarray) -> ConfusionMatrix:
+        """Inverse of `counts`.
+
+        Raises:
+            ValueError: the shape is not that of `counts`, or a number is negative.
+        """
+        if counts.ndim != 2 or counts.shape[1] != counts.shape[0] + 1 or (counts < 0).any():
+            raise ValueError(
+                "expected counts for each true class and each predicted one and 'no class', "
+                f"none negative, got {counts.shape}"
+            )
+        matrix = cls(len(counts))
+        matrix._counts += counts
+        return matrix
+
     def iou(self) -> np.ndarray:
         """Intersection over union of each class, (num_classes,) float64.
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from lmanet_core import LMANet, VideoSegmenter, load
-from lmanet_core.arguments import image_size
+from lmanet_core import LMANet, VideoSegmenter, load, load_provenance
+from lmanet_core.arguments import image_size, window_size
 from lmanet_core.data.datasets import DATASETS, open_dataset
 from lmanet_core.data.meanings import coarsen, known_meanings, read_meanings
 from lmanet_core.data.street_dataset import StreetsConfig, open_streets
@@ -33,18 +34,13 @@ from lmanet_core.evaluation import Evaluation, SegmentedFrame, evaluate, streame
 from lmanet_core.evaluation.comparison import compare
 from lmanet_core.evaluation.override import with_window_size
 from lmanet_core.evaluation.sheet import Sheet
+from lmanet_core.program import require_writable, run_program
 
 
-def main() -> None:
-    parser = make_parser()
-    arguments = parser.parse_args()
-    try:
-        if arguments.compare:
-            print(compare(*(read_figures(files) for files in arguments.compare)))
-        else:
-            run(arguments)
-    except ValueError as error:
-        parser.exit(2, f"error: {error}\n")
+def main() -> int:
+    arguments = make_parser().parse_args()
+    work = compare_files if arguments.compare else run
+    return run_program("evaluate.py", lambda: work(arguments), extra="train")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -106,10 +102,6 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def window_size(text: str) -> int | str:
-    return text if text == "global" else int(text)
-
-
 def picture_file(text: str) -> Path:
     if not cv2.haveImageWriter(text):
         raise argparse.ArgumentTypeError(f"expected a picture such as sheet.png, got {text!r}")
@@ -117,6 +109,8 @@ def picture_file(text: str) -> Path:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    for file in filter(None, (arguments.json, arguments.sheet)):
+        require_writable(file, folder=False)
     dataset = find_dataset(arguments)
     if arguments.worse:
         dataset = worsened(dataset, WorseningConfig(chance=arguments.worse))
@@ -124,7 +118,13 @@ def run(arguments: argparse.Namespace) -> None:
     translation = find_translation(arguments, dataset, model)
     work_size = arguments.size if arguments.full_resolution else None
     segmenter = VideoSegmenter(
-        model, arguments.memory_size, arguments.precision, arguments.device, work_size
+        model,
+        arguments.memory_size,
+        arguments.precision,
+        arguments.device,
+        work_size,
+        # As their authors evaluate them, at any size.
+        antialias=True if "converted_from" in load_provenance(arguments.checkpoint) else None,
     )
     sheet = Sheet(len(dataset.labelled_frames), dataset.classes)
     with tqdm(total=sum(map(streamed_frames, dataset.videos)), unit="frame") as progress:
@@ -139,6 +139,10 @@ def run(arguments: argparse.Namespace) -> None:
         write_json(arguments, segmenter.memory_size, evaluation)
     if arguments.sheet:
         sheet.save(arguments.sheet)
+
+
+def compare_files(arguments: argparse.Namespace) -> None:
+    print(compare(*(read_figures(files) for files in arguments.compare)))
 
 
 def read_figures(files: str) -> list[dict[str, Any]]:
@@ -213,4 +217,4 @@ def write_json(arguments: argparse.Namespace, memory_size: int, evaluation: Eval
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -14,16 +14,12 @@ import argparse
 import sys
 from pathlib import Path
 
-try:
-    from lmanet_core.training.reproduction import Reproduction
-    from lmanet_core.training.run import USER_ERRORS
-except ModuleNotFoundError as error:
-    sys.exit(f"training needs the package {error.name}: pip install 'lmanet_ros[train]'")
-from lmanet_core.training.config import read_settings
+from lmanet_core.program import require_writable, run_program
+from lmanet_core.training.config import USER_ERRORS, read_settings
 from lmanet_core.training.paper_tables import PAPER_TABLES
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -40,17 +36,20 @@ def main() -> None:
         help="train for each memory size and window, not only run the main network with them",
     )
     arguments = parser.parse_args()
-    try:
-        settings = read_settings(arguments.config)
-        if arguments.seed is not None:
-            settings["seed"] = arguments.seed
-        reproduction = Reproduction(
-            settings, arguments.output, arguments.split, arguments.train_each
-        )
-        print(reproduction.make(arguments.tables))
-    except USER_ERRORS as error:
-        sys.exit(f"{Path(sys.argv[0]).name}: {error}")
+    return run_program("reproduce.py", lambda: run(arguments), USER_ERRORS, extra="train")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    # Imported here so that a package that is missing can be told.
+    from lmanet_core.training.reproduction import Reproduction
+
+    settings = read_settings(arguments.config)
+    if arguments.seed is not None:
+        settings["seed"] = arguments.seed
+    require_writable(arguments.output, folder=True)
+    reproduction = Reproduction(settings, arguments.output, arguments.split, arguments.train_each)
+    print(reproduction.make(arguments.tables))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -32,8 +32,8 @@ def open_dataset(
         name: one of `DATASETS`.
         root: the data set's folder; None for 'synthetic', which is rendered.
         split: 'train', 'val' and what else the data set has.
-        size: (width, height) to which images (by area when shrunk, else linearly) and labels (to
-            the nearest) are brought; None: as stored.
+        size: (width, height) to which images (antialiased) and labels (to the nearest) are
+            brought; None: as stored.
         labels: folder in `root` with labels from elsewhere, see `open_cityscapes` and
             `open_recording`; None: the data set's own.
 

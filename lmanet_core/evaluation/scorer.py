@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from lmanet_core.classes import ClassTable
 from lmanet_core.evaluation.consistency import TemporalConsistency, VideoConsistency
+from lmanet_core.evaluation.tally import Evaluation, Tally, VideoScore, named_iou, number
 from lmanet_core.metrics import ConfusionMatrix
 from lmanet_core.runtime.images import resize
 
@@ -25,39 +26,6 @@ class FrameScore:
 
     miou: float | None
     consistency: float | None
-
-
-@dataclass(frozen=True)
-class VideoScore:
-    """Figures of one video; as those of all frames, see `Evaluation`."""
-
-    miou: float | None
-    iou: dict[str, float | None]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Figures of all frames.
-
-    Attributes:
-        miou: 0..1, mean over the classes that occur; None if nothing was compared with truth.
-        iou: of each class by name, 0..1; None for a class that occurs neither in truth nor in
-            prediction.
-        temporal_consistency: 0..1, see `TemporalConsistency`; None if no two frames follow each
-            other.
-        vc8, vc16: 0..1, see `VideoConsistency`; None where no run of frames with labels is that
-            long.
-        frames: number of frames that were compared with the truth.
-        videos: of each video that has a name and was compared with the truth, by that name.
-    """
-
-    miou: float | None
-    iou: dict[str, float | None]
-    temporal_consistency: float | None
-    vc8: float | None
-    vc16: float | None
-    frames: int
-    videos: dict[str, VideoScore]
 
 
 class Scorer:
@@ -110,21 +78,22 @@ class Scorer:
 
     def result(self) -> Evaluation:
         """Figures of all frames so far."""
-        return Evaluation(
-            miou=_number(self._matrix.miou()),
-            iou=self._iou(self._matrix),
-            temporal_consistency=self._flow.value(),
-            vc8=self._vc8.value(),
-            vc16=self._vc16.value(),
-            frames=self._frames,
-            videos={
-                name: VideoScore(_number(matrix.miou()), self._iou(matrix))
-                for name, matrix in self._videos.items()
-            },
-        )
+        videos = {
+            name: VideoScore(number(matrix.miou()), named_iou(self._classes.names, matrix))
+            for name, matrix in self._videos.items()
+        }
+        return replace(self.tally().evaluation(), videos=videos)
 
-    def _iou(self, matrix: ConfusionMatrix) -> dict[str, float | None]:
-        return dict(zip(self._classes.names, map(_number, matrix.iou().tolist()), strict=True))
+    def tally(self) -> Tally:
+        """What the figures are made of."""
+        return Tally(
+            classes=self._classes.names,
+            confusion=tuple(map(tuple, self._matrix.counts.tolist())),
+            frames=self._frames,
+            consistency=self._flow.ratio,
+            vc8=self._vc8.ratio,
+            vc16=self._vc16.ratio,
+        )
 
     def _compare(self, predicted: np.ndarray, true: np.ndarray | None) -> float | None:
         if true is None:
@@ -139,7 +108,7 @@ class Scorer:
         self._vc8.update(predicted, true)
         self._vc16.update(predicted, true)
         self._frames += 1
-        return _number(matrix.miou())
+        return number(matrix.miou())
 
 
 def at_size_of(labels: np.ndarray, picture: np.ndarray) -> np.ndarray:
@@ -152,7 +121,3 @@ def _countable(classes: ClassTable, known: ClassTable | None) -> np.ndarray:
     if known is None:
         return np.arange(256, dtype=np.uint8)
     return known.translation_to(classes)[classes.translation_to(known)]
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -9,7 +9,8 @@ import numpy as np
 
 from lmanet_core.classes import ClassTable
 from lmanet_core.data.video import DatasetError, Video, VideoDataset
-from lmanet_core.evaluation.scorer import Evaluation, Scorer
+from lmanet_core.evaluation.scorer import Scorer
+from lmanet_core.evaluation.tally import Evaluation
 from lmanet_core.runtime import VideoSegmenter
 
 

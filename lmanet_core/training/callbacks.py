@@ -196,4 +196,11 @@ def save_state(module: StageModule, path: Path, step: int, **figures: float) -> 
         "git_revision": git_revision(),
         **figures,
     }
-    replace_file(path, lambda file: save_checkpoint(module.result, file, provenance=provenance))
+    # Lightning's annotations lack the attribute.
+    size = module.trainer.datamodule.frame_size()  # type: ignore[attr-defined]
+    replace_file(
+        path,
+        lambda file: save_checkpoint(
+            module.result, file, provenance=provenance, training_size=size
+        ),
+    )

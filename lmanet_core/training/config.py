@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 import yaml
 
+from lmanet_core.checkpoint import CheckpointError
 from lmanet_core.config import ModelConfig
 from lmanet_core.data.config import DataConfig, merge
+from lmanet_core.data.video import DatasetError
 from lmanet_core.settings import build
 from lmanet_core.training.degradation import Degradation
 
@@ -29,6 +31,10 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 class TrainingError(ValueError):
     """A run cannot begin or go on; the message tells the user what to change."""
+
+
+USER_ERRORS = (TrainingError, DatasetError, CheckpointError, OSError)
+"""What programs show without a traceback: the user has something to change."""
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,9 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 
-from lmanet_core.checkpoint import CheckpointError
 from lmanet_core.data.clips import ClipSource
 from lmanet_core.data.config import open_clips
 from lmanet_core.data.datasets import open_dataset
-from lmanet_core.data.video import DatasetError
 from lmanet_core.models import LMANet, LocalMemory
 from lmanet_core.runtime.precision import resolve_device, resolve_precision
 from lmanet_core.training.average_start import start_as_average
@@ -44,8 +42,6 @@ from lmanet_core.training.initialization import initial_model, start_as_twins
 from lmanet_core.training.run_folder import RunFolder, replace_file
 from lmanet_core.training.stage_module import StageModule
 
-USER_ERRORS = (TrainingError, DatasetError, CheckpointError)
-"""What programs show without a traceback: the user has something to change."""
 BESIDE_THE_POINT = (
     ".*module\\(s\\) in eval mode",  # that is what frozen parts are in
     ".*resuming from a checkpoint that ended before the epoch ended",  # `StageData` knows where
@@ -70,7 +66,8 @@ def train(settings: Mapping[str, Any], output: Path) -> Path:
         The checkpoint of the last stage.
 
     Raises:
-        USER_ERRORS: settings, data and memory of all stages are tried before the first begins.
+        USER_ERRORS: of `lmanet_core.training.config`; settings, data and memory of all stages are
+            tried before the first begins.
     """
     for message in BESIDE_THE_POINT:
         warnings.filterwarnings("ignore", message)

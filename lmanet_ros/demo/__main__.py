@@ -13,12 +13,14 @@ from lmanet_core import CheckpointError, ClassTable, VideoSegmenter, load
 from lmanet_core.arguments import image_size
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS, shipped_weights
 from lmanet_core.data.video_files import VideoError, read_video
+from lmanet_core.program import require_writable, run_program
 from lmanet_ros.demo import pictures, report
 from lmanet_ros.demo.scoring import score
 from lmanet_ros.demo.session import record
 from lmanet_ros.processes import ProcessError
 
 STREET_SIZE = (512, 256)
+USER_ERRORS = (CheckpointError, VideoError, ProcessError, OSError)
 MAX_VIDEO_PIXELS = 640 * 480
 """Larger videos are scaled down, for machines without a GPU."""
 SENSOR = {"noise": 16.0, "flicker": 0.05, "occlusion_rate": 2.0}
@@ -30,14 +32,7 @@ REAL_VIDEO_WEIGHTS = "erfnet-lma-camvid"
 
 def main() -> int:
     arguments = _parse_arguments()
-    try:
-        _run(arguments)
-    except (CheckpointError, VideoError, ProcessError) as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return run_program("demo", lambda: _run(arguments), USER_ERRORS)
 
 
 def _parse_arguments() -> argparse.Namespace:
@@ -62,6 +57,7 @@ def _parse_arguments() -> argparse.Namespace:
 
 def _run(arguments: argparse.Namespace) -> None:
     output, bag = arguments.output, arguments.output / "bag"
+    require_writable(output, folder=True)
     # Whatever is wrong with the arguments shows before anything is started.
     classes = load(arguments.checkpoint).config.classes
     width, height = arguments.size or _fitting_size(arguments.video)

@@ -32,11 +32,16 @@ def checkpoint(classes: ClassTable, memory_size: int = 2) -> str:
     return "network.safetensors"
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
-    """What is in the JSON file."""
+def end(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit status."""
     line = ["evaluate.py", *arguments, "--precision", "fp32", "--json", "results/figures.json"]
     monkeypatch.setattr(sys, "argv", line)
-    evaluate.main()
+    return evaluate.main()
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
+    """What is in the JSON file."""
+    assert end(monkeypatch, *arguments) == 0
     return json.loads(Path("results/figures.json").read_text())
 
 
@@ -122,7 +127,7 @@ def test_the_synthetic_street_is_the_default(monkeypatch: pytest.MonkeyPatch) ->
         (["--checkpoint", "nothing"], "no checkpoint 'nothing'"),
         (["--memory-size", "99"], "memory_size must be in 0..64, got 99"),
         (["--window-size", "4"], "must be odd, got 4"),
-        (["--sheet", "sheet.text"], "expected a picture such as sheet.png, got 'sheet.text'"),
+        (["--sheet", "nowhere.png/sheet.png"], "nowhere.png is no folder"),
         (["--streets", "0"], "streets must be at least 1, got 0"),
     ],
 )
@@ -132,16 +137,18 @@ def test_mistakes_are_explained(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        run(monkeypatch, *STREET, *arguments)
-    assert exit_.value.code == 2
+    Path("nowhere.png").touch()
+    assert end(monkeypatch, *STREET, *arguments) == 1
     assert complaint in capsys.readouterr().err
+    for usage in (("--window-size", "wide"), ("--sheet", "sheet.text")):
+        with pytest.raises(SystemExit) as exit_:
+            end(monkeypatch, *usage)
+        assert exit_.value.code == 2
 
 
 def test_a_network_for_other_classes_is_refused(
     camvid: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--dataset", "camvid", "--root", str(camvid)]
-    with pytest.raises(SystemExit):
-        run(monkeypatch, *arguments, "--checkpoint", checkpoint(CITYSCAPES))
+    assert end(monkeypatch, *arguments, "--checkpoint", checkpoint(CITYSCAPES)) == 1
     assert "are not the 11 of 'camvid'" in capsys.readouterr().err

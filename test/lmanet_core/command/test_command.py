@@ -26,6 +26,8 @@ def test_convert_writes_a_checkpoint_that_loads_and_says_where_it_is_from(
     output = tmp_path / "erfnet.safetensors"
     assert main(["convert", str(erfnet_pth), str(output)]) == 0
     assert "ERFNet" in capsys.readouterr().out
+    assert main(["convert", str(erfnet_pth), str(output), "--window-size", "11"]) == 1
+    assert "single-frame network" in capsys.readouterr().err
     published = torch.load(erfnet_pth, weights_only=True)
     weights = load(output).state_dict()
     assert all(
@@ -56,7 +58,7 @@ def test_what_cannot_be_converted_ends_with_one_line_and_status_1(tmp_path, caps
     torch.save({"fc.weight": torch.zeros(1)}, tmp_path / "other.pth")
     assert main(["convert", str(tmp_path / "other.pth"), str(tmp_path / "out.safetensors")]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("lmanet: ")
+    assert error.startswith(f"lmanet: {tmp_path}/other.pth: ")
     assert error.count("\n") == 1
     assert not (tmp_path / "out.safetensors").exists()
 
