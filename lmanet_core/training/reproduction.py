@@ -125,7 +125,7 @@ class Reproduction:
         rows = []
         for variant in table.rows:
             figures = self._figures(variant)
-            by_video = paired_bootstrap(*map(_mious, (single, figures)))
+            by_video = paired_bootstrap(_mious(single), _mious(figures))
             rows.append(
                 Row(
                     label=variant.label,
