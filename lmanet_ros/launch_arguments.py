@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-DEFAULT_PARAMS_FILE = "erfnet.yaml"
+DEFAULT_PARAMS_FILE = "efficientnet_lite0.yaml"
 """In the folder `config/` of the package."""
 TEXTS = ("device", "image_reliability")
 PATHS = ("checkpoint", "engine")
