@@ -135,7 +135,9 @@ def _add_noise(image: np.ndarray, largest: float, random: np.random.Generator) -
 def _compress(image: np.ndarray, largest: float, random: np.random.Generator) -> np.ndarray:
     quality = round(100 * (1 - random.uniform(0, largest)))
     _, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, quality))
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert picture is not None
+    return picture
 
 
 _WAYS: dict[str, Callable[[np.ndarray, float, np.random.Generator], np.ndarray]] = {

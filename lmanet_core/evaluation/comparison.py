@@ -23,20 +23,25 @@ def compare(before: Sequence[Figures], after: Sequence[Figures]) -> str:
     Raises:
         ValueError: they are of other videos, or without figures of videos.
     """
-    of_videos = _by_video(before), _by_video(after)
-    if set(of_videos[0]) != set(of_videos[1]):
-        different = sorted(set(of_videos[0]) ^ set(of_videos[1]))
+    earlier, later = _by_video(before), _by_video(after)
+    if different := sorted(set(earlier) ^ set(later)):
         raise ValueError(f"not evaluations of the same videos: {different} are in one of them only")
-    if not of_videos[0]:
+    if not earlier:
         raise ValueError("there are no figures of videos: evaluate again with this version")
-    gain = paired_bootstrap(*([one[name] for name in of_videos[0]] for one in of_videos))
+    gain = paired_bootstrap(list(earlier.values()), [later[name] for name in earlier])
     of_classes = _mean([run["iou"] for run in before]), _mean([run["iou"] for run in after])
-    lines = [f"{'':>28} before  after   gain", *_lines(*of_videos), "", *_lines(*of_classes), ""]
+    lines = [
+        f"{'':>28} before  after   gain",
+        *_lines(earlier, later),
+        "",
+        *_lines(*of_classes),
+        "",
+    ]
     low, mean, high = (f"{100 * share:+.2f}" for share in (gain.low, gain.mean, gain.high))
     return "\n".join(
         [
             *lines,
-            f"mIoU, mean over {len(of_videos[0])} videos: {mean}, 95 % interval {low} to {high}, "
+            f"mIoU, mean over {len(earlier)} videos: {mean}, 95 % interval {low} to {high}, "
             f"{100 * gain.gaining:.0f} % of the videos gain",
         ]
     )

@@ -17,7 +17,15 @@ DROPOUT = 0.3
 BOTTLENECK_CHANNELS = 256
 
 
-class GatedFusion(nn.Module):
+class Fusion(nn.Module):
+    """What all have in common: query values, what was read, and features -> new features."""
+
+    def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
+        """(B, Dv, H, W) twice -> (B, C, H, W), 0..1: how far the memory is let in."""
+        raise NotImplementedError
+
+
+class GatedFusion(Fusion):
     """The paper's gated fusion: each source is weighted, channel by channel, by its own gate.
 
         q, m = ReLU(Dropout(BN(query values))), ReLU(Dropout(BN(read)))
@@ -44,7 +52,6 @@ class GatedFusion(nn.Module):
         return functional.relu(self.out_bn(fused), inplace=True)
 
     def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
-        """(B, C, H, W), 0..1: how far the memory is let in."""
         return self.gate(self._both(query_values, read)).sigmoid_().chunk(2, dim=1)[1]
 
     def _both(self, query_values: Tensor, read: Tensor) -> Tensor:
@@ -52,7 +59,7 @@ class GatedFusion(nn.Module):
         return functional.relu(self.dropout(self.bn(both)), inplace=True)
 
 
-class ConcatenationFusion(nn.Module):
+class ConcatenationFusion(Fusion):
     """The ablation without gates: out = ReLU(Dropout(BN([query values, read]))).
 
     Raises:
@@ -78,11 +85,11 @@ class ConcatenationFusion(nn.Module):
         return functional.relu(self.dropout(both), inplace=True)
 
     def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
-        """(B, Dv, H, W) of ones: it is always open."""
+        # Always open.
         return torch.ones_like(read)
 
 
-class BottleneckFusion(nn.Module):
+class BottleneckFusion(Fusion):
     """The fusion for wide features: gates from a few shared channels, nothing expanded.
 
         b = ReLU(BN(D query values + D read))
@@ -116,7 +123,6 @@ class BottleneckFusion(nn.Module):
         return functional.relu(self.out_bn(fused), inplace=True)
 
     def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
-        """(B, C, H, W), 0..1: how far the memory is let in."""
         return self._gates(query_values, read)[1]
 
     def _gates(self, query_values: Tensor, read: Tensor) -> tuple[Tensor, ...]:
@@ -124,7 +130,7 @@ class BottleneckFusion(nn.Module):
         return self.gate(both).sigmoid().chunk(2, dim=1)
 
 
-class ResidualFusion(nn.Module):
+class ResidualFusion(Fusion):
     """Features that stay what they are, and a gated correction by what was read.
 
         b = ReLU6(BN(D [query values, read]))
@@ -157,7 +163,6 @@ class ResidualFusion(nn.Module):
         return functional.relu(torch.addcmul(features, gate.sigmoid(), correction), inplace=True)
 
     def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
-        """(B, C, H, W), 0..1: how far the correction is let in."""
         return self._gate_and_correction(query_values, read)[0].sigmoid()
 
     def _gate_and_correction(self, query_values: Tensor, read: Tensor) -> tuple[Tensor, ...]:
@@ -165,7 +170,7 @@ class ResidualFusion(nn.Module):
         return self.gate_and_correction(mixed).chunk(2, dim=1)
 
 
-FUSION_MODULES: Mapping[str, Callable[[int, int], nn.Module]] = {
+FUSION_MODULES: Mapping[str, Callable[[int, int], Fusion]] = {
     "gated": GatedFusion,
     "concatenation": ConcatenationFusion,
     "bottleneck": BottleneckFusion,

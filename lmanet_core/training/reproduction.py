@@ -21,6 +21,7 @@ from lmanet_core.evaluation import evaluate, streamed_frames
 from lmanet_core.evaluation.override import with_window_size
 from lmanet_core.metrics import paired_bootstrap
 from lmanet_core.models import LMANet
+from lmanet_core.models.cost import network_cost
 from lmanet_core.runtime import VideoSegmenter
 from lmanet_core.training.class_bars import plot_class_gains
 from lmanet_core.training.config import TrainingError, parse_config
@@ -39,6 +40,7 @@ class Row:
         gain: of `miou`, to the single-frame network.
         low, mean, high: of the videos' own mIoU, the mean gain and its 95 % interval.
         class_gains: of each class's IoU.
+        mebibytes: what a full memory takes in fp32; of timed tables, as `milliseconds`.
     """
 
     label: str
@@ -50,6 +52,7 @@ class Row:
     class_gains: dict[str, float]
     consistency: float | None
     milliseconds: float | None
+    mebibytes: float | None
     paper: float | None
     paper_gain: float | None
     paper_time: str | None
@@ -122,7 +125,7 @@ class Reproduction:
         rows = []
         for variant in table.rows:
             figures = self._figures(variant)
-            by_video = paired_bootstrap(*map(_mious, (single, figures)))
+            by_video = paired_bootstrap(_mious(single), _mious(figures))
             rows.append(
                 Row(
                     label=variant.label,
@@ -138,6 +141,7 @@ class Reproduction:
                     },
                     consistency=_percent(figures["temporal_consistency"]),
                     milliseconds=times.get(variant.label),
+                    mebibytes=self._mebibytes(variant) if table.timed else None,
                     paper=variant.paper,
                     paper_gain=_difference(variant.paper, paper_single),
                     paper_time=table.time_of_paper.get(variant.label),
@@ -172,6 +176,12 @@ class Reproduction:
                 segmenter.step(image)
             steps[variant.label] = partial(segmenter.step, image)
         return time_in_turns(steps, TIMED_FRAMES)
+
+    def _mebibytes(self, variant: Variant) -> float:
+        """Of keys and values of all frames that are remembered, in fp32."""
+        height, width = self._dataset.videos[0].image(0).shape[:2]
+        _, model, memory_size = self._network(variant)
+        return 4 * memory_size * network_cost(model, (width, height)).values_per_frame / 2**20
 
     def _network(self, variant: Variant) -> tuple[Path, LMANet, int]:
         """The run that it is from, the network as it is to be run, and its memory size."""
@@ -235,13 +245,14 @@ def _markdown(rows: Sequence[Row], timed: bool) -> str:
         for row in rows
     ]
     if timed:
-        columns += ["ms per frame", "to the first row", "paper"]
+        columns += ["ms per frame", "to the first row", "MiB remembered", "paper"]
         first = rows[0].milliseconds
         for line, row in zip(cells, rows, strict=True):
             assert first is not None
             assert row.milliseconds is not None
             share = f"{100 * (row.milliseconds / first - 1):+.0f} %"
-            line += [f"{row.milliseconds:.1f}", share, row.paper_time or "-"]
+            line += [f"{row.milliseconds:.1f}", share, _cell(row.mebibytes)]
+            line.append(row.paper_time or "-")
     return markdown_table(columns, cells)
 
 
@@ -250,8 +261,8 @@ def _mious(figures: Mapping[str, Any]) -> list[float]:
     return [v["miou"] for v in figures["videos"].values() if v["miou"] is not None]
 
 
-def _cell(percent: float | None) -> str:
-    return "-" if percent is None else f"{percent:.2f}"
+def _cell(figure: float | None) -> str:
+    return "-" if figure is None else f"{figure:.2f}"
 
 
 def _percent(share: float | None) -> float | None:
