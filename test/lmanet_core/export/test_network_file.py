@@ -20,6 +20,7 @@ pytest.importorskip("onnxruntime", reason="the extra `export` is missing")
 pytest.importorskip("onnxscript", reason="the extra `export` is missing")
 
 from lmanet_core.export import export_network
+from lmanet_core.export.quantization import quantize
 
 PROJECT = Path(__file__).parents[3]
 
@@ -83,7 +84,7 @@ def test_damaged_files_are_refused(tiny_network, tmp_path):
 def test_a_network_in_int8_says_what_that_costs(tiny, tiny_network, clip, tmp_path):
     pytest.importorskip("nncf", reason="the extra `int8` is missing")
     path = tmp_path / "int8.lmanet"
-    info = quantize(tiny_network, path, clip[:4], clip[4:6])
+    info = quantize(tiny_network, path, list(clip[:4]), list(clip[4:6]))
     assert 0.8 < info.agreement <= 1
     assert read_network_file(path)[0] == info
     exported, _ = open_segmenter(engine=path)
