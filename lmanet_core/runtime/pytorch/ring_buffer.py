@@ -30,19 +30,6 @@ class RingBuffer(Slots):
             return None
         return self._keys[:, : self.filled], self._values[:, : self.filled]
 
-    def allocate(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Make slots for frames like this one, (B, Dk, H, W) and (B, Dv, H, W), and forget all.
-
-        Returns:
-            All slots, filled or not, keys (B, S, Dk, H, W) and values (B, S, Dv, H, W), of zeros
-            and with their channels innermost. Writing changes what is in them, not where they are.
-        """
-        # Both or none: memory may run out between them.
-        slots = _allocate(key, self.memory_size), _allocate(value, self.memory_size)
-        self._keys, self._values = slots
-        self.clear()
-        return slots
-
     def write(self, key: Tensor, value: Tensor) -> None:
         """Copy a frame's key (B, Dk, H, W) and value (B, Dv, H, W) into the oldest slot.
 
@@ -50,12 +37,19 @@ class RingBuffer(Slots):
         Frames between two that are due are left out.
         """
         if self._keys is None or self._values is None or self._keys[:, 0].shape != key.shape:
-            self.allocate(key, value)
+            self._make_slots(key, value)
             assert self._keys is not None
             assert self._values is not None
         if (slot := self.take()) is not None:
             self._keys[:, slot] = key
             self._values[:, slot] = value
+
+    def _make_slots(self, key: Tensor, value: Tensor) -> None:
+        """Make slots for frames like this one, (B, Dk, H, W) and (B, Dv, H, W), and forget all."""
+        # Both or none: memory may run out between them.
+        slots = _allocate(key, self.memory_size), _allocate(value, self.memory_size)
+        self._keys, self._values = slots
+        self.clear()
 
 
 class BatchOfStores:

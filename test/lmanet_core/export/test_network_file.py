@@ -3,10 +3,8 @@
 import os
 import subprocess
 import sys
-from contextlib import redirect_stdout
 from dataclasses import replace
 from importlib.util import find_spec
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +20,7 @@ pytest.importorskip("onnxruntime", reason="the extra `export` is missing")
 pytest.importorskip("onnxscript", reason="the extra `export` is missing")
 
 from lmanet_core.export import export_network
+from lmanet_core.export.quantization import quantize
 
 PROJECT = Path(__file__).parents[3]
 
@@ -82,32 +81,33 @@ def test_damaged_files_are_refused(tiny_network, tmp_path):
             open_segmenter(engine=path)
 
 
-def exported_in_int8(checkpoint: Path, path: Path, *options: str) -> str:
-    """What the program said."""
-    width, height = SIZE
-    arguments = ["export", str(checkpoint), str(path), "--size", f"{width}x{height}"]
-    arguments += ["--precision", "int8", "--calibrate", "synthetic"]
-    arguments += ["--calibration-frames", "4", "--held-out-frames", "2", *options]
-    with redirect_stdout(StringIO()) as said:
-        assert main(arguments) == 0
-    return said.getvalue()
-
-
-@pytest.mark.parametrize("options", [(), ("--memory-size", "0")])
-def test_int8_says_what_it_costs(tiny, tiny_checkpoint, clip, tmp_path, options):
+def test_a_network_in_int8_says_what_that_costs(tiny, tiny_network, clip, tmp_path):
     pytest.importorskip("nncf", reason="the extra `int8` is missing")
     path = tmp_path / "int8.lmanet"
-    said = exported_in_int8(tiny_checkpoint, path, *options)
-    info, _ = read_network_file(path)
+    info = quantize(tiny_network, path, list(clip[:4]), list(clip[4:6]))
     assert 0.8 < info.agreement <= 1
-    assert f"int8 gives {info.agreement:.2%} of the pixels" in said
+    assert read_network_file(path)[0] == info
     exported, _ = open_segmenter(engine=path)
-    assert exported.precision == "int8"
-    library = VideoSegmenter(tiny, 0 if options else None, precision="fp32")
+    assert (exported.precision, exported.memory_size) == ("int8", MEMORY_SIZE)
+    library = VideoSegmenter(tiny, precision="fp32")
     shares = [(exported.step(i).labels == library.step(i).labels).mean() for i in clip[:4]]
     assert min(shares) > 0.8
     with pytest.raises(ValueError, match="backend must be 'openvino'"):
         open_segmenter(engine=path, backend="onnxruntime")
+
+
+def test_the_program_calibrates_also_without_memory(tiny_checkpoint, tmp_path, capsys):
+    pytest.importorskip("nncf", reason="the extra `int8` is missing")
+    path = tmp_path / "int8.lmanet"
+    width, height = SIZE
+    arguments = ["export", str(tiny_checkpoint), str(path), "--size", f"{width}x{height}"]
+    arguments += ["--precision", "int8", "--calibrate", "synthetic", "--memory-size", "0"]
+    assert main([*arguments, "--calibration-frames", "4", "--held-out-frames", "2"]) == 0
+    info, _ = read_network_file(path)
+    assert f"int8 gives {info.agreement:.2%} of the pixels" in capsys.readouterr().out
+    exported, _ = open_segmenter(engine=path)
+    assert exported.memory_size == 0
+    assert exported.step(np.zeros((height, width, 3), np.uint8)).labels.shape == SIZE[::-1]
 
 
 @pytest.mark.parametrize(
