@@ -13,16 +13,12 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from lmanet_core import CheckpointError, VideoSegmenter
-from lmanet_core.checkpoint import DEFAULT_WEIGHTS, checkpoint_hash, load_training_size
-from lmanet_core.extras import MissingExtraError
-from lmanet_core.runtime import GraphFileError, open_segmenter
+from lmanet_core.checkpoint import checkpoint_hash
 from lmanet_ros.bond import ManagerBond
 from lmanet_ros.diagnostics import ERROR, figure_values, find_problems, make_status
 from lmanet_ros.image_conversion import CONVERSION
+from lmanet_ros.network import load_network
 from lmanet_ros.parameters import (
-    IMAGE_SIZE,
-    NodeParameters,
     ParameterError,
     changed_parameters,
     declare_parameters,
@@ -136,7 +132,7 @@ class SegmentationNode(LifecycleNode):
         _free_memory()
 
     def _configure(self) -> None:
-        segmenter, self._network = _load_network(self._settings)
+        segmenter, self._network = load_network(self._settings)
         # Of the file that runs, so that the one that was validated can be told from others.
         self._model_hash = checkpoint_hash(
             self._settings.engine or self._settings.checkpoint or None
@@ -218,63 +214,6 @@ class SegmentationNode(LifecycleNode):
             "model_hash": self._model_hash,
         }
         return make_status(name, problems, state, values, hardware_id=listener.topic)
-
-
-def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
-    """A stream on the network, and what it is in the words of a log line."""
-    try:
-        work_size = _work_size(parameters)
-        segmenter, choice = open_segmenter(
-            parameters.checkpoint or None,
-            engine=parameters.engine,
-            backend=parameters.backend,
-            memory_size=None if parameters.memory_size < 0 else parameters.memory_size,
-            precision=parameters.precision,
-            device=parameters.device,
-            work_size=work_size,
-            output_size=parameters.output_size if any(parameters.output_size) else None,
-            threads=parameters.threads,
-        )
-    except CheckpointError as error:
-        raise ParameterError(f"parameter 'checkpoint': {error}") from None
-    except GraphFileError as error:
-        raise ParameterError(f"parameter 'engine': {error}") from None
-    except MissingExtraError as error:
-        name = "engine" if parameters.engine else "checkpoint"
-        raise ParameterError(f"parameter {name!r}: {error}") from None
-    except ValueError as error:
-        # The message begins with the name of the argument, which is that of the parameter.
-        raise ParameterError(f"parameter {error}") from None
-    classes = segmenter.classes
-    size = f"{work_size[0]}x{work_size[1]}" if work_size else "the images' own size"
-    words = (
-        f"{parameters.engine or parameters.checkpoint or DEFAULT_WEIGHTS} "
-        f"({len(classes)} classes: {', '.join(classes.names)}) "
-        f"at {'the size of the engine' if parameters.engine else size}, "
-        f"a memory of {segmenter.memory_size} frames, {_attention(segmenter)}, "
-        f"on {segmenter.device} in {segmenter.precision}; "
-        f"backend {choice.backend}: {choice.reason}"
-    )
-    return segmenter, words
-
-
-def _work_size(parameters: NodeParameters) -> tuple[int, int] | None:
-    """(width, height) asked for or known from training; None: the image's own, or the engine's."""
-    if any(parameters.work_size):
-        return None if parameters.work_size == IMAGE_SIZE else parameters.work_size
-    return None if parameters.engine else load_training_size(parameters.checkpoint or None)
-
-
-def _attention(segmenter: VideoSegmenter) -> str:
-    if segmenter.memory_size == 0:
-        return "no attention"
-    if segmenter.backend != "torch":
-        return "attention as exported"
-    # A network in PyTorch: then this imports nothing new.
-    from lmanet_core.ops import default_implementation
-    from lmanet_core.runtime.pytorch.precision import DTYPES
-
-    return f"{default_implementation(segmenter.device, DTYPES[segmenter.precision])} attention"
 
 
 def _free_memory() -> None:

@@ -205,8 +205,9 @@ def test_a_silent_camera_is_an_error_until_it_speaks_again(active):
     )
     assert "no frame received for" in active.status.message
     active.set_parameters(silence_timeout=2.0)
-    active.ask(image_message(street()))
-    active.wait_until(lambda: active.status.level == DiagnosticStatus.OK, "the end of the error")
+    # Not one frame: the breaks that the tests before have made are a warning of their own.
+    while active.status.level != DiagnosticStatus.OK:
+        active.ask(image_message(street()))
     active.set_parameters(diagnostics_rate=1.0)
 
 
