@@ -11,7 +11,11 @@ import yaml
 from rclpy.qos import DurabilityPolicy
 from ros_harness import NODE_NAME, OUTPUTS, Client, connected, running_node
 
+from lmanet_core.classes import CITYSCAPES
+
 CONFIG = Path(__file__).parents[2] / "config"
+README_TOPIC = "/camera/image_raw"
+"""That of the camera in the README's command."""
 OF_RCLPY = {"get_type_description"}
 """Services that some releases of rclpy add."""
 
@@ -55,8 +59,8 @@ def test_the_class_table_is_latched(client):
 def test_rviz_shows_topics_of_the_node(client):
     content = yaml.safe_load((CONFIG / "segmentation.rviz").read_text())
     shown = {display["Topic"]["Value"] for display in content["Visualization Manager"]["Displays"]}
-    assert {"/image", f"{NODE_NAME}/overlay"} <= shown
-    assert shown <= {name for name, _ in client.node.get_topic_names_and_types()}
+    outputs = {name for name, _ in client.node.get_topic_names_and_types()}
+    assert {README_TOPIC, f"{NODE_NAME}/overlay"} <= shown <= {README_TOPIC} | outputs
 
 
 def test_foxglove_shows_topics_of_the_node(client):
@@ -65,11 +69,22 @@ def test_foxglove_shows_topics_of_the_node(client):
     panels = set(content["configById"])
     assert set(re.findall(r'"(?:first|second)": "([^"]+)"', text)) == panels
     shown = set(re.findall(r'"(?:imageTopic|topicToRender)": "([^"]+)"', text))
-    assert shown == {"/image", f"{NODE_NAME}/overlay", "/diagnostics"}
-    assert shown <= {name for name, _ in client.node.get_topic_names_and_types()}
+    assert shown == {README_TOPIC, f"{NODE_NAME}/overlay", "/diagnostics"}
+    outputs = {name for name, _ in client.node.get_topic_names_and_types()}
+    assert shown <= {README_TOPIC} | outputs
     (camera,) = (config for name, config in content["configById"].items() if "StatusPanel" in name)
     status = client.fresh_status()
-    assert (camera["selectedHardwareId"], camera["selectedName"]) == (
-        status.hardware_id,
-        status.name,
-    )
+    # The camera is known by its topic.
+    assert (status.hardware_id, camera["selectedHardwareId"]) == ("/image", README_TOPIC)
+    assert camera["selectedName"] == status.name
+
+
+def test_the_costmap_layer_reads_topics_of_the_node_and_knows_its_classes(client):
+    content = yaml.safe_load((CONFIG / "nav2_semantic_layer.yaml").read_text())
+    layer = content["local_costmap"]["local_costmap"]["ros__parameters"]["semantic_layer"]
+    source = layer[layer["observation_sources"]]
+    topics = {source["segmentation_topic"], source["confidence_topic"]}
+    assert topics <= {name for name, _ in client.node.get_topic_names_and_types()}
+    assert source["labels_topic"] == f"{NODE_NAME}/label_info"
+    classes = [name for kind in source["class_types"] for name in source[kind]["classes"]]
+    assert sorted(classes) == sorted(CITYSCAPES.names)
