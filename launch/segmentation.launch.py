@@ -1,93 +1,83 @@
-"""Start the segmentation node; `ros2 launch lmanet_ros segmentation.launch.py --show-args`."""
+"""Start the segmentation node; `ros2 launch lmanet_ros segmentation.launch.py --show-args`.
 
-from pathlib import Path
-from typing import Any
+An argument that is not given changes nothing: the parameters are then up to a launch file that
+includes this one (SetParameter, SetParametersFromFile), to `params_file` and to the node.
+"""
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.actions import DeclareLaunchArgument
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
 
-DEFAULT_PARAMS_FILE = PathJoinSubstitution(
-    [FindPackageShare("lmanet_ros"), "config", "erfnet.yaml"]
-)
-LOG_LEVELS = ["debug", "info", "warn", "error", "fatal"]
+from lmanet_ros.launch_arguments import node_parameters, switch
+from lmanet_ros.launching import argument, launch_description, rviz_node, segmentation_node
+
+RESPAWN_DELAY = 2.0
+"""Seconds."""
 
 
 def generate_launch_description() -> LaunchDescription:
-    return LaunchDescription(
-        [
-            DeclareLaunchArgument(
-                "params_file",
-                default_value=DEFAULT_PARAMS_FILE,
-                description="YAML file with the parameters of the node.",
-            ),
-            DeclareLaunchArgument(
-                "image_topic",
-                default_value="image",
-                description="Camera topic; with `compressed: true` in the parameters, its "
-                "`/compressed` sibling is used.",
-            ),
-            DeclareLaunchArgument(
-                "cameras",
-                default_value="",
-                description="Topics of several cameras, with commas between them, in place of "
-                "image_topic; each gets a memory and a namespace of its own.",
-            ),
-            DeclareLaunchArgument(
-                "autostart",
-                default_value="",
-                description="Whether the node configures and activates itself; false: a lifecycle "
-                "manager does; empty: what the params_file says.",
-            ),
-            DeclareLaunchArgument(
-                "checkpoint",
-                default_value="",
-                description="A .safetensors file or the name of shipped weights; "
-                "empty: what the params_file says.",
-            ),
-            DeclareLaunchArgument(
-                "namespace", default_value="", description="Namespace of the node."
-            ),
-            DeclareLaunchArgument(
-                "use_sim_time", default_value="false", description="Follow /clock, for bags."
-            ),
-            DeclareLaunchArgument(
-                "log_level",
-                default_value="info",
-                choices=LOG_LEVELS,
-                description="Lowest level of what is logged.",
-            ),
-            OpaqueFunction(function=_start_node),
-        ]
-    )
+    return launch_description(_arguments(), _start)
 
 
-def _start_node(context: LaunchContext) -> list[Node]:
-    params_file = LaunchConfiguration("params_file").perform(context)
-    if not Path(params_file).is_file():
-        # Left to itself, the node would start with its defaults.
-        raise FileNotFoundError(f"params_file: there is no file '{params_file}'")
-    overrides: dict[str, Any] = {
-        "use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
-    }
-    if LaunchConfiguration("checkpoint").perform(context):
-        overrides["checkpoint"] = ParameterValue(LaunchConfiguration("checkpoint"), value_type=str)
-    if LaunchConfiguration("autostart").perform(context):
-        overrides["autostart"] = ParameterValue(LaunchConfiguration("autostart"), value_type=bool)
-    if cameras := LaunchConfiguration("cameras").perform(context):
-        overrides["image_topics"] = [topic.strip() for topic in cameras.split(",")]
+def _arguments() -> list[DeclareLaunchArgument]:
     return [
-        Node(
-            package="lmanet_ros",
-            executable="segmentation_node",
-            name="segmentation_node",
-            namespace=LaunchConfiguration("namespace"),
-            parameters=[params_file, overrides],
-            remappings=[("image", LaunchConfiguration("image_topic"))],
-            ros_arguments=["--log-level", LaunchConfiguration("log_level")],
-            output="screen",
-        )
+        argument(
+            "params_file",
+            "YAML file with parameters of the node, in which $(find-pkg-share PACKAGE) and the "
+            "like are replaced; none: the package's config for its default network.",
+        ),
+        argument(
+            "image_topic", "Camera topic; with `compressed` its `/compressed` sibling is used."
+        ),
+        argument(
+            "cameras",
+            "Topics of several cameras, with commas between them, instead of image_topic; each "
+            "gets a memory and a namespace of its own.",
+        ),
+        argument(
+            "compressed", "Whether images come as sensor_msgs/CompressedImage: true or false."
+        ),
+        argument("image_reliability", "How images are received: auto, reliable or best_effort."),
+        argument("checkpoint", "A .safetensors file or the name of shipped weights."),
+        argument("engine", "A file that `lmanet export` made of the checkpoint."),
+        argument("device", "auto, cpu, cuda or cuda:N."),
+        argument(
+            "autostart",
+            "Whether the node configures and activates itself: true, or false where a lifecycle "
+            "manager does.",
+        ),
+        argument("use_sim_time", "Whether to follow /clock, for bags: true or false."),
+        argument("namespace", "Namespace of the node."),
+        argument(
+            "node_name",
+            "Its name; two nodes need two names or two namespaces.",
+            "segmentation_node",
+        ),
+        argument("respawn", "Whether the node is started again when it dies.", "false"),
+        argument("rviz", "Whether to open RViz on the topics of these arguments.", "false"),
+        argument("emulate_tty", "Whether what is logged has colours.", "false"),
+        argument(
+            "log_level",
+            "Lowest level of what is logged.",
+            "info",
+            ["debug", "info", "warn", "error", "fatal"],
+        ),
     ]
+
+
+def _start(context: LaunchContext, arguments: dict[str, str]) -> list[Node]:
+    parameters = node_parameters(arguments)
+    name, namespace = arguments["node_name"], arguments["namespace"]
+    node = segmentation_node(
+        arguments["params_file"],
+        parameters,
+        arguments["log_level"],
+        name=name,
+        namespace=namespace,
+        respawn=switch("respawn", arguments["respawn"]),
+        respawn_delay=RESPAWN_DELAY,
+        emulate_tty=switch("emulate_tty", arguments["emulate_tty"]),
+    )
+    if not switch("rviz", arguments["rviz"]):
+        return [node]
+    return [node, rviz_node(context, name, namespace, parameters)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from lmanet_core.config import ModelConfig
 from lmanet_core.models import LMANet, build_model
 
 FORMAT = "lmanet-1"
-DEFAULT_WEIGHTS = "erfnet-lma-synthetic"
+DEFAULT_WEIGHTS = "street"
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+MOST_LISTED = 10
+"""Tensors that a message names; of more it tells the number."""
 
 
 class CheckpointError(ValueError):
@@ -39,6 +41,7 @@ def save_checkpoint(
     *,
     dtype: torch.dtype = torch.float32,
     provenance: Mapping[str, Any] | None = None,
+    training_size: tuple[int, int] | None = None,
 ) -> None:
     """Write a model's weights, configuration, class names and palette.
 
@@ -47,6 +50,7 @@ def save_checkpoint(
         path: file to write, by convention `*.safetensors`.
         dtype: type of the floating-point tensors in the file; float16 halves it.
         provenance: anything JSON can hold about data, command and figures.
+        training_size: (width, height) of the images that the network knows from its training.
     """
     tensors = {
         name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).cpu().contiguous()
@@ -57,6 +61,8 @@ def save_checkpoint(
         "config": json.dumps(model.config.to_dict()),
         "provenance": json.dumps(dict(provenance or {})),
     }
+    if training_size is not None:
+        metadata["training_size"] = json.dumps(training_size)
     save_file(tensors, str(path), metadata=metadata)
 
 
@@ -96,6 +102,24 @@ def load_provenance(path_or_name: str | Path | None = None) -> dict[str, Any]:
         return dict(json.loads(metadata.get("provenance", "{}")))
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: bad provenance in the metadata: {error}") from None
+
+
+def load_training_size(path_or_name: str | Path | None = None) -> tuple[int, int] | None:
+    """(width, height) of the images that a network knows from its training; None: not recorded.
+
+    Args:
+        path_or_name: as `load` takes it.
+
+    Raises:
+        CheckpointError: there is no such file, or it is not a checkpoint of this project.
+    """
+    path = _resolve(DEFAULT_WEIGHTS if path_or_name is None else path_or_name)
+    metadata, _ = _read_file(path)
+    try:
+        size = json.loads(metadata.get("training_size", "null"))
+        return size and (int(size[0]), int(size[1]))
+    except (TypeError, ValueError, LookupError) as error:
+        raise CheckpointError(f"{path}: bad training_size in the metadata: {error}") from None
 
 
 def checkpoint_hash(path_or_name: str | Path | None = None) -> str:
@@ -160,8 +184,12 @@ def _check_tensors(path: Path, expected: Mapping[str, Tensor], found: Mapping[st
         if name in found and found[name].shape != tensor.shape
     ]
     if problems:
-        shown = "; ".join(problems[:5])
-        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise CheckpointError(
-            f"{path}: tensors do not fit the network in its metadata: {shown}{more}"
+            f"{path}: tensors do not fit the network in its metadata: {list_some(problems)}"
         )
+
+
+def list_some(items: Sequence[str]) -> str:
+    """The first of many, and how many more there are."""
+    more = f"; and {len(items) - MOST_LISTED} more" if len(items) > MOST_LISTED else ""
+    return "; ".join(items[:MOST_LISTED]) + more

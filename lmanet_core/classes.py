@@ -80,6 +80,21 @@ class ClassTable:
         return lookup
 
 
+def without_uncertain(
+    labels: np.ndarray, confidence: np.ndarray, min_confidence: float
+) -> np.ndarray:
+    """Labels with `IGNORE_LABEL` where the network is not certain enough.
+
+    Args:
+        labels: (H, W) uint8.
+        confidence: (H, W) uint8, 255 for certain.
+        min_confidence: 0..1; 0: all labels stay.
+    """
+    if min_confidence == 0:
+        return labels
+    return np.where(confidence < 255 * min_confidence, np.uint8(IGNORE_LABEL), labels)
+
+
 CITYSCAPES = ClassTable(
     names=(
         "road",
@@ -155,3 +170,6 @@ CAMVID = ClassTable(
     ),
 )
 """The 11 CamVid classes of the 480x360 edition in their customary colours."""
+
+DAVIS = ClassTable(names=("background", "object"), palette=((0, 0, 0), (224, 224, 224)))
+"""The two classes of DAVIS 2016: what a video is about, and all else."""

@@ -9,7 +9,7 @@ from typing import Any
 from lmanet_core.classes import CITYSCAPES, ClassTable
 
 MAX_MEMORY_SIZE = 64
-FUSIONS = ("gated", "concatenation", "bottleneck")
+FUSIONS = ("gated", "concatenation", "bottleneck", "residual")
 """Ways to join what was read with the current frame, see `lmanet_core.models.fusion`."""
 MEMORY_POLICIES = ("every", "every_nth", "random")
 """Which past frames enter the memory, see `ModelConfig.memory_policy`."""
@@ -30,6 +30,8 @@ class ModelConfig:
             without a convolution.
         fusion: one of `FUSIONS`. 'concatenation' needs Dv to be half of the features' channels,
             'bottleneck' all of them.
+        head_size: side of the kernels that make keys and values; odd. 1 is for features that have
+            seen their surroundings and for networks as light as these kernels.
         memory_policy: one of `MEMORY_POLICIES`. 'every' remembers every frame, 'every_nth' the
             first and every `memory_interval`-th after it. 'random' trains on `memory_size` frames
             drawn from the clip's past; evaluated or streamed, it is 'every'.
@@ -50,6 +52,7 @@ class ModelConfig:
     key_channels: int = 16
     value_channels: int | None = 64
     fusion: str = "gated"
+    head_size: int = 3
     memory_policy: str = "every"
     memory_interval: int = 2
     write_before_read: bool = False
@@ -60,6 +63,9 @@ class ModelConfig:
         if self.value_channels is not None:
             _check_int("value_channels", self.value_channels, 1, 4096)
         _check_choice("fusion", self.fusion, FUSIONS)
+        _check_int("head_size", self.head_size, 1, 9)
+        if self.head_size % 2 == 0:
+            raise ValueError(f"head_size must be odd, got {self.head_size}")
         _check_choice("memory_policy", self.memory_policy, MEMORY_POLICIES)
         _check_int("memory_interval", self.memory_interval, 1, 1000)
         if not isinstance(self.write_before_read, bool):

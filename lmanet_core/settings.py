@@ -17,7 +17,8 @@ def build(kind: type[T], values: Any, where: str) -> T:
     tuples, and texts paths.
 
     Args:
-        kind: a dataclass whose fields are numbers, texts, paths, tuples, dataclasses or None.
+        kind: a dataclass whose fields are numbers, texts, paths, tuples, mappings of texts,
+            dataclasses or None.
             A section may also be an instance of its dataclass already.
         values: what the file has.
         where: what the values are called in messages.
@@ -58,6 +59,8 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
 def _fits(value: Any, kind: Any) -> bool:
     if typing.get_origin(kind) is tuple:
         return isinstance(value, list | tuple) and len(value) == len(_items(kind, value))
+    if typing.get_origin(kind) is Mapping:
+        return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
     if kind is float:
         # YAML reads 1e-3, without a point, as text.
         return not isinstance(value, bool) and _is_number(value)
@@ -70,6 +73,9 @@ def _convert_one(value: Any, kind: Any, where: str) -> Any:
     if typing.get_origin(kind) is tuple:
         items = zip(value, _items(kind, value), strict=True)
         return tuple(_convert(item, its_kind, where) for item, its_kind in items)
+    if typing.get_origin(kind) is Mapping:
+        its_kind = typing.get_args(kind)[1]
+        return {key: _convert(item, its_kind, f"{where}.{key}") for key, item in value.items()}
     if kind is Path:
         return Path(value).expanduser()
     return float(value) if kind is float else value
@@ -93,4 +99,6 @@ def _describe(kind: Any) -> str:
     if typing.get_origin(kind) is tuple:
         items = typing.get_args(kind)
         return "a list" if items[-1] is Ellipsis else f"a list of {len(items)}"
+    if typing.get_origin(kind) is Mapping:
+        return "a section"
     return "null" if kind is type(None) else str(kind.__name__)

@@ -76,6 +76,16 @@ def legend(classes: ClassTable, width: int = 1024) -> np.ndarray:
     return strip
 
 
+def with_captions(picture: np.ndarray, captions: Sequence[str]) -> np.ndarray:
+    """The picture with a line of text for each caption below it."""
+    width = picture.shape[1]
+    line_height = max(MIN_LINE_HEIGHT, width // 20)
+    strip = _blank(line_height * len(captions), width)
+    for number, caption in enumerate(captions):
+        _write(strip, caption, GUTTER, number * line_height, line_height)
+    return np.vstack([picture, strip])
+
+
 def _blank(height: int, width: int) -> np.ndarray:
     return np.full((height, width, 3), BACKGROUND, np.uint8)
 

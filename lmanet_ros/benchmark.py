@@ -29,8 +29,9 @@ from std_msgs.msg import Header
 from tqdm import tqdm
 
 from lmanet_core.arguments import image_size
+from lmanet_core.program import require_writable, run_program
 from lmanet_ros.image_conversion import from_array
-from lmanet_ros.processes import start
+from lmanet_ros.processes import ProcessError, as_yaml, end_with_this_process, init_ros
 
 NODE_COMMAND = (sys.executable, "-m", "lmanet_ros.segmentation_node")
 # Every frame is waited for, and large ones get lost under sensor data's best effort.
@@ -40,17 +41,24 @@ DEADLINE = 60.0
 """Seconds to wait for any answer."""
 
 
-def main() -> None:
-    """Measure and print, or write, the figures."""
+def main() -> int:
+    """Measure and print, or write, the figures; the exit status."""
     arguments = _parse_arguments()
+    return run_program("benchmark", lambda: _run(arguments), (ProcessError, ValueError, OSError))
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        require_writable(arguments.json, folder=False)
     # A network of its own, that nobody else talks into.
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
-    rclpy.init()
+    init_ros()
     try:
-        with _running_node(arguments.checkpoint) as node:
+        network = (arguments.checkpoint, arguments.size)
+        with _running_node(*network) as node:
             if arguments.against:
-                with _running_node(arguments.checkpoint, arguments.against) as other:
+                with _running_node(*network, arguments.against) as other:
                     figures = _compare(node, other, arguments.size, arguments.frames)
             else:
                 figures = _measure(node, arguments.size, arguments.frames)
@@ -114,17 +122,25 @@ class _Node:
 
 
 @contextmanager
-def _running_node(checkpoint: str | None, folder: Path | None = None) -> Iterator[_Node]:
+def _running_node(
+    checkpoint: str | None, size: tuple[int, int], folder: Path | None = None
+) -> Iterator[_Node]:
     """This version's node, or the one of another version in `folder`."""
     namespace = "/other" if folder else ""
     parameters = [RELIABLE.format(topic=f"{namespace}/image")]
+    parameters.append(f"work_size:=[{size[0]}, {size[1]}]")
     if checkpoint:
-        parameters.append(f"checkpoint:={checkpoint}")
+        parameters.append(f"checkpoint:={as_yaml(checkpoint)}")
     command = [*NODE_COMMAND, "--ros-args", *(p for text in parameters for p in ("-p", text))]
     if folder:
         command += ["-r", f"__ns:={namespace}"]
     environment = {"PYTHONPATH": str(folder)} if folder else {}
-    process = start(command, cwd=folder, env={**os.environ, **environment})
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        preexec_fn=end_with_this_process(),
+    )
     try:
         yield _Node(process, namespace)
     finally:
@@ -190,4 +206,4 @@ def _private_megabytes(pid: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
-from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
 
+from lmanet_ros.diagnostics import LOST_REMEDY
 from lmanet_ros.image_conversion import ImageError, check
-from lmanet_ros.parameters import NodeParameters, naming_qos_overrides
+from lmanet_ros.parameters import NodeParameters
 from lmanet_ros.rate_limit import RateLimit
-from lmanet_ros.stream import Frame, Stream
+from lmanet_ros.stream import LOG_PERIOD, Frame, Stream
+from lmanet_ros.subscription import FittingSubscription
+from lmanet_ros.topic_report import explain_silence
 
 
 def camera_names(topics: Sequence[str]) -> list[str]:
@@ -41,6 +40,9 @@ class Camera:
         stream: what its frames belong to.
         submit: takes frames over, never waiting.
         parameters: of the node.
+
+    Raises:
+        ParameterError: an override of the quality of service has no sense.
     """
 
     def __init__(
@@ -53,83 +55,123 @@ class Camera:
         parameters: NodeParameters,
     ) -> None:
         self.stream = stream
-        # As image_transport does it: remapping `image` moves the other topics along.
-        base = node.resolve_topic_name(topic)
-        self.topic = base + ("/compressed" if parameters.compressed else "")
-        self._info_topic = base.rpartition("/")[0] + "/camera_info"
         self._node = node
         self._submit = submit
-        self._message_type = CompressedImage if parameters.compressed else Image
+        self._started = False
+        self._silence_told = 0.0
         self._info: CameraInfo | None = None
         self._rate_limit = RateLimit(parameters.max_rate)
-        self._subscriptions: list[Subscription] = []
+        self._images = FittingSubscription(
+            node,
+            CompressedImage if parameters.compressed else Image,
+            _moved_along(node, topic, f"{topic}/compressed") if parameters.compressed else topic,
+            self._on_image,
+            self._on_lost,
+            parameters.image_reliability,
+            parameters.image_durability,
+        )
+        info_topic = f"{topic.rpartition('/')[0]}/camera_info" if "/" in topic else "camera_info"
+        self._infos = FittingSubscription(
+            node, CameraInfo, _moved_along(node, topic, info_topic), self._on_info
+        )
         self._reset_service = node.create_service(
             Trigger, f"{prefix}/reset_memory", self._on_reset_memory
         )
         self.apply(parameters)
 
+    @property
+    def topic(self) -> str:
+        """Full name of the topic of images."""
+        return self._images.topic
+
+    @property
+    def info_topic(self) -> str:
+        """Full name of the topic of calibrations."""
+        return self._infos.topic
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether the camera's images are received; a lazy camera's are not without need."""
+        return self._images.is_open
+
     def apply(self, parameters: NodeParameters) -> None:
         """Take over the parameters that may change at any time."""
         if parameters.max_rate != self._rate_limit.rate:
             self._rate_limit = RateLimit(parameters.max_rate)
+        self._parameters = parameters
         self.stream.max_frame_gap = parameters.max_frame_gap
-        self.stream.outputs.overlay_opacity = parameters.overlay_opacity
+        self.stream.outputs.parameters = parameters
 
     def start(self) -> None:
-        """Listen to the camera.
+        """Listen to the camera, at once or, if it is a lazy one, when it is needed.
 
         Raises:
             ParameterError: an override of the quality of service has no sense.
         """
-        self.stream.open()
+        self._started = True
         try:
-            self._subscriptions = [self._subscribe_images(), self._subscribe_info()]
+            self.watch()
         except BaseException:
             self.stop()
             raise
 
+    def watch(self) -> None:
+        """See who publishes and who listens, and say so if nothing comes; do this now and then."""
+        if not self._started:
+            return
+        needed = not self._parameters.lazy or bool(self.stream.outputs.wanted())
+        if needed and not self.is_listening:
+            self._listen()
+        elif not needed and self.is_listening:
+            self._node.get_logger().debug(f"nobody listens: {self.topic} is let go of")
+            self._let_go()
+        if self.is_listening:
+            self._images.look()
+            self._infos.look()
+            self._report_silence()
+
     def stop(self) -> None:
         """Let go of the camera; what the network still works on is not published."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._subscriptions = []
-        self._info = None
-        self.stream.close()
+        self._started = False
+        self._let_go()
 
     def destroy(self) -> None:
         """Take all topics and services away."""
         self.stop()
+        self._images.destroy()
+        self._infos.destroy()
         self._node.destroy_service(self._reset_service)
         self.stream.outputs.destroy()
 
-    def _subscribe_images(self) -> Subscription:
-        # Best effort, as cameras publish; it fits reliable publishers, too. Overridable, because
-        # a recording is better played back reliably. The depth only bridges the time that this
-        # process needs to look: frames that wait for the network wait in the worker's mailbox.
-        default = qos_profile_sensor_data
-        with naming_qos_overrides(self.topic, "subscription"):
-            return self._node.create_subscription(
-                self._message_type,
-                self.topic,
-                self._on_image,
-                # A copy: overrides are written into it.
-                QoSProfile(depth=default.depth, reliability=default.reliability),
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-                event_callbacks=SubscriptionEventCallbacks(message_lost=self._on_message_lost),
-            )
+    def _listen(self) -> None:
+        self.stream.open()
+        self._images.open()
+        self._infos.open()
 
-    def _subscribe_info(self) -> Subscription:
-        return self._node.create_subscription(
-            CameraInfo, self._info_topic, self._on_info, qos_profile_sensor_data
-        )
+    def _let_go(self) -> None:
+        self._images.close()
+        self._infos.close()
+        self._info = None
+        self.stream.close()
+
+    def _report_silence(self) -> None:
+        silence = self.stream.statistics.figures().silence
+        if not 0 < self._parameters.silence_timeout < silence:
+            self._silence_told = 0.0
+        elif not self._silence_told or silence > self._silence_told + LOG_PERIOD:
+            # Not throttled by ROS, which would let one camera speak for all.
+            self._silence_told = silence
+            self._node.get_logger().warning(
+                f"no image on {self.topic} for {silence:.0f} s: "
+                f"{explain_silence(self._node, self._images)}"
+            )
 
     def _on_info(self, message: CameraInfo) -> None:
         self._info = message
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         arrival = perf_counter()
-        statistics = self.stream.statistics
-        statistics.add_received(arrival)
+        self.stream.statistics.add_received(arrival)
         try:
             # Before the frame may displace a good one from the mailbox.
             check(message)
@@ -139,15 +181,13 @@ class Camera:
         if self._rate_limit.admits(arrival):
             self._submit(self.stream, self.stream.frame(message, self._info, arrival))
         else:
-            statistics.count("skipped")
+            self.stream.skip()
 
-    def _on_message_lost(self, event: QoSMessageLostInfo) -> None:
-        self.stream.statistics.count("lost", times=event.total_count_change)
+    def _on_lost(self, count: int) -> None:
+        self.stream.statistics.count("lost", times=count)
         self._node.get_logger().warning(
-            "images get lost between their publisher and this node; large ones (Fast DDS: above "
-            "0.5 MB) often need the parameter qos_overrides.<topic>.subscription.reliability: "
-            "reliable",
-            once=True,
+            f"images of {self.topic} were lost on their way; {LOST_REMEDY}",
+            throttle_duration_sec=LOG_PERIOD,
         )
 
     def _on_reset_memory(
@@ -158,3 +198,16 @@ class Camera:
         response.success = True
         response.message = f"the next frame starts anew; {filled} frames were in memory"
         return response
+
+
+def _moved_along(node: Node, topic: str, sibling: str) -> str:
+    """A topic beside another one: under its own name if that is remapped, otherwise moving along.
+
+    As image_transport does it: remapping `image` moves `image/compressed` and `camera_info`, too.
+    """
+    if node.resolve_topic_name(sibling) != node.resolve_topic_name(sibling, only_expand=True):
+        return sibling
+    resolved = node.resolve_topic_name(topic)
+    if sibling.startswith(f"{topic}/"):
+        return resolved + sibling.removeprefix(topic)
+    return f"{resolved.rpartition('/')[0]}/{sibling.rpartition('/')[2]}"

@@ -7,6 +7,9 @@ import json
 from lmanet_core import ClassTable
 from lmanet_core.classes import IGNORE_LABEL, Color
 
+UNLABELED = "unlabeled"
+"""What `IGNORE_LABEL` is called, which is no class."""
+
 
 def to_json(classes: ClassTable) -> str:
     """A class table as users read it: label, name and colour of each class."""
@@ -14,7 +17,7 @@ def to_json(classes: ClassTable) -> str:
         {"label": label, "name": name, "color": "#{:02x}{:02x}{:02x}".format(*color)}
         for label, (name, color) in enumerate(zip(classes.names, classes.palette, strict=True))
     ]
-    return json.dumps({"classes": entries, "ignore_label": IGNORE_LABEL})
+    return json.dumps({"classes": entries, "ignore_label": IGNORE_LABEL, "ignore_name": UNLABELED})
 
 
 def from_json(text: str) -> ClassTable:

@@ -8,7 +8,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Header, String
 
 from lmanet_core import ClassTable
-from lmanet_ros.class_json import to_json
+from lmanet_core.classes import IGNORE_LABEL
+from lmanet_ros.class_json import UNLABELED, to_json
 
 try:
     from vision_msgs.msg import LabelInfo, VisionClass
@@ -32,8 +33,13 @@ class ClassTopics:
             LabelInfo, "~/label_info", LATCHED
         )
 
-    def publish(self, classes: ClassTable) -> None:
-        """Publish a table in place of the one before."""
+    def publish(self, classes: ClassTable, min_confidence: float) -> None:
+        """Publish a table in place of the one before.
+
+        Args:
+            classes: the table.
+            min_confidence: 0..1, below which pixels are unlabeled; 0: none is.
+        """
         self._json.publish(String(data=to_json(classes)))
         if self._label_info:
             header = Header(stamp=self._node.get_clock().now().to_msg())
@@ -41,7 +47,11 @@ class ClassTopics:
                 VisionClass(class_id=label, class_name=name)
                 for label, name in enumerate(classes.names)
             ]
-            self._label_info.publish(LabelInfo(header=header, class_map=class_map))
+            if min_confidence > 0:
+                class_map.append(VisionClass(class_id=IGNORE_LABEL, class_name=UNLABELED))
+            self._label_info.publish(
+                LabelInfo(header=header, class_map=class_map, threshold=min_confidence)
+            )
 
     def destroy(self) -> None:
         """Take the topics away."""

@@ -34,7 +34,7 @@ def find_break(previous: FrameIdentity, current: FrameIdentity, max_frame_gap: f
     if gap < 0:
         return f"time went back by {-gap:.3f} s"
     if 0 < max_frame_gap < gap:
-        return f"{gap:.3f} s between two frames exceed max_frame_gap = {max_frame_gap:.3f} s"
+        return f"{gap:.3f} s between two frames exceed {max_frame_gap:.3f} s, see max_frame_gap"
     return None
 
 

@@ -14,6 +14,12 @@ from lmanet_ros.parameters import NodeParameters
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
+LOST_REMEDY = (
+    "have them published reliably, or give the middleware room for them (README, 'Large images')"
+)
+REPEATED_BREAKS = 3
+"""Of the last `RECENT_BREAKS` frames, that make the memory useless."""
+
 
 def make_status(
     name: str,
@@ -54,6 +60,12 @@ def find_problems(
     problems = []
     if 0 < parameters.silence_timeout < figures.silence:
         problems.append((ERROR, f"no frame received for {figures.silence:.1f} s"))
+    if new["lost"]:
+        problems.append((WARN, f"{new['lost']} images were lost on their way: {LOST_REMEDY}"))
+    reasons = [reason for reason in figures.breaks if reason]
+    if len(reasons) >= REPEATED_BREAKS:
+        times = f"{len(reasons)} times in the last {len(figures.breaks)} frames"
+        problems.append((WARN, f"the memory was emptied {times}: {reasons[-1]}"))
     if bad := new["refused"] + new["failed"]:
         level = WARN if new["processed"] else ERROR
         problems.append((level, f"{bad} frames could not be used"))

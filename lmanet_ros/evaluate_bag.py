@@ -1,46 +1,67 @@
-"""Scores the node on a recording: `ros2 run lmanet_ros evaluate_bag drive --output result`."""
+"""Scores the node on recordings: `ros2 run lmanet_ros evaluate_bag drive --output result`."""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from rclpy.utilities import remove_ros_args
 
+from lmanet_core.checkpoint import checkpoint_hash
+from lmanet_core.program import require_writable, run_program
+from lmanet_ros.evaluation.limits import FIGURES, Limit, find_missed
+from lmanet_ros.processes import ProcessError, YamlText
+
 OUTPUTS = ("labels", "confidence", "color", "overlay")
+BELOW_LIMIT = 3
+"""Exit status if a figure is less than --fail-below asks for."""
 
 
 def main(args: list[str] | None = None) -> int:
-    """Play a recording to the node, score what it says and write the report.
+    """Play recordings to the node, score what it says and write the report.
 
     Args:
         args: command line with the program's name; None: that of the process.
 
     Returns:
-        Exit status: 0, or 1 if the recording or the node cannot be used.
+        Exit status: 0; 1 if a recording or the node cannot be used; `BELOW_LIMIT`. Ctrl-C while a
+        recording is played ends that, and what was played is reported.
     """
     args = sys.argv if args is None else args
     arguments = _parse_arguments(remove_ros_args(args)[1:])
+    handler = signal.signal(signal.SIGINT, _interrupt)
     try:
-        return _run(arguments, args)
-    except ModuleNotFoundError as error:
-        print(
-            f"evaluate_bag: the package '{error.name}' is not installed; evaluation needs "
-            "what `pip install 'lmanet_ros[evaluation]'` brings",
-            file=sys.stderr,
+        return run_program(
+            "evaluate_bag",
+            lambda: _run(arguments, args),
+            (ValueError, OSError, ProcessError),
+            extra="evaluation",
         )
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # Once: `ros2 launch` may send Ctrl-C again, while the report is made.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _parse_arguments(args: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="evaluate_bag",
-        description="Play a rosbag2 to the segmentation node; score and report what it says.",
+        description="Play rosbag2 recordings to the segmentation node; score and report what it "
+        "says.",
     )
-    parser.add_argument("bag", type=Path, help="rosbag2 (MCAP or SQLite), or a file of one")
+    parser.add_argument(
+        "bags", type=Path, nargs="*", metavar="BAG", help="rosbag2 (MCAP or SQLite) or its file"
+    )
     parser.add_argument("--output", type=Path, default=Path("evaluation_output"))
     parser.add_argument("--image-topic", help="default: the only one with images")
     parser.add_argument("--label-topic", help="of true labels, or none; default: found by its name")
@@ -51,6 +72,7 @@ def _parse_arguments(args: list[str]) -> argparse.Namespace:
         default=["labels", "overlay"],
         help="of the node, to record; labels always are",
     )
+    parser.add_argument("--jobs", type=int, default=1, help="recordings at the same time")
     playing = parser.add_argument_group("playing; default: without loss, as fast as that goes")
     playing.add_argument("--live", action="store_true", help="at a rate, whatever the node does")
     playing.add_argument("--rate", type=float, help="frames per second; default: as recorded")
@@ -66,31 +88,100 @@ def _parse_arguments(args: list[str]) -> argparse.Namespace:
         metavar="NAME:=VALUE",
         help="one of its parameters; can be repeated",
     )
+    node.add_argument("--baseline", action="store_true", help="set it beside its own single frames")
+    results = parser.add_argument_group("results")
+    results.add_argument(
+        "--fail-below",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("FIGURE", "VALUE"),
+        help=f"exit status {BELOW_LIMIT} if {', '.join(FIGURES)} (shares in percent) is less; can "
+        "be repeated",
+    )
+    results.add_argument(
+        "--merge",
+        nargs="+",
+        type=Path,
+        metavar="JSON",
+        help="add up evaluations that were made elsewhere, and play nothing",
+    )
+    results.add_argument(
+        "--compare",
+        nargs=2,
+        type=Path,
+        metavar="JSON",
+        help="set two evaluations side by side, and play nothing",
+    )
     arguments = parser.parse_args(args)
-    if arguments.rate is not None and (arguments.rate <= 0 or not arguments.live):
-        parser.error("--rate belongs to --live and must be more than 0")
-    if not all(":=" in parameter for parameter in arguments.parameter):
-        parser.error("--parameter must be NAME:=VALUE")
-    if arguments.attach and (arguments.checkpoint or arguments.params_file or arguments.parameter):
-        parser.error("--attach uses a node as it runs: give its parameters to the node")
-    if arguments.params_file and not arguments.params_file.is_file():
-        parser.error(f"--params-file: there is no file '{arguments.params_file}'")
+    if complaint := _find_contradiction(arguments):
+        parser.error(complaint)
     return arguments
 
 
+def _find_contradiction(arguments: argparse.Namespace) -> str | None:
+    """What is wrong with the arguments as a whole."""
+    asked = [bool(arguments.bags), bool(arguments.merge), bool(arguments.compare)]
+    if sum(asked) != 1:
+        return "give either recordings, or --merge, or --compare"
+    if arguments.rate is not None and (arguments.rate <= 0 or not arguments.live):
+        return "--rate belongs to --live and must be more than 0"
+    if not all(":=" in parameter for parameter in arguments.parameter):
+        return "--parameter must be NAME:=VALUE"
+    own_node = arguments.checkpoint or arguments.params_file or arguments.parameter
+    if arguments.attach and (own_node or arguments.baseline or len(arguments.bags) > 1):
+        return (
+            "--attach uses a node as it runs, for one recording: give its parameters to the node, "
+            "and leave --baseline out"
+        )
+    if arguments.params_file and not arguments.params_file.is_file():
+        return f"--params-file: there is no file '{arguments.params_file}'"
+    if arguments.jobs < 1:
+        return f"--jobs must be at least 1, got {arguments.jobs}"
+    try:
+        arguments.limits = [Limit.parse(*words) for words in arguments.fail_below]
+    except ValueError as error:
+        return f"--fail-below: {error}"
+    if arguments.limits and arguments.compare:
+        return "--fail-below is about an evaluation, --compare about two"
+    return None
+
+
 def _run(arguments: argparse.Namespace, args: list[str]) -> int:
+    require_writable(arguments.output, folder=True)
+    if arguments.compare:
+        return _compare(arguments.compare, arguments.output)
+    if arguments.merge or len(arguments.bags) > 1:
+        summary = _evaluate_several(arguments)
+    else:
+        summary = _evaluate_one(arguments, args)
+    missed = find_missed(arguments.limits, summary)
+    for sentence in missed:
+        print(f"evaluate_bag: {sentence}", file=sys.stderr)
+    if missed:
+        return BELOW_LIMIT
+    return 1 if summary.get("failed") else 0
+
+
+def _evaluate_one(arguments: argparse.Namespace, args: list[str]) -> dict[str, Any]:
     # Imported here so that a package that is missing can be told.
-    from lmanet_ros.bags.reading import BagError
-    from lmanet_ros.evaluation.evaluate import FILES, EvaluationConfig, evaluate
+    from lmanet_ros.evaluation.evaluate import (
+        FILES,
+        EvaluationConfig,
+        evaluate,
+        evaluate_with_baseline,
+    )
     from lmanet_ros.evaluation.playback import Mode
     from lmanet_ros.evaluation.summary import format_summary
-    from lmanet_ros.processes import ProcessError
 
-    parameters = dict(parameter.split(":=", 1) for parameter in arguments.parameter)
+    parameters: dict[str, object] = {
+        name: YamlText(value)
+        for name, value in (parameter.split(":=", 1) for parameter in arguments.parameter)
+    }
     if arguments.checkpoint:
         parameters["checkpoint"] = arguments.checkpoint
     config = EvaluationConfig(
-        bag=arguments.bag,
+        bag=arguments.bags[0],
         image_topic=arguments.image_topic,
         label_topic=arguments.label_topic,
         mode=Mode(arguments.live, arguments.rate),
@@ -100,12 +191,56 @@ def _run(arguments: argparse.Namespace, args: list[str]) -> int:
         parameters=parameters,
         ros_arguments=tuple(args[1:]),
     )
-    try:
-        summary = evaluate(config, arguments.output)
-    except (BagError, ProcessError) as error:
-        print(f"evaluate_bag: {error}", file=sys.stderr)
-        return 1
+    run = evaluate_with_baseline if arguments.baseline else evaluate
+    summary = run(config, arguments.output)
     print(f"\n{format_summary(summary)}\n\nin {arguments.output}/: {FILES}")
+    return summary
+
+
+def _evaluate_several(arguments: argparse.Namespace) -> dict[str, Any]:
+    from lmanet_ros.evaluation.fleet import FLEET_FILES, evaluate_each, merge
+    from lmanet_ros.evaluation.summary import format_fleet
+
+    if arguments.merge:
+        fleet, files = merge(arguments.merge, arguments.output), "report.html, evaluation.json"
+    else:
+        inputs = {"checkpoint": checkpoint_hash(arguments.checkpoint)}
+        if arguments.params_file:
+            content = arguments.params_file.read_bytes()
+            inputs["params_file"] = hashlib.sha256(content).hexdigest()
+        fleet = evaluate_each(
+            arguments.bags, _options(arguments), inputs, arguments.output, arguments.jobs
+        )
+        files = FLEET_FILES
+    print(f"\n{format_fleet(fleet)}\n\nin {arguments.output}/: {files}")
+    return fleet
+
+
+def _options(arguments: argparse.Namespace) -> list[str]:
+    """The options that hold for each of several recordings."""
+    values = {
+        "image-topic": arguments.image_topic,
+        "label-topic": arguments.label_topic,
+        "rate": arguments.rate,
+        "checkpoint": arguments.checkpoint,
+        "params-file": arguments.params_file,
+    }
+    options = [f"--{name}={value}" for name, value in values.items() if value is not None]
+    options += [f"--parameter={parameter}" for parameter in arguments.parameter]
+    options += [f"--{name}" for name in ("live", "baseline") if getattr(arguments, name)]
+    return [*options, "--outputs", *arguments.outputs]
+
+
+def _compare(files: Sequence[Path], output: Path) -> int:
+    from lmanet_ros.evaluation.comparison import compare, format_comparison, short_names
+    from lmanet_ros.evaluation.fleet import read_summary
+    from lmanet_ros.evaluation.html_report import write_comparison_html
+
+    first, second = (read_summary(file) for file in files)
+    comparison = compare(first, second, short_names(*files))
+    output.mkdir(parents=True, exist_ok=True)
+    write_comparison_html(output / "comparison.html", first, second, comparison)
+    print(f"{format_comparison(comparison)}\n\nin {output}/: comparison.html")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass
+from statistics import median
 from threading import Lock
 from time import perf_counter
 
@@ -22,6 +23,9 @@ handed over by ROS."""
 
 RECENT_FRAMES = 100
 """Frames that the reported times are of."""
+
+RECENT_BREAKS = 10
+"""Frames of which it is known whether they began with an empty memory."""
 
 RATE_WINDOW = 5.0
 """Seconds that rates are averaged over."""
@@ -55,6 +59,8 @@ class FrameFigures:
     """Seconds since the receipt of a frame that is not answered yet; 0 if there is none."""
     times: tuple[FrameTimes, ...]
     """Of the last frames."""
+    breaks: tuple[str, ...] = ()
+    """Why each of the last frames did not continue the one before; empty where it did."""
 
 
 class FrameStatistics:
@@ -64,6 +70,7 @@ class FrameStatistics:
         self._lock = Lock()
         self._counts: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
         self._times: deque[FrameTimes] = deque(maxlen=RECENT_FRAMES)
+        self._breaks: deque[str] = deque(maxlen=RECENT_BREAKS)
         self.restart()
 
     def restart(self) -> None:
@@ -73,6 +80,7 @@ class FrameStatistics:
             self._waiting_since: float | None = None
             self._received: deque[float] = deque()
             self._answered: deque[float] = deque()
+            self._breaks.clear()
 
     def count(self, *events: str, times: int = 1) -> None:
         """Add `times` to each of the named counters."""
@@ -107,6 +115,16 @@ class FrameStatistics:
             self._answered.append(now)
             _forget(self._answered, now)
 
+    def add_continuity(self, reason: str | None) -> None:
+        """Note why a frame does not continue the one before, or None if it does."""
+        with self._lock:
+            self._breaks.append(reason or "")
+
+    def usual_step(self) -> float:
+        """Seconds that the network takes for a frame, the median of late; 0 before the first."""
+        with self._lock:
+            return median(times.step for times in self._times) if self._times else 0.0
+
     def figures(self) -> FrameFigures:
         """All that is known now."""
         now = perf_counter()
@@ -121,6 +139,7 @@ class FrameStatistics:
                 silence=now - self._last_receipt,
                 waiting=0.0 if self._waiting_since is None else now - self._waiting_since,
                 times=tuple(self._times),
+                breaks=tuple(self._breaks),
             )
 
 

@@ -6,11 +6,13 @@ import sys
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import metadata
 from typing import Any
 
 import cv2
 import numpy as np
+from rclpy.logging import get_logger
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -34,11 +36,15 @@ class _Layout:
     pixel_bytes: int
     sample_bytes: int = 1
     even_width: bool = False
-    half_plane: bool = False
-    """Whether a plane of half the height follows the image, as the colours of nv12 do."""
+    color_samples: float = 0
+    """Of a plane of two colours that follows that of the brightness, per pixel."""
+
+    @property
+    def even_height(self) -> bool:
+        return self.color_samples == 0.5
 
     def rows(self, height: int) -> int:
-        return height * 3 // 2 if self.half_plane else height
+        return height + round(height * self.color_samples)
 
 
 _BAYER_PATTERNS = ("rggb", "bggr", "gbrg", "grbg")
@@ -55,18 +61,27 @@ _LAYOUTS = {
     "bgra16": _Layout(8, sample_bytes=2),
     "yuv422": _Layout(2, even_width=True),
     "yuv422_yuy2": _Layout(2, even_width=True),
-    "nv12": _Layout(1, even_width=True, half_plane=True),
+    "nv12": _Layout(1, even_width=True, color_samples=0.5),
+    "nv21": _Layout(1, even_width=True, color_samples=0.5),
+    "nv24": _Layout(1, color_samples=2),
     **{f"bayer_{pattern}8": _Layout(1) for pattern in _BAYER_PATTERNS},
     **{f"bayer_{pattern}16": _Layout(2, sample_bytes=2) for pattern in _BAYER_PATTERNS},
 }
-# Newer names of sensor_msgs that cv_bridge does not know.
-_ALIASES = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
+# Newer names of sensor_msgs that cv_bridge does not know, and types of OpenCV, which say nothing of
+# colours: they are taken in OpenCV's own order.
+_ALIASES = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2", "8UC1": "mono8", "8UC3": "bgr8"}
+# What drivers may mean by names that say too little to be taken for it.
+_LIKELY = {"8UC4": "bgra8", "16UC1": "mono16", "16UC3": "bgr16", "16UC4": "bgra16"}
 
 ENCODINGS = tuple(sorted({*_LAYOUTS, *_ALIASES}))
 """All encodings that can be converted."""
 LABEL_ENCODINGS = ("mono8", "8UC1")
 """Those of images whose pixels are classes."""
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_SIGNATURE, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
+_JPEG_SIGNATURE, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_JPEG_SCAN = 0xDA
+# The grid of pixels is the camera's, as CameraInfo describes it, whichever way up people hold it.
+_COLOR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 @dataclass(frozen=True)
@@ -104,13 +119,12 @@ def to_rgb(message: Image | CompressedImage) -> np.ndarray:
         ImageError: compressed data cannot be decoded.
     """
     if isinstance(message, CompressedImage):
-        return cv2.cvtColor(_decode(message, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    plain = _plain(message)
-    if plain.encoding == "nv12":
-        # cv_bridge does not know nv12; the other library is not needed for it, either.
-        planes = plain.data.reshape(-1, plain.width)
-        return cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_NV12)
-    return _convert(plain)
+        return cv2.cvtColor(_decode(message, _COLOR), cv2.COLOR_BGR2RGB)
+    if message.encoding == "8UC3":
+        get_logger("image_conversion").info("images of encoding 8UC3 are taken as bgr8", once=True)
+    if _layout(message).color_samples:
+        return _planes_to_rgb(message)
+    return _convert(_plain(message))
 
 
 def to_labels(message: Image | CompressedImage) -> np.ndarray:
@@ -158,6 +172,25 @@ def from_array(picture: np.ndarray, header: Header) -> Image:
     return message
 
 
+def compressed_from_array(
+    picture: np.ndarray, header: Header, form: str, quality: int = 95
+) -> CompressedImage:
+    """Make a compressed message of a picture, as image_transport does.
+
+    Args:
+        picture: (H, W, 3) uint8, RGB.
+        header: taken over as it is.
+        form: 'png' or 'jpeg'.
+        quality: of JPEG, 1..100.
+    """
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if form == "jpeg" else []
+    _, data = cv2.imencode(f".{form}", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    message = CompressedImage(header=header, format=f"rgb8; {form} compressed bgr8")
+    message.data = array("B")
+    message.data.frombytes(data.data)
+    return message
+
+
 def _layout(message: Image) -> _Layout:
     return _LAYOUTS[_ALIASES.get(message.encoding, message.encoding)]
 
@@ -165,15 +198,24 @@ def _layout(message: Image) -> _Layout:
 def _check_size(message: Image) -> None:
     if message.encoding not in ENCODINGS:
         raise ImageError(
-            "unknown encoding", f"expected one of {', '.join(ENCODINGS)}, got '{message.encoding}'"
+            "unknown encoding",
+            f"expected one of {', '.join(ENCODINGS)}, got '{message.encoding}'"
+            f"{_proposal(message.encoding)}",
         )
     layout, size = _layout(message), f"{message.width}x{message.height}"
     if message.width == 0 or message.height == 0:
         raise ImageError("zero size", f"expected at least 1x1 pixels, got {size}")
     if layout.even_width and message.width % 2:
         raise ImageError("odd size", f"{message.encoding} needs an even width, got {size}")
-    if layout.half_plane and message.height % 2:
+    if layout.even_height and message.height % 2:
         raise ImageError("odd size", f"{message.encoding} needs an even height, got {size}")
+
+
+def _proposal(encoding: str) -> str:
+    """What is likely meant by an encoding that there is not, for the end of a sentence."""
+    close = get_close_matches(encoding.lower(), ENCODINGS, n=1)
+    likely = _LIKELY.get(encoding, close[0] if close else "")
+    return f"; should the driver say '{likely}'?" if likely else ""
 
 
 def _check_bytes(message: Image) -> None:
@@ -206,6 +248,21 @@ def _plain(message: Image) -> _PlainImage:
     return _PlainImage(encoding, message.width, message.height, row_bytes, data)
 
 
+def _planes_to_rgb(message: Image) -> np.ndarray:
+    """Convert a plane of brightness, followed by one with two colours in turns."""
+    # Conversion libraries do not know all of these.
+    width, height, step = message.width, message.height, message.step
+    planes = np.frombuffer(message.data, np.uint8).reshape(-1, step)
+    if message.encoding != "nv24":
+        code = {"nv12": cv2.COLOR_YUV2RGB_NV12, "nv21": cv2.COLOR_YUV2RGB_NV21}[message.encoding]
+        return cv2.cvtColor(np.ascontiguousarray(planes[:, :width]), code)
+    # Colours for each pixel, in rows of twice the step: as nv12 that is an image of twice the size.
+    brightness = planes[:height, :width].repeat(2, axis=0).repeat(2, axis=1)
+    colors = planes[height:].reshape(height, 2 * step)[:, : 2 * width]
+    double = cv2.cvtColor(np.vstack([brightness, colors]), cv2.COLOR_YUV2RGB_NV12)
+    return np.ascontiguousarray(double[::2, ::2])
+
+
 def _decode_labels(message: CompressedImage) -> np.ndarray:
     labels = _decode(message, cv2.IMREAD_UNCHANGED)
     # Other files are decoded, too, but their values need not be what was compressed.
@@ -221,6 +278,11 @@ def _decode_labels(message: CompressedImage) -> np.ndarray:
 
 def _decode(message: CompressedImage, form: int) -> np.ndarray:
     """What OpenCV makes of it; `form` is one of its IMREAD constants."""
+    # Some releases of OpenCV fill what is missing with grey.
+    if not _is_whole(bytes(message.data)):
+        raise ImageError(
+            "undecodable", f"the end of the picture is not in its {len(message.data)} bytes"
+        )
     # Not with the conversion libraries: they call the same function, and then fail on grey images.
     try:
         picture = cv2.imdecode(np.frombuffer(message.data, np.uint8), form)
@@ -235,29 +297,69 @@ def _decode(message: CompressedImage, form: int) -> np.ndarray:
     return picture
 
 
-def _load_converter() -> Callable[[Any], np.ndarray]:
-    """cv_bridge where ROS 2 brought one, otherwise rosbags-image."""
-    if _has_ros2_cv_bridge():
-        from cv_bridge import CvBridge
-
-        bridge = CvBridge()
-        return lambda image: bridge.imgmsg_to_cv2(image, "rgb8")
-
-    from rosbags.image import image_to_cvimage
-
-    return lambda image: image_to_cvimage(image, "rgb8")
+def _is_whole(data: bytes) -> bool:
+    """Whether the end of a picture is there; True also for what is neither JPEG nor PNG."""
+    if data.startswith(_PNG_SIGNATURE):
+        return _PNG_END in data
+    return not data.startswith(_JPEG_SIGNATURE) or _JPEG_END in data[_scan_start(data) :]
 
 
-def _has_ros2_cv_bridge() -> bool:
+def _scan_start(data: bytes) -> int:
+    """Where the pixels of a JPEG file begin: a thumbnail, with an end of its own, lies before."""
+    place = len(_JPEG_SIGNATURE)
+    while place < len(data) - 3 and data[place + 1] != _JPEG_SCAN:
+        # A marker of two bytes, then the length of what follows, that of its own two included.
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return place
+
+
+def _convert_with_opencv(image: _PlainImage) -> np.ndarray:
+    """What cv_bridge does, which knows the same encodings."""
+    layout = _LAYOUTS[image.encoding]
+    pixels: np.ndarray = image.data
+    if layout.sample_bytes == 2:
+        pixels = np.multiply(pixels.view(np.uint16), 1 / 257).astype(np.uint8)
+    pixels = pixels.reshape(image.height, image.width, -1)
+    code = _TO_RGB[image.encoding.removesuffix("16").removesuffix("8")]
+    return pixels if code is None else cv2.cvtColor(pixels, code)
+
+
+_TO_RGB = {
+    "mono": cv2.COLOR_GRAY2RGB,
+    "rgb": None,
+    "bgr": cv2.COLOR_BGR2RGB,
+    "rgba": cv2.COLOR_RGBA2RGB,
+    "bgra": cv2.COLOR_BGRA2RGB,
+    "yuv422": cv2.COLOR_YUV2RGB_UYVY,
+    "yuv422_yuy2": cv2.COLOR_YUV2RGB_YUYV,
+    # OpenCV calls a pattern by the second row's second and third pixel.
+    "bayer_rggb": cv2.COLOR_BayerBG2RGB,
+    "bayer_bggr": cv2.COLOR_BayerRG2RGB,
+    "bayer_gbrg": cv2.COLOR_BayerGR2RGB,
+    "bayer_grbg": cv2.COLOR_BayerGB2RGB,
+}
+
+
+def _load_converter() -> tuple[Callable[[Any], np.ndarray], str]:
+    """cv_bridge where ROS 2 brought one that works, otherwise OpenCV; and that in words."""
     try:
         # PyPI's cv-bridge 1.13 is ROS 1's; ROS 2 began with 2.0.
         if int(metadata.version("cv_bridge").partition(".")[0]) < 2:
-            return False
-        # Compiled against another NumPy than the one installed, it cannot be imported.
+            return _convert_with_opencv, "images converted by OpenCV"
         import cv_bridge.boost.cv_bridge_boost  # noqa: F401
-    except ImportError:
-        return False
-    return True
+        from cv_bridge import CvBridge
+
+        bridge = CvBridge()
+    except metadata.PackageNotFoundError:
+        return _convert_with_opencv, "images converted by OpenCV"
+    except Exception as error:
+        # Compiled against another NumPy than the one installed it raises this or that.
+        reason = str(error).partition("\n")[0]
+        return _convert_with_opencv, (
+            f"images converted by OpenCV, for cv_bridge cannot be imported ({reason}); "
+            "to have it, install the NumPy that it was built for: pip install 'numpy<2'"
+        )
+    return lambda image: bridge.imgmsg_to_cv2(image, "rgb8"), "images converted by cv_bridge"
 
 
-_convert = _load_converter()
+_convert, CONVERSION = _load_converter()

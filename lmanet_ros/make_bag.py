@@ -28,6 +28,7 @@ from lmanet_core.data.datasets import DATASETS, open_dataset
 from lmanet_core.data.street_dataset import RenderedVideo
 from lmanet_core.data.synthetic import StreetConfig
 from lmanet_core.data.video import DatasetError, VideoDataset
+from lmanet_core.program import require_writable, run_program
 from lmanet_ros.bags.writing import STORAGES, BagWriter
 from lmanet_ros.class_json import to_json
 from lmanet_ros.image_conversion import from_array
@@ -72,18 +73,18 @@ def main(args: list[str] | None = None) -> int:
         Exit status: 0, or 1 if the data set cannot be used.
     """
     arguments = _parse_arguments(args)
-    try:
-        if arguments.output.exists():
-            raise DatasetError(f"{arguments.output} exists already: choose another --output")
-        dataset, calibrated = _open(arguments)
-        frames = _frames(dataset, arguments.rate, arguments.frames)
-        bag_format = BagFormat(arguments.storage, arguments.images)
-        count = write_bag(arguments.output, frames, dataset.classes, bag_format, calibrated)
-    except ValueError as error:
-        print(f"make_bag: {error}", file=sys.stderr)
-        return 1
+    return run_program("make_bag", lambda: _make_bag(arguments))
+
+
+def _make_bag(arguments: argparse.Namespace) -> None:
+    if arguments.output.exists():
+        raise DatasetError(f"{arguments.output} exists already: choose another --output")
+    require_writable(arguments.output, folder=True)
+    dataset, calibrated = _open(arguments)
+    frames = _frames(dataset, arguments.rate, arguments.frames)
+    bag_format = BagFormat(arguments.storage, arguments.images)
+    count = write_bag(arguments.output, frames, dataset.classes, bag_format, calibrated)
     print(f"{count} frames in {arguments.output}, under {NAMESPACE}/")
-    return 0
 
 
 def write_bag(

@@ -14,19 +14,26 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from lmanet_core import ClassTable, VideoSegmenter, load
-from lmanet_core.checkpoint import checkpoint_hash
-from lmanet_core.runtime import Choice, GraphFileError, open_segmenter
+from lmanet_core.checkpoint import DEFAULT_WEIGHTS, checkpoint_hash, load_training_size
+from lmanet_core.ops import default_implementation
+from lmanet_core.runtime import GraphFileError, open_segmenter
+from lmanet_ros.bond import ManagerBond
 from lmanet_ros.diagnostics import ERROR, figure_values, find_problems, make_status
+from lmanet_ros.image_conversion import CONVERSION
 from lmanet_ros.parameters import (
+    IMAGE_SIZE,
     NodeParameters,
     ParameterError,
     changed_parameters,
     declare_parameters,
+    find_unknown,
     read_parameters,
 )
 from lmanet_ros.pipeline import Pipeline
 
 DEFAULT_THREADS = torch.get_num_threads()
+WATCH_PERIOD = 0.5
+"""Seconds between two looks at who publishes and who subscribes."""
 
 
 class StartError(RuntimeError):
@@ -48,7 +55,8 @@ class SegmentationNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self._pipeline: Pipeline | None = None
-        self._choice: Choice | None = None
+        self._network = ""
+        self._bond = ManagerBond(self)
         self._model_hash = ""
         self._failure = ""
         self._reported: dict[str, Counter[str]] = {}
@@ -59,6 +67,7 @@ class SegmentationNode(LifecycleNode):
             self._report,
             clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
+        self.create_timer(WATCH_PERIOD, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def start(self) -> None:
         """Configure and activate the node, if the parameter `autostart` says so.
@@ -86,10 +95,14 @@ class SegmentationNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen to the cameras."""
-        return self._attempt("activate", self._activate)
+        result = self._attempt("activate", self._activate)
+        if result == TransitionCallbackReturn.SUCCESS and not self._settings.autostart:
+            self._bond.form()
+        return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of the cameras; nothing is published from now on."""
+        self._bond.dissolve()
         if self._pipeline:
             self._pipeline.stop()
         return TransitionCallbackReturn.SUCCESS
@@ -117,29 +130,32 @@ class SegmentationNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _clean_up(self) -> None:
+        self._bond.dissolve()
         if self._pipeline:
             self._pipeline.destroy()
         self._pipeline = None
         _free_memory()
 
     def _configure(self) -> None:
-        segmenter, classes, self._choice = _load_network(self._settings)
+        segmenter, classes, self._network = _load_network(self._settings)
         self._model_hash = checkpoint_hash(self._settings.checkpoint or None)
         self._pipeline = Pipeline(self, segmenter, classes, self._settings)
         self._reported = {name: Counter() for name in self._pipeline.cameras}
+        # Only now: cameras and outputs declare parameters, too.
+        for problem in find_unknown(self):
+            self.get_logger().warning(problem)
         self._pipeline.warm_up()
 
     def _activate(self) -> None:
         assert self._pipeline is not None
-        assert self._choice is not None
         self._pipeline.start()
-        topics = ", ".join(camera.topic for camera in self._pipeline.cameras.values())
-        segmenter = self._pipeline.segmenter
-        self.get_logger().info(
-            f"segmenting {topics} on {segmenter.device} in {segmenter.dtype} "
-            f"with a memory of {segmenter.memory_size} frames; "
-            f"backend {self._choice.backend}: {self._choice.reason}"
-        )
+        cameras = self._pipeline.cameras.values()
+        topics = ", ".join(f"{camera.topic} (with {camera.info_topic})" for camera in cameras)
+        self.get_logger().info(f"segmenting {topics} with {self._network}; {CONVERSION}")
+
+    def _watch(self) -> None:
+        if self._pipeline and self._pipeline.is_running:
+            self._pipeline.watch()
 
     def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         try:
@@ -181,14 +197,17 @@ class SegmentationNode(LifecycleNode):
 
     def _camera_status(self, name: str, camera: str) -> DiagnosticStatus:
         assert self._pipeline is not None
-        topic, stream = self._pipeline.cameras[camera].topic, self._pipeline.cameras[camera].stream
+        listener = self._pipeline.cameras[camera]
+        stream = listener.stream
         figures = stream.statistics.figures()
         problems = [(ERROR, self._failure)] if self._failure else []
-        if self._pipeline.is_running:
+        if listener.is_listening:
             problems = find_problems(figures, self._reported[camera], self._settings)
         self._reported[camera] = figures.counts
         segmenter = self._pipeline.segmenter
-        state = "segmenting" if self._pipeline.is_running else "inactive"
+        state = "segmenting" if listener.is_listening else "inactive"
+        if self._pipeline.is_running and not listener.is_listening:
+            state = "resting, for nobody listens"
         values = {
             **figure_values(figures),
             "memory_filled": stream.memory_filled,
@@ -196,13 +215,16 @@ class SegmentationNode(LifecycleNode):
             "backend": f"{segmenter.backend} {segmenter.device} {segmenter.dtype}",
             "model_hash": self._model_hash,
         }
-        return make_status(name, problems, state, values, hardware_id=topic)
+        return make_status(name, problems, state, values, hardware_id=listener.topic)
 
 
-def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTable, Choice]:
+def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTable, str]:
+    """A stream on the network, its classes, and all of it in the words of a log line."""
     torch.set_num_threads(parameters.threads or DEFAULT_THREADS)
+    checkpoint = parameters.checkpoint or DEFAULT_WEIGHTS
     try:
-        model = load(parameters.checkpoint or None)
+        model = load(checkpoint)
+        work_size = _work_size(parameters, checkpoint)
     except ValueError as error:
         raise ParameterError(f"parameter 'checkpoint': {error}") from None
     try:
@@ -213,7 +235,7 @@ def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTabl
             memory_size=None if parameters.memory_size < 0 else parameters.memory_size,
             precision=parameters.precision,
             device=parameters.device,
-            work_size=parameters.work_size if any(parameters.work_size) else None,
+            work_size=work_size,
             output_size=parameters.output_size if any(parameters.output_size) else None,
         )
     except GraphFileError as error:
@@ -221,7 +243,30 @@ def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTabl
     except ValueError as error:
         # The message begins with the name of the argument, which is that of the parameter.
         raise ParameterError(f"parameter {error}") from None
-    return segmenter, model.config.classes, choice
+    classes = model.config.classes
+    size = f"{work_size[0]}x{work_size[1]}" if work_size else "the images' own size"
+    words = (
+        f"{checkpoint} ({len(classes)} classes: {', '.join(classes.names)}) "
+        f"at {'the size of the engine' if parameters.engine else size}, "
+        f"a memory of {segmenter.memory_size} frames, {_attention(segmenter)}, "
+        f"on {segmenter.device} in {segmenter.dtype}; backend {choice.backend}: {choice.reason}"
+    )
+    return segmenter, classes, words
+
+
+def _work_size(parameters: NodeParameters, checkpoint: str) -> tuple[int, int] | None:
+    """(width, height) asked for or known from training; None: the image's own, or the engine's."""
+    if any(parameters.work_size):
+        return None if parameters.work_size == IMAGE_SIZE else parameters.work_size
+    return None if parameters.engine else load_training_size(checkpoint)
+
+
+def _attention(segmenter: VideoSegmenter) -> str:
+    if segmenter.memory_size == 0:
+        return "no attention"
+    if segmenter.backend != "torch":
+        return "attention as exported"
+    return f"{default_implementation(segmenter.device, segmenter.dtype)} attention"
 
 
 def _free_memory() -> None:

@@ -10,16 +10,19 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from lmanet_core import ClassTable, SegmentationResult
+from lmanet_core.classes import without_uncertain
 from lmanet_core.visualization import blend
 from lmanet_ros.camera_info import scaled
-from lmanet_ros.image_conversion import from_array
-from lmanet_ros.parameters import naming_qos_overrides
+from lmanet_ros.image_conversion import compressed_from_array, from_array
+from lmanet_ros.parameters import NodeParameters, naming_qos_overrides
 
 PICTURES = ("labels", "confidence", "color", "overlay")
+# Flat colours are smaller without loss, and stay what they are.
+COLOR_PNG, OVERLAY_JPEG = "color/compressed", "overlay/compressed"
 CAMERA_INFO = "camera_info"
 QOS_DEPTH = 10
 
@@ -27,21 +30,27 @@ QOS_DEPTH = 10
 class Outputs:
     """Publishers of `labels`, `confidence`, `color`, `overlay` and `camera_info`.
 
+    Colours and overlay are there compressed, too, for slow networks.
+
     Args:
         node: the node that publishes.
         prefix: of the topics: `~` or, of one of several cameras, `~/<camera>`.
         classes: names and colours.
-        overlay_opacity: 0..1, how much of the colours is seen in `overlay`.
+        parameters: of the node.
     """
 
     def __init__(
-        self, node: Node, prefix: str, classes: ClassTable, overlay_opacity: float
+        self, node: Node, prefix: str, classes: ClassTable, parameters: NodeParameters
     ) -> None:
         self.classes = classes
-        self.overlay_opacity = overlay_opacity
+        self.parameters = parameters
         self._node = node
         self._publishers: dict[str, Publisher] = {}
-        types = {**dict.fromkeys(PICTURES, Image), CAMERA_INFO: CameraInfo}
+        types = {
+            **dict.fromkeys(PICTURES, Image),
+            **dict.fromkeys((COLOR_PNG, OVERLAY_JPEG), CompressedImage),
+            CAMERA_INFO: CameraInfo,
+        }
         try:
             for name, message_type in types.items():
                 self._publishers[name] = _create_publisher(node, message_type, f"{prefix}/{name}")
@@ -57,6 +66,10 @@ class Outputs:
             if publisher.get_subscription_count() > 0
         )
 
+    def needs_confidence(self, wanted: Collection[str]) -> bool:
+        """Whether the network has to say how certain it is of what is wanted."""
+        return "confidence" in wanted or self.parameters.min_confidence > 0
+
     def publish(
         self,
         wanted: Collection[str],
@@ -71,7 +84,7 @@ class Outputs:
             wanted: some of `wanted()`.
             header: that of the input; each output gets it as it is.
             image: the input, (H, W, 3) uint8 RGB.
-            result: what the network says about it; with a confidence if that is wanted.
+            result: what the network says about it; with a confidence if that is needed.
             info: the camera's calibration, if it is known.
 
         Returns:
@@ -83,7 +96,7 @@ class Outputs:
             self._publishers[CAMERA_INFO].publish(scaled(info, header, *sizes))
             published.append(CAMERA_INFO)
         for name, picture in self._pictures(wanted, image, result):
-            self._publishers[name].publish(from_array(picture, header))
+            self._publishers[name].publish(self._message(name, picture, header))
             published.append(name)
         return published
 
@@ -96,16 +109,30 @@ class Outputs:
         self, wanted: Collection[str], image: np.ndarray, result: SegmentationResult
     ) -> Iterator[tuple[str, np.ndarray]]:
         """One after the other, so that labels leave before colours are painted."""
+        labels = result.labels
+        if result.confidence is not None:
+            labels = without_uncertain(labels, result.confidence, self.parameters.min_confidence)
         if "labels" in wanted:
-            yield "labels", result.labels
+            yield "labels", labels
         if "confidence" in wanted and result.confidence is not None:
             yield "confidence", result.confidence
-        if "color" in wanted or "overlay" in wanted:
-            color = self.classes.colorize(result.labels)
-            if "color" in wanted:
-                yield "color", color
-            if "overlay" in wanted:
-                yield "overlay", blend(_fitted(image, color), color, self.overlay_opacity)
+        colors, overlays = (
+            [name for name in names if name in wanted]
+            for names in (("color", COLOR_PNG), ("overlay", OVERLAY_JPEG))
+        )
+        if colors or overlays:
+            color = self.classes.colorize(labels)
+            yield from ((name, color) for name in colors)
+        if overlays:
+            overlay = blend(_fitted(image, color), color, self.parameters.overlay_opacity)
+            yield from ((name, overlay) for name in overlays)
+
+    def _message(self, name: str, picture: np.ndarray, header: Header) -> Image | CompressedImage:
+        if name == COLOR_PNG:
+            return compressed_from_array(picture, header, "png")
+        if name == OVERLAY_JPEG:
+            return compressed_from_array(picture, header, "jpeg", self.parameters.jpeg_quality)
+        return from_array(picture, header)
 
 
 def _fitted(image: np.ndarray, picture: np.ndarray) -> np.ndarray:

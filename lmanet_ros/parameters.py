@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -23,6 +24,11 @@ from lmanet_core.config import MAX_MEMORY_SIZE
 
 MAX_THREADS = 1024
 MAX_BATCH = 64
+AUTO = "auto"
+RELIABILITIES = (AUTO, "reliable", "best_effort")
+DURABILITIES = (AUTO, "volatile", "transient_local")
+IMAGE_SIZE = (-1, -1)
+"""The `work_size` that is the image's own."""
 _PALETTE_ENTRY = re.compile(r"(?P<name>[^=]*[^=\s])\s*=\s*#(?P<color>[0-9a-fA-F]{6})")
 
 
@@ -83,7 +89,9 @@ class NodeParameters:
         limits=(-1, MAX_MEMORY_SIZE),
     )
     work_size: tuple[int, int] = _parameter(
-        (0, 0), "[width, height] at which the network runs; [0, 0]: the image's own size."
+        (0, 0),
+        "[width, height] at which the network runs; [0, 0]: that of the checkpoint's training, if "
+        "it is known; [-1, -1]: the image's own size.",
     )
     output_size: tuple[int, int] = _parameter(
         (0, 0), "[width, height] of what is published; [0, 0]: the image's own size."
@@ -102,9 +110,21 @@ class NodeParameters:
     compressed: bool = _parameter(
         False, "Subscribe to the topics' `/compressed` siblings instead of the topics themselves."
     )
+    image_reliability: str = _parameter(
+        AUTO, "auto (reliable if all publishers are), reliable or best_effort."
+    )
+    image_durability: str = _parameter(
+        AUTO, "auto (transient_local if all publishers are), volatile or transient_local."
+    )
+    lazy: bool = _parameter(
+        False,
+        "Whether to let go of a camera as long as nobody subscribes to any of its outputs.",
+        change=ANY_TIME,
+    )
     max_frame_gap: float = _parameter(
         1.0,
-        "Seconds between the stamps of two frames beyond which the memory starts anew; 0: never.",
+        "Seconds between the stamps of two frames beyond which the memory starts anew; a network "
+        "that takes longer for a few steps is given the time of those; 0: never.",
         limits=(0.0, 1e6),
         change=ANY_TIME,
     )
@@ -114,6 +134,13 @@ class NodeParameters:
         limits=(0.0, 1e4),
         change=ANY_TIME,
     )
+    min_confidence: float = _parameter(
+        0.0,
+        "Confidence below which a pixel's label becomes 255, unlabeled; 0: none does.",
+        limits=(0.0, 1.0),
+        change=ANY_TIME,
+    )
+    jpeg_quality: int = _parameter(80, "Of ~/overlay/compressed.", limits=(1, 100), change=ANY_TIME)
     overlay_opacity: float = _parameter(
         0.5,
         "How much of the class colours covers the image in ~/overlay.",
@@ -151,13 +178,16 @@ class NodeParameters:
     )
 
     def __post_init__(self) -> None:
-        for name in ("work_size", "output_size"):
-            size = getattr(self, name)
-            if len(size) != 2 or min(size) < 0 or (0 in size and any(size)):
+        for name, words in {
+            "image_reliability": RELIABILITIES,
+            "image_durability": DURABILITIES,
+        }.items():
+            if (word := getattr(self, name)) not in words:
                 raise ParameterError(
-                    f"parameter '{name}': expected [width, height] or [0, 0] for the image's own "
-                    f"size, got {list(size)}"
+                    f"parameter '{name}': expected one of {list(words)}, got {word!r}"
                 )
+        _check_size("work_size", self.work_size, {(0, 0): "the checkpoint's", IMAGE_SIZE: _OWN})
+        _check_size("output_size", self.output_size, {(0, 0): _OWN})
         _check_topics(self.image_topics)
         parse_palette(self.palette)
 
@@ -201,6 +231,18 @@ def changed_parameters(
     return after
 
 
+def find_unknown(node: Node) -> list[str]:
+    """A sentence about each parameter that was set at the start and that nobody has declared."""
+    known = list(node.get_parameters_by_prefix(""))
+    sentences = []
+    # What nobody has declared rclpy shows nowhere else.
+    for name in sorted(set(node._parameter_overrides) - set(known)):
+        similar = get_close_matches(name, known, n=1)
+        hint = f"; did you mean '{similar[0]}'?" if similar else ""
+        sentences.append(f"parameter '{name}' is unknown and has no effect{hint}")
+    return sentences
+
+
 def parse_palette(text: str) -> dict[str, tuple[int, int, int]]:
     """Colours by class: 'road=#804080, traffic light=#faaa1e' -> {'road': (128, 64, 128), ...}.
 
@@ -234,6 +276,7 @@ def naming_qos_overrides(topic: str, entity: str) -> Iterator[None]:
         raise ParameterError(f"parameter 'qos_overrides.{topic}.{entity}.*': {error}") from None
 
 
+_OWN = "the image's own"
 _FIELDS = {parameter.name: parameter for parameter in fields(NodeParameters)}
 
 
@@ -246,6 +289,15 @@ def _from_values(values: Mapping[str, Any]) -> NodeParameters:
     return NodeParameters(**converted)
 
 
+def _check_size(name: str, size: tuple[int, ...], others: Mapping[tuple[int, int], str]) -> None:
+    if size in others or (len(size) == 2 and min(size) > 0):
+        return
+    meanings = " or ".join(f"{list(other)} for {what} size" for other, what in others.items())
+    raise ParameterError(
+        f"parameter '{name}': expected [width, height] or {meanings}, got {list(size)}"
+    )
+
+
 def _check_topics(topics: Collection[str]) -> None:
     if not topics or len(set(topics)) < len(topics):
         raise ParameterError(
@@ -255,7 +307,8 @@ def _check_topics(topics: Collection[str]) -> None:
         try:
             validate_topic_name(topic)
         except InvalidTopicNameException as error:
-            raise ParameterError(f"parameter 'image_topics': {error}") from None
+            reason = str(error).partition(":")[0]
+            raise ParameterError(f"parameter 'image_topics': {reason}, got {topic!r}") from None
 
 
 def _declare(node: Node, parameter: Any) -> None:
@@ -270,6 +323,12 @@ def _declare(node: Node, parameter: Any) -> None:
             f"parameter '{parameter.name}': expected "
             f"{_expectation(parameter.default, parameter.metadata['limits'])}, got {value!r}"
         ) from None
+    if node.get_parameter_or(parameter.name).type_ == Parameter.Type.NOT_SET:
+        # To ROS, an empty list is of no type.
+        raise ParameterError(
+            f"parameter '{parameter.name}': expected "
+            f"{_expectation(parameter.default, parameter.metadata['limits'])}, got an empty one"
+        )
 
 
 def _descriptor(

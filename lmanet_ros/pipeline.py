@@ -41,7 +41,7 @@ class Pipeline:
         self.segmenter = segmenter
         self._node = node
         self._own_classes = classes
-        self._published_classes: ClassTable | None = None
+        self._published_classes: tuple[ClassTable, float] | None = None
         self._worker = FrameWorker(_max_batch(segmenter, parameters))
         self._class_topics = ClassTopics(node)
         try:
@@ -69,9 +69,10 @@ class Pipeline:
     def apply(self, parameters: NodeParameters) -> None:
         """Take over the parameters that may change at any time."""
         classes = self.recolored(parameters.palette)
-        if classes != self._published_classes:
-            self._published_classes = classes
-            self._class_topics.publish(classes)
+        announced = (classes, parameters.min_confidence)
+        if announced != self._published_classes:
+            self._published_classes = announced
+            self._class_topics.publish(*announced)
         for camera in self.cameras.values():
             camera.stream.outputs.classes = classes
             camera.apply(parameters)
@@ -89,6 +90,11 @@ class Pipeline:
             self.stop()
             raise
         self.is_running = True
+
+    def watch(self) -> None:
+        """See to the cameras' topics; do this now and then."""
+        for camera in self.cameras.values():
+            camera.watch()
 
     def stop(self) -> None:
         """Let go of the cameras and forget what they showed; the network stays."""
@@ -127,9 +133,10 @@ class Pipeline:
             stream = Stream(
                 # The network brings a memory along.
                 self.segmenter.new_stream() if self.cameras else self.segmenter,
-                Outputs(self._node, prefix, self._own_classes, parameters.overlay_opacity),
+                Outputs(self._node, prefix, self._own_classes, parameters),
                 logger if is_only else logger.get_child(name.replace("/", ".")),
                 self._node.get_clock(),
+                len(topics),
                 parameters.max_frame_gap,
             )
             self.cameras[name] = Camera(

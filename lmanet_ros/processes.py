@@ -6,10 +6,11 @@ import ctypes
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -31,12 +32,22 @@ class ProcessError(RuntimeError):
     """A process ended that should not have; the message has the last of what it said."""
 
 
+class YamlText(str):
+    """A value as a user has typed it for `-p`: its type is what YAML makes of it."""
+
+
+def as_yaml(value: object) -> str:
+    """A parameter's value as `--ros-args -p` takes it."""
+    # JSON is YAML; what libyaml does not know of it are the escapes beyond 16 bits.
+    return value if isinstance(value, YamlText) else json.dumps(value, ensure_ascii=False)
+
+
 class NodeProcess:
     """A node of this package, started with parameters; what it says goes into a file.
 
     Args:
         name: module in `lmanet_ros` and name of the node.
-        parameters: ROS parameters by name.
+        parameters: ROS parameters by name; texts stay texts, whatever they look like in YAML.
         log_folder: where `<name>.log` is written.
         params_files: YAML files with parameters; what comes first gives way.
     """
@@ -52,11 +63,13 @@ class NodeProcess:
         self._log = log_folder / f"{name}.log"
         command = [sys.executable, "-m", f"lmanet_ros.{name}", "--ros-args"]
         for parameter, value in parameters.items():
-            command += ["-p", f"{parameter}:={value}"]
+            command += ["-p", f"{parameter}:={as_yaml(value)}"]
         for file in params_files:
             command += ["--params-file", str(file)]
         with self._log.open("wb") as log:
-            self._process = start(command, stdout=log, stderr=subprocess.STDOUT)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, preexec_fn=end_with_this_process()
+            )
 
     def is_running(self) -> bool:
         """Whether it still runs.
@@ -82,14 +95,9 @@ class NodeProcess:
             self._process.wait()
 
 
-def start(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-    """Start a process that ends when this one does, even if that is killed.
-
-    Args:
-        command: program and arguments.
-        **options: of `subprocess.Popen`.
-    """
-    return subprocess.Popen(command, **options, preexec_fn=partial(_end_with, os.getpid()))
+def end_with_this_process() -> Callable[[], None]:
+    """A `preexec_fn` for `subprocess`: the child ends when this process does, be it killed."""
+    return partial(_end_with, os.getpid())
 
 
 def _end_with(parent: int) -> None:
@@ -115,7 +123,7 @@ def _for_all_names(tree: Any, parameters: Mapping[str, object], indent: str = ""
     for key, value in tree.items() if isinstance(tree, dict) and parameters else ():
         if key == "ros__parameters":
             yield f"{indent}{key}:\n"
-            yield from (f"{indent}  {json.dumps(n)}: {v}\n" for n, v in parameters.items())
+            yield from (f"{indent}  {json.dumps(n)}: {as_yaml(v)}\n" for n, v in parameters.items())
         elif isinstance(value, dict):
             yield f"{indent}{json.dumps(str(key))}:\n"
             yield from _for_all_names(value, parameters, f"{indent}  ")
@@ -147,15 +155,43 @@ def started(
             process.end()
 
 
+def init_ros(**arguments: Any) -> None:
+    """`rclpy.init`, whose errors the user can mend.
+
+    Raises:
+        ProcessError: an argument is none of ROS, or the log folder below HOME cannot be written.
+    """
+    try:
+        rclpy.init(**arguments)
+    except RuntimeError as error:
+        raise ProcessError(f"ROS does not start: {error}") from None
+
+
 @contextmanager
 def own_network() -> Iterator[None]:
     """ROS in this process and those it starts, where nobody else talks into."""
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    # Domains up to 101 keep clear of the ports that Linux hands out to others.
-    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
-    # Ctrl-C is to raise KeyboardInterrupt, not to shut ROS down beneath a recorder.
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        yield
-    finally:
-        rclpy.try_shutdown()
+    with _own_domain() as domain:
+        os.environ["ROS_DOMAIN_ID"] = str(domain)
+        # Ctrl-C is to raise KeyboardInterrupt, not to shut ROS down beneath a recorder.
+        init_ros(signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            yield
+        finally:
+            rclpy.try_shutdown()
+
+
+@contextmanager
+def _own_domain() -> Iterator[int]:
+    """A ROS domain that no other program of this package on this machine has."""
+    with socket.socket(socket.AF_UNIX) as lock:
+        # Domains up to 101 keep clear of the ports that Linux hands out to others.
+        for offset in range(101):
+            domain = 1 + (os.getpid() + offset) % 101
+            # A name without a file, which Linux frees when the process ends, however it does.
+            with suppress(OSError):
+                lock.bind(f"\0lmanet_ros_domain_{domain}")
+                break
+        else:
+            raise ProcessError("all ROS domains from 1 to 101 are in use on this machine")
+        yield domain

@@ -42,6 +42,7 @@ class _EndRequested(BaseException):
 def _run(args: list[str] | None) -> int:
     # Imported here because it takes seconds, in which Ctrl-C is to work already.
     import rclpy
+    from rclpy.exceptions import ParameterException
     from rclpy.executors import ExternalShutdownException
 
     from lmanet_ros.node import SegmentationNode, StartError
@@ -54,8 +55,12 @@ def _run(args: list[str] | None) -> int:
         return _refuse_start(error)
     try:
         node = SegmentationNode()
-    except ParameterError as error:
+    except (ParameterError, ParameterException) as error:
         return _refuse_start(error)
+    except RuntimeError as error:
+        # Of a slash at the end, ROS says that something begins with a number.
+        hint = "; a namespace must not end in '/'" if "namespace" in str(error) else ""
+        return _refuse_start(f"{error}{hint}")
     with suppress(_EndRequested, ExternalShutdownException):
         try:
             node.start()
@@ -91,7 +96,7 @@ def _on_end_signals(handler: Callable[[int, FrameType | None], object]) -> None:
         signal.signal(number, handler)
 
 
-def _refuse_start(error: Exception) -> int:
+def _refuse_start(error: Exception | str) -> int:
     print(f"segmentation_node cannot start: {error}", file=sys.stderr)
     return 1
 

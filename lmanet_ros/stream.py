@@ -23,6 +23,8 @@ from lmanet_ros.outputs import Outputs
 
 LOG_PERIOD = 5.0
 """Seconds between two log lines about frames that could not be used."""
+GAP_STEPS = 3
+"""Steps of the network that two frames may be apart, however long those take."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,14 @@ class Stream:
 
     `begin`, `finish` and `fail` are called by the worker's thread through `process`, all else by
     the thread that receives messages.
+
+    Args:
+        segmenter: the network and the memory of this stream.
+        outputs: what is published.
+        logger: of the camera.
+        clock: of the node.
+        turns: streams that share the network, each waiting for its turn.
+        max_frame_gap: seconds between two frames of a video, see `find_break`.
     """
 
     def __init__(
@@ -65,10 +75,12 @@ class Stream:
         outputs: Outputs,
         logger: RcutilsLogger,
         clock: Clock,
+        turns: int,
         max_frame_gap: float,
     ) -> None:
         self.outputs = outputs
         self.statistics = FrameStatistics()
+        self.turns = turns
         self.max_frame_gap = max_frame_gap
         self.segmenter = segmenter
         self._logger = logger
@@ -105,6 +117,16 @@ class Stream:
         with self._deciding:
             self._session += 1
 
+    def drop(self) -> None:
+        """Count a frame that gave way to a newer one, or whose session is over."""
+        self.statistics.count("dropped")
+        self._logger.debug("frame dropped")
+
+    def skip(self) -> None:
+        """Count a frame that is above the rate asked for."""
+        self.statistics.count("skipped")
+        self._logger.debug("frame skipped: max_rate")
+
     def frame(
         self, message: Image | CompressedImage, info: CameraInfo | None, arrival: float
     ) -> Frame:
@@ -131,7 +153,7 @@ class Stream:
             identity = FrameIdentity(_nanoseconds(header), header.frame_id, size)
             with self._deciding:
                 if frame.session != self._session:
-                    self.statistics.count("dropped")
+                    self.drop()
                     return None
                 self._keep_continuous(identity)
             begin = max(frame.arrival, idle_since)
@@ -161,7 +183,7 @@ class Stream:
     def fail(self, frame: Frame, error: Exception) -> None:
         """Count and report a frame that failed, for want of memory for instance."""
         if frame.session != self._session:
-            self.statistics.count("dropped")
+            self.drop()
             return
         self.statistics.end_waiting()
         self.statistics.count("failed")
@@ -173,7 +195,7 @@ class Stream:
         message = turn.frame.message
         with self._deciding:
             if turn.frame.session != self._session:
-                self.statistics.count("dropped")
+                self.drop()
                 return
             published = self.outputs.publish(
                 turn.wanted, message.header, turn.image, result, turn.frame.info
@@ -182,21 +204,35 @@ class Stream:
         end = perf_counter()
         self.statistics.count(*(f"{name}_published" for name in published))
         now = self._clock.now().nanoseconds
-        self.statistics.add_processed(
-            FrameTimes(
-                step=step_time,
-                overhead=end - turn.begin - step_time,
-                from_receipt=end - turn.frame.arrival,
-                from_stamp=(now - _nanoseconds(message.header)) / NANOSECONDS,
-            )
+        times = FrameTimes(
+            step=step_time,
+            overhead=end - turn.begin - step_time,
+            from_receipt=end - turn.frame.arrival,
+            from_stamp=(now - _nanoseconds(message.header)) / NANOSECONDS,
+        )
+        self.statistics.add_processed(times)
+        self._logger.debug(
+            f"frame of {_nanoseconds(message.header) / NANOSECONDS:.3f} s segmented in "
+            f"{1e3 * step_time:.1f} ms, memory of {self.segmenter.filled} frames, "
+            f"published: {', '.join(published) or 'nothing'}"
         )
 
     def _keep_continuous(self, current: FrameIdentity) -> None:
         """Empty the memory if the frame does not continue what is in it, or if asked to."""
+        reason = None
         if self._reset_requests:
             self._reset(self._reset_requests.popleft())
-        elif self._previous and (reason := find_break(self._previous, current, self.max_frame_gap)):
-            self._reset(reason)
+        elif self._previous:
+            reason = find_break(self._previous, current, self._longest_gap())
+            if reason:
+                self._reset(reason)
+        self.statistics.add_continuity(reason)
+
+    def _longest_gap(self) -> float:
+        """A slow network must not empty its own memory: what it drops meanwhile is no gap."""
+        if self.max_frame_gap == 0:
+            return 0.0
+        return max(self.max_frame_gap, GAP_STEPS * self.turns * self.statistics.usual_step())
 
     def _reset(self, reason: str) -> None:
         self._logger.info(f"memory of {self.segmenter.filled} frames emptied: {reason}")
@@ -224,7 +260,7 @@ def process(frames: Sequence[tuple[Stream, Frame]], idle_since: float) -> None:
         results = step_together(
             [stream.segmenter for stream, _ in turns],
             [turn.image for _, turn in turns],
-            confidence=any("confidence" in turn.wanted for _, turn in turns),
+            confidence=any(stream.outputs.needs_confidence(turn.wanted) for stream, turn in turns),
         )
     except Exception as error:
         for stream, turn in turns:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import Any
 
-import cv2
 import numpy as np
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
@@ -29,10 +28,14 @@ from std_msgs.msg import Header
 
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 from lmanet_core.data.video_files import read_video
+from lmanet_core.program import run_program
+from lmanet_core.resizing import resize_image
 from lmanet_ros.image_conversion import from_array
+from lmanet_ros.processes import ProcessError, init_ros
 
 QOS_DEPTH = 10
 STREET_SIZE = (512, 256)
+USER_ERRORS = (ParameterException, ProcessError, ValueError, OSError)
 DELIVERY_TIMEOUT = Duration(seconds=5.0)
 
 
@@ -133,18 +136,18 @@ def main(args: list[str] | None = None) -> int:
     Returns:
         Exit status: 0, or 1 if a parameter or the video is not usable.
     """
+    return run_program("video_publisher", lambda: _publish(args), USER_ERRORS)
+
+
+def _publish(args: list[str] | None) -> None:
     try:
         with suppress(KeyboardInterrupt, ExternalShutdownException):
-            rclpy.init(args=args)
+            init_ros(args=args)
             node = VideoPublisher()
             rclpy.spin_until_future_complete(node, node.done)
             node.wait_for_delivery()
-    except (ParameterException, ValueError) as error:
-        print(f"video_publisher: {error}", file=sys.stderr)
-        return 1
     finally:
         rclpy.try_shutdown()
-    return 0
 
 
 def _declare_parameters(node: Node) -> PublisherParameters:
@@ -180,9 +183,7 @@ def _open_frames(parameters: PublisherParameters) -> Iterator[tuple[np.ndarray, 
 
 
 def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if not all(size) or (image.shape[1], image.shape[0]) == size:
-        return image
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return resize_image(image, size) if all(size) else image
 
 
 if __name__ == "__main__":

@@ -40,12 +40,12 @@ class FrameWorker:
         One of that stream which is still waiting is dropped in its favour.
         """
         if self._mailbox.put((stream, frame), sender=stream):
-            stream.statistics.count("dropped")
+            stream.drop()
 
     def discard(self) -> None:
         """Drop all frames that are waiting."""
         for stream, _ in self._mailbox.clear():
-            stream.statistics.count("dropped")
+            stream.drop()
 
     def stop(self, timeout: float) -> bool:
         """Finish the current frame; False if that is not done after `timeout` seconds."""

@@ -68,3 +68,18 @@ def cityscapes(tmp_path: Path) -> Path:
             for other in ("color.png", "instanceIds.png"):
                 write_picture(labels.with_name(f"{frame}_gtFine_{other}"), drawn_image(random))
     return root
+
+
+@pytest.fixture
+def davis(tmp_path: Path) -> Path:
+    """Root of a miniature DAVIS with two videos to train on and one to validate on."""
+    random = np.random.default_rng(0)
+    root = tmp_path / "davis"
+    for split, videos in {"train": ["bear", "boat"], "val": ["cows"]}.items():
+        for video in videos:
+            for number in range(5):
+                write_picture(root / f"JPEGImages/{video}/{number:05}.jpg", drawn_image(random))
+                mask = 255 * drawn_labels(random, 2)
+                write_picture(root / f"Annotations/{video}/{number:05}.png", mask)
+        (root / f"{split}.txt").write_text("".join(f"{video}\n" for video in videos))
+    return root

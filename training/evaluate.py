@@ -3,43 +3,51 @@
     python training/evaluate.py --dataset camvid --root data/camvid --split val \\
         --checkpoint erfnet-lma-camvid --memory-size 4 --json result.json
 
-Without --dataset it drives down synthetic streets that training never sees.
+Without --dataset it drives down synthetic streets that training never sees. Two results side by
+side, with an interval for the gain:
+
+    python training/evaluate.py --compare single.json memory-1.json,memory-2.json,memory-3.json
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import cv2
+import numpy as np
 from tqdm import tqdm
 
-from lmanet_core import LMANet, VideoSegmenter, load
-from lmanet_core.arguments import image_size
+from lmanet_core import LMANet, VideoSegmenter, load, load_provenance
+from lmanet_core.arguments import image_size, window_size
 from lmanet_core.data.datasets import DATASETS, open_dataset
+from lmanet_core.data.meanings import coarsen, known_meanings, read_meanings
 from lmanet_core.data.street_dataset import StreetsConfig, open_streets
 from lmanet_core.data.synthetic import StreetConfig
 from lmanet_core.data.video import VideoDataset
+from lmanet_core.data.worsening import WorseningConfig, worsened
 from lmanet_core.evaluation import Evaluation, SegmentedFrame, evaluate, streamed_frames
+from lmanet_core.evaluation.comparison import compare
 from lmanet_core.evaluation.override import with_window_size
 from lmanet_core.evaluation.sheet import Sheet
+from lmanet_core.program import require_writable, run_program
 
 
-def main() -> None:
-    parser = make_parser()
-    arguments = parser.parse_args()
-    try:
-        run(arguments)
-    except ValueError as error:
-        parser.exit(2, f"error: {error}\n")
+def main() -> int:
+    arguments = make_parser().parse_args()
+    work = compare_files if arguments.compare else run
+    return run_program("evaluate.py", lambda: work(arguments), extra="train")
 
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", choices=DATASETS, default="synthetic")
     parser.add_argument("--root", type=Path, help="folder of the data set")
+    parser.add_argument("--labels", help="folder in --root with labels from elsewhere")
     parser.add_argument(
         "--split", default="val", help="default: val; camvid and synthetic have a holdout, too"
     )
@@ -58,11 +66,31 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="score at the size of the stored labels, not at --size",
     )
+    parser.add_argument(
+        "--worse",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="0..1, of the frames that are made worse: noise, blur, light, compression, a patch",
+    )
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--meanings",
+        type=Path,
+        help="YAML file, class of the data set: [the network's classes that it stands for]; "
+        "for networks of other classes. Known without: CamVid's 11 in Cityscapes' 19",
+    )
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument(
         "--sheet", type=picture_file, help="picture of image, truth, labels, errors"
+    )
+    parser.add_argument(
+        "--compare",
+        nargs=2,
+        metavar=("BEFORE", "AFTER"),
+        help="set two files that --json has written side by side, video by video, and run nothing; "
+        "FILE,FILE,... for the mean of several seeds",
     )
     street = parser.add_argument_group("of the data set 'synthetic'")
     street.add_argument("--streets", type=int, default=10)
@@ -74,10 +102,6 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def window_size(text: str) -> int | str:
-    return text if text == "global" else int(text)
-
-
 def picture_file(text: str) -> Path:
     if not cv2.haveImageWriter(text):
         raise argparse.ArgumentTypeError(f"expected a picture such as sheet.png, got {text!r}")
@@ -85,12 +109,22 @@ def picture_file(text: str) -> Path:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    for file in filter(None, (arguments.json, arguments.sheet)):
+        require_writable(file, folder=False)
     dataset = find_dataset(arguments)
+    if arguments.worse:
+        dataset = worsened(dataset, WorseningConfig(chance=arguments.worse))
     model = find_model(arguments)
-    dataset.require_classes(model.config.classes)
+    translation = find_translation(arguments, dataset, model)
     work_size = arguments.size if arguments.full_resolution else None
     segmenter = VideoSegmenter(
-        model, arguments.memory_size, arguments.precision, arguments.device, work_size
+        model,
+        arguments.memory_size,
+        arguments.precision,
+        arguments.device,
+        work_size,
+        # As their authors evaluate them, at any size.
+        antialias=True if "converted_from" in load_provenance(arguments.checkpoint) else None,
     )
     sheet = Sheet(len(dataset.labelled_frames), dataset.classes)
     with tqdm(total=sum(map(streamed_frames, dataset.videos)), unit="frame") as progress:
@@ -99,7 +133,7 @@ def run(arguments: argparse.Namespace) -> None:
             progress.update()
             sheet.watch(frame)
 
-        evaluation = evaluate(segmenter, dataset, watch)
+        evaluation = evaluate(segmenter, dataset, watch, translation)
     print(table(evaluation))
     if arguments.json:
         write_json(arguments, segmenter.memory_size, evaluation)
@@ -107,10 +141,23 @@ def run(arguments: argparse.Namespace) -> None:
         sheet.save(arguments.sheet)
 
 
+def compare_files(arguments: argparse.Namespace) -> None:
+    print(compare(*(read_figures(files) for files in arguments.compare)))
+
+
+def read_figures(files: str) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(Path(file).read_text()) for file in files.split(",")]
+    except (OSError, json.JSONDecodeError) as error:
+        raise ValueError(f"{files} cannot be read: {error}") from None
+
+
 def find_dataset(arguments: argparse.Namespace) -> VideoDataset:
     size = None if arguments.full_resolution else arguments.size
     if arguments.dataset != "synthetic":
-        return open_dataset(arguments.dataset, arguments.root, arguments.split, size)
+        return open_dataset(
+            arguments.dataset, arguments.root, arguments.split, size, arguments.labels
+        )
     street = StreetConfig(
         noise=arguments.noise,
         flicker=arguments.flicker,
@@ -119,6 +166,18 @@ def find_dataset(arguments: argparse.Namespace) -> VideoDataset:
     )
     config = StreetsConfig(arguments.streets, arguments.frames, street)
     return open_streets(arguments.split, size, config)
+
+
+def find_translation(
+    arguments: argparse.Namespace, dataset: VideoDataset, model: LMANet
+) -> np.ndarray | None:
+    """The network's labels as those of the data set; None where they are the same."""
+    classes, of_network = dataset.classes, model.config.classes
+    if arguments.meanings is not None:
+        return coarsen(classes, of_network, read_meanings(arguments.meanings))
+    if classes.names == of_network.names:
+        return None
+    return coarsen(classes, of_network, known_meanings(classes, of_network))
 
 
 def find_model(arguments: argparse.Namespace) -> LMANet:
@@ -158,4 +217,4 @@ def write_json(arguments: argparse.Namespace, memory_size: int, evaluation: Eval
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,8 +3,9 @@
     python training/reproduce.py --config training/configs/cityscapes_erfnet.yaml \\
         --tables I II III --output runs/tables
 
-Networks and figures that are in the output folder already are not made again. The tables go to
-`tables.md` and `tables.json` there.
+Networks and figures that are in the output folder already are not made again, so a run that was
+interrupted goes on. The tables go to `tables.md` and `tables.json` there, what each class gains to
+pictures.
 """
 
 from __future__ import annotations
@@ -13,16 +14,12 @@ import argparse
 import sys
 from pathlib import Path
 
-try:
-    from lmanet_core.training.reproduction import Reproduction
-    from lmanet_core.training.run import USER_ERRORS
-except ModuleNotFoundError as error:
-    sys.exit(f"training needs the package {error.name}: pip install 'lmanet_ros[train]'")
-from lmanet_core.training.config import read_settings
+from lmanet_core.program import require_writable, run_program
+from lmanet_core.training.config import USER_ERRORS, read_settings
 from lmanet_core.training.paper_tables import PAPER_TABLES
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -32,21 +29,27 @@ def main() -> None:
         "--tables", nargs="+", default=list(PAPER_TABLES), metavar="TABLE", help="default: all"
     )
     parser.add_argument("--split", default="val", help="of the data set, to score on")
+    parser.add_argument("--seed", type=int, help="default: the configuration's")
     parser.add_argument(
         "--train-each",
         action="store_true",
         help="train for each memory size and window, not only run the main network with them",
     )
     arguments = parser.parse_args()
-    try:
-        settings = read_settings(arguments.config)
-        reproduction = Reproduction(
-            settings, arguments.output, arguments.split, arguments.train_each
-        )
-        print(reproduction.make(arguments.tables))
-    except USER_ERRORS as error:
-        sys.exit(f"{Path(sys.argv[0]).name}: {error}")
+    return run_program("reproduce.py", lambda: run(arguments), USER_ERRORS, extra="train")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    # Imported here so that a package that is missing can be told.
+    from lmanet_core.training.reproduction import Reproduction
+
+    settings = read_settings(arguments.config)
+    if arguments.seed is not None:
+        settings["seed"] = arguments.seed
+    require_writable(arguments.output, folder=True)
+    reproduction = Reproduction(settings, arguments.output, arguments.split, arguments.train_each)
+    print(reproduction.make(arguments.tables))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

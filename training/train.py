@@ -21,14 +21,11 @@ from pathlib import Path
 
 import torch
 
-try:
-    from lmanet_core.training.run import USER_ERRORS, train
-except ModuleNotFoundError as error:
-    sys.exit(f"training needs the package {error.name}: pip install 'lmanet_ros[train]'")
-from lmanet_core.training.config import read_settings
+from lmanet_core.program import require_writable, run_program
+from lmanet_core.training.config import USER_ERRORS, read_settings
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -39,14 +36,19 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    try:
-        settings = read_settings(arguments.config)
-        if arguments.seed is not None:
-            settings["seed"] = arguments.seed
-        train(settings, arguments.output)
-    except USER_ERRORS as error:
-        sys.exit(f"{Path(sys.argv[0]).name}: {error}")
+    return run_program("train.py", lambda: run(arguments), USER_ERRORS, extra="train")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    # Imported here so that a package that is missing can be told.
+    from lmanet_core.training.run import train
+
+    settings = read_settings(arguments.config)
+    if arguments.seed is not None:
+        settings["seed"] = arguments.seed
+    require_writable(arguments.output, folder=True)
+    train(settings, arguments.output)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

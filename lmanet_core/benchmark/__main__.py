@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from lmanet_core.benchmark import backends, compile_report, model, ops, training
+from lmanet_core.program import run_program
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lmanet_core.benchmark")
     benchmarks = parser.add_subparsers(required=True, metavar="BENCHMARK")
     model.add_arguments(benchmarks.add_parser("model", help=model.HELP))
@@ -16,8 +18,8 @@ def main() -> None:
     compile_report.add_arguments(benchmarks.add_parser("cuda-compile", help=compile_report.HELP))
     training.add_arguments(benchmarks.add_parser("training", help=training.HELP))
     arguments = parser.parse_args()
-    arguments.run(arguments)
+    return run_program("benchmark", lambda: arguments.run(arguments), extra="export")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

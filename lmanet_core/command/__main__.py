@@ -6,9 +6,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lmanet_core.command import convert, export, info
+from lmanet_core.command import attention, convert, export, info, label
+from lmanet_core.program import run_program
 
-VERBS = {"convert": convert, "export": export, "info": info}
+VERBS = {
+    "attention": attention,
+    "convert": convert,
+    "export": export,
+    "info": info,
+    "label": label,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,12 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, verb in VERBS.items():
         verb.add_arguments(verbs.add_parser(name, help=verb.HELP, description=verb.HELP))
     parsed = parser.parse_args(arguments)
-    try:
-        parsed.run(parsed)
-    except (ValueError, OSError) as error:
-        print(f"lmanet: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_program("lmanet", lambda: parsed.run(parsed), extra="export")
 
 
 if __name__ == "__main__":

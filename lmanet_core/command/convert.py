@@ -7,14 +7,19 @@ import hashlib
 from pathlib import Path
 
 import torch
-import yaml
 
+from lmanet_core.arguments import window_size
 from lmanet_core.checkpoint import save_checkpoint
-from lmanet_core.classes import CITYSCAPES, ClassTable
-from lmanet_core.config import ModelConfig
-from lmanet_core.conversion import Conversion, convert, read_state_dict
+from lmanet_core.classes import CITYSCAPES
+from lmanet_core.conversion import Conversion, ConversionError, convert, read_state_dict
+from lmanet_core.data.recording import read_classes
+from lmanet_core.evaluation.override import with_window_size
+from lmanet_core.program import require_writable
 
 HELP = "turn a published .pth checkpoint into a .safetensors checkpoint of this library"
+TRAINING_SIZES = {"erfnet": (1024, 512)}
+"""(width, height) that published networks for Cityscapes were trained and are run at; the others'
+were trained on crops of any."""
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 
 
@@ -27,6 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="YAML file with class_names and palette; default: the 19 classes of Cityscapes",
     )
+    parser.add_argument(
+        "--window-size",
+        type=window_size,
+        help="that the weights were trained with, odd, or 'global': the file does not tell; "
+        "default: 21",
+    )
     parser.add_argument("--precision", choices=DTYPES, default="fp32", help="of the numbers in OUT")
     parser.set_defaults(run=run)
 
@@ -38,16 +49,30 @@ def run(arguments: argparse.Namespace) -> None:
         CheckpointError: the file cannot be read, or does not fit the network it seems to be of.
         ValueError: the file with the classes is not what it should be.
     """
-    classes = _read_classes(arguments.classes) if arguments.classes else CITYSCAPES
+    require_writable(arguments.output, folder=False)
+    classes = read_classes(arguments.classes) if arguments.classes else CITYSCAPES
     tensors = read_state_dict(arguments.input)
-    conversion = convert(tensors, classes)
+    try:
+        conversion = convert(tensors, classes)
+    except ConversionError as error:
+        raise ConversionError(f"{arguments.input}: {error}") from None
+    model = conversion.model
+    if arguments.window_size is not None:
+        everywhere = arguments.window_size == "global"
+        model = with_window_size(model, None if everywhere else arguments.window_size)
     provenance = {
         "converted_from": arguments.input.name,
         "sha256": hashlib.sha256(arguments.input.read_bytes()).hexdigest(),
         "recognised_as": conversion.title,
     }
     dtype = DTYPES[arguments.precision]
-    save_checkpoint(conversion.model, arguments.output, dtype=dtype, provenance=provenance)
+    save_checkpoint(
+        model,
+        arguments.output,
+        dtype=dtype,
+        provenance=provenance,
+        training_size=TRAINING_SIZES.get(model.config.backbone) if classes == CITYSCAPES else None,
+    )
     print(f"{arguments.input}: {conversion.title}, {len(tensors)} tensors")
     _print_what_is_left(conversion)
     print(f"written to {arguments.output}")
@@ -58,10 +83,3 @@ def _print_what_is_left(conversion: Conversion) -> None:
         print(f"left out, of no use to segment: {', '.join(conversion.left_out)}")
     if conversion.dropped_outputs:
         print("left out, the last output, 'ignore'")
-
-
-def _read_classes(path: Path) -> ClassTable:
-    values = yaml.safe_load(path.read_text())
-    if not isinstance(values, dict) or set(values) != {"class_names", "palette"}:
-        raise ValueError(f"{path}: expected the two entries class_names and palette")
-    return ModelConfig.from_dict(values).classes

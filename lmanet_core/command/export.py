@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lmanet_core.arguments import image_size
 from lmanet_core.checkpoint import load
+from lmanet_core.program import require_writable
 
 HELP = "turn a checkpoint into an ONNX file or a TensorRT engine for streaming"
 
@@ -70,6 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
     # Imported here: reading and converting checkpoints needs nothing of this.
     from lmanet_core.export import EngineOptions, build_engine, export_onnx
 
+    require_writable(arguments.output, folder=False)
     # The exporter misses a package of no use here, and warns of its own use of PyTorch.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg")

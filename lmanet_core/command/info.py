@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 
 from lmanet_core.arguments import image_size
-from lmanet_core.checkpoint import load, load_provenance
+from lmanet_core.checkpoint import load, load_provenance, load_training_size
 from lmanet_core.models import LMANet
 from lmanet_core.models.cost import NetworkCost, network_cost
 
@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
         "parameters": _parameters(model),
         f"GMACs per frame at {cost.size[0]}x{cost.size[1]}": _gmacs(cost),
         "memory per remembered frame": _memory(model, cost),
+        "training": _lines({"size": load_training_size(arguments.checkpoint) or "not recorded"}),
         "provenance": _lines(load_provenance(arguments.checkpoint)),
     }
     for title, lines in sections.items():

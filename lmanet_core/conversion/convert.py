@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lmanet_core.checkpoint import CheckpointError
+from lmanet_core.checkpoint import CheckpointError, list_some
 from lmanet_core.classes import CITYSCAPES, ClassTable
 from lmanet_core.config import ModelConfig
 from lmanet_core.conversion.published import PUBLISHED_NETWORKS, PublishedNetwork
@@ -64,8 +64,8 @@ def _recognise(tensors: Mapping[str, Tensor]) -> PublishedNetwork:
             return network
     titles = ", ".join(network.title for network in PUBLISHED_NETWORKS)
     raise ConversionError(
-        f"these are the tensors of no published network that is known here ({titles}); "
-        f"their names begin with {sorted(tensors)[:5]}"
+        f"these {len(tensors)} tensors are those of no published network that is known here "
+        f"({titles}); they begin with {list_some(sorted(tensors))}"
     )
 
 
@@ -98,7 +98,7 @@ class _Assembly:
         ]
         if self._problems:
             raise ConversionError(
-                f"the tensors are not those of {self._network.title}: " + "; ".join(self._problems)
+                f"the tensors are not those of {self._network.title}: {list_some(self._problems)}"
             )
         return assembled
 

@@ -66,11 +66,24 @@ PSPNET_LMA_SETTINGS = {
     "fusion": "bottleneck",
 }
 
+CONCATENATION_MEMORY_SOURCES: Sources = {
+    name: GATED_MEMORY_SOURCES[name] for name in ("memory.heads.", "memory.fusion.bn.")
+}
+
 LMANET_ERFNET = PublishedNetwork(
     title="LMANet with ERFNet",
-    signature=("kv_M_r4.Value.weight", "encoder.initial_block.conv.weight"),
+    signature=("kv_M_r4.Value.weight", "memory_fusion.bn.weight"),
     settings={"backbone": "erfnet"},
     sources={**ERFNET_SOURCES, **GATED_MEMORY_SOURCES},
+    unused=ERFNET_UNUSED,
+    output="decoder.output_conv.",
+    transposed_output=True,
+)
+LMANET_ERFNET_CONCATENATION = PublishedNetwork(
+    title="LMANet with ERFNet, fusion by concatenation",
+    signature=("kv_M_r4.Value.weight", "memory_fusion.bn1.weight"),
+    settings={"backbone": "erfnet", "fusion": "concatenation"},
+    sources={**ERFNET_SOURCES, **CONCATENATION_MEMORY_SOURCES},
     unused=ERFNET_UNUSED,
     output="decoder.output_conv.",
     transposed_output=True,
@@ -121,6 +134,7 @@ def _semseg_pspnet(layers: int, signature: str) -> PublishedNetwork:
 
 PUBLISHED_NETWORKS = (
     LMANET_ERFNET,
+    LMANET_ERFNET_CONCATENATION,
     LMANET_PSPNET101,
     ERFNET,
     _semseg_pspnet(101, "layer3.22.conv1.weight"),

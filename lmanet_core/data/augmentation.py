@@ -24,11 +24,12 @@ class AugmentationConfig:
         aspect: range of the factor by which width is enlarged beyond that.
         flip: whether half of the clips are mirrored.
         translate: pixels, up to which the clip is moved to the right and down.
-        class_centred: whether a crop lies around a pixel of a class drawn from those in sight, so
-            that rare ones are seen often; otherwise crops lie anywhere.
+        class_centred: share of the crops that lie around a pixel of a class drawn from those in
+            sight, so that rare ones are seen often; the others lie anywhere.
         brightness: up to how much of full scale is added or taken away.
         contrast, gamma, color: 0.1 draws factors in 1 / 1.1 .. 1.1: of the distance from the mean
             grey, of the exponent, of each colour by itself.
+        blur: pixels, upper bound of the standard deviation of a blur that half of the clips get.
         noise: grey levels, upper bound of the standard deviation of the noise, which alone is new
             in every frame.
     """
@@ -38,11 +39,12 @@ class AugmentationConfig:
     aspect: tuple[float, float] = (1.0, 1.0)
     flip: bool = True
     translate: int = 2
-    class_centred: bool = False
+    class_centred: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
     gamma: float = 0.0
     color: float = 0.0
+    blur: float = 0.0
     noise: float = 0.0
 
     def __post_init__(self) -> None:
@@ -52,8 +54,10 @@ class AugmentationConfig:
             lowest, highest = getattr(self, name)
             if not 0 < lowest <= highest:
                 raise ValueError(f"{name} must be a range of factors, got {(lowest, highest)}")
-        amounts = ("translate", "brightness", "contrast", "gamma", "color", "noise")
+        amounts = ("translate", "brightness", "contrast", "gamma", "color", "blur", "noise")
         check_not_negative(**{name: getattr(self, name) for name in amounts})
+        if not 0 <= self.class_centred <= 1:
+            raise ValueError(f"class_centred must be in 0..1, got {self.class_centred}")
 
 
 def augment(clip: Clip, config: AugmentationConfig, random: np.random.Generator) -> Clip:
@@ -66,6 +70,9 @@ def augment(clip: Clip, config: AugmentationConfig, random: np.random.Generator)
     curves = _draw_curves(config, random)
     if curves is not None:
         images = [cv2.LUT(image, curves) for image in images]
+    if config.blur and random.random() < 0.5:
+        deviation = random.uniform(0.1, max(0.1, config.blur))
+        images = [cv2.GaussianBlur(image, (0, 0), deviation) for image in images]
     if config.noise:
         deviation = random.uniform(0, config.noise)
         images = [add_noise(image, deviation, random) for image in images]
@@ -112,13 +119,14 @@ def _draw_corner(
     zoom: np.ndarray,
     scaled: np.ndarray,
     size: tuple[int, int],
-    class_centred: bool,
+    class_centred: float,
     random: np.random.Generator,
 ) -> np.ndarray:
     """(x, y) where the crop begins in the zoomed frame; a smaller frame lies within the crop."""
     room = scaled - size
     lowest, highest = np.minimum(room, 0), np.maximum(room, 0)
-    if not class_centred or not (present := _classes_in(labels)):
+    centred = class_centred > 0 and random.random() < class_centred
+    if not centred or not (present := _classes_in(labels)):
         return random.integers(lowest, highest, endpoint=True)
     row, column = _draw_pixel(labels == random.choice(present), random)
     pixel = (np.array((column, row)) * zoom).astype(int)

@@ -2,6 +2,7 @@
 
     ROOT/train/0001TP_006690.png    ROOT/trainannot/0001TP_006690.png    367 frames at 1 Hz
     ROOT/val/0016E5_07959.png       ROOT/valannot/0016E5_07959.png       one video at 15 Hz
+    ROOT/test/Seq05VD_f00000.png    ROOT/testannot/Seq05VD_f00000.png    233 frames at 1 Hz
 
 Source: Brostow et al., Pattern Recognition Letters 2009.
 """
@@ -16,9 +17,9 @@ from lmanet_core.classes import CAMVID, IGNORE_LABEL
 from lmanet_core.data.stored_video import LabelEncoding, StoredVideo, require_files
 from lmanet_core.data.video import DatasetError, VideoDataset
 
-SPLITS = ("train", "val", "fit", "holdout")
+SPLITS = ("train", "val", "test", "fit", "holdout")
 """`fit` and `holdout` divide `train`, for choices that must not see `val`."""
-_FRAME_STEP = {"train": 30, "val": 2}
+_FRAME_STEP = {"train": 30, "val": 2, "test": 30}
 """How many frame numbers of the 30 Hz camera lie between neighbours of a video."""
 _UNLABELLED = 11
 _ENCODING = LabelEncoding({**{c: c for c in range(len(CAMVID))}, _UNLABELLED: IGNORE_LABEL})
@@ -38,7 +39,7 @@ def open_camvid(root: Path, split: str, size: tuple[int, int] | None = None) -> 
     """
     if split not in SPLITS:
         raise DatasetError(f"CamVid has the splits {SPLITS}, got {split!r}")
-    folder = "val" if split == "val" else "train"
+    folder = split if split in ("val", "test") else "train"
     names = _list_names(root, folder)
     if split in ("fit", "holdout"):
         holdout = _holdout(names)

@@ -28,6 +28,10 @@ class ClipSource(Protocol):
         """What the labels mean."""
 
     @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """A label `len(classes) + g` means "one of the classes `groups[g]`"."""
+
+    @property
     def shuffle(self) -> bool:
         """Whether an epoch is to take the clips in random order. Otherwise they are random as
         they are, and cheaper to make in order."""
@@ -58,6 +62,7 @@ class LabelledClips:
     def __init__(self, dataset: VideoDataset, frames: int, max_stride: int = 1) -> None:
         check_counts(frames=frames, max_stride=max_stride)
         self.classes = dataset.classes
+        self.groups: tuple[tuple[int, ...], ...] = ()
         self.shuffle = True
         self._ends = dataset.labelled_frames
         self._frames = frames

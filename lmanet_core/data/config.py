@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lmanet_core.classes import ClassTable
 from lmanet_core.data.augmentation import AugmentationConfig
 from lmanet_core.data.checks import check_counts
 from lmanet_core.data.clips import ClipSource, LabelledClips
 from lmanet_core.data.datasets import DATASETS, open_dataset
+from lmanet_core.data.meanings import Translation, known_meanings
+from lmanet_core.data.mixture import AugmentedClips, MixedClips, Part, TranslatedClips
 from lmanet_core.data.pseudo_clips import MotionConfig, PseudoClips
 from lmanet_core.data.street_clips import StreetClips, StreetClipsConfig
+from lmanet_core.data.worsening import WorsenedClips, WorseningConfig
 from lmanet_core.settings import build
 
 CLIPS = ("neighbours", "pseudo", "street")
@@ -27,6 +31,8 @@ class DataConfig:
         dataset: one of `DATASETS`.
         root: its folder; None for 'synthetic'.
         split: see the data set.
+        labels: folder in `root` with labels from elsewhere, of 'cityscapes' and 'recording'; None:
+            the data set's own alone.
         size: (width, height) of the frames; None: as stored. For 'synthetic' it is that of the
             videos to validate on; the clips have `street.size`.
         clips: one of `CLIPS`. 'neighbours' are a labelled frame and the video before it, 'pseudo'
@@ -36,11 +42,19 @@ class DataConfig:
         motion: of the clips 'pseudo'.
         street: of the clips 'street'.
         augmentation: None leaves clips as they are.
+        last_frame: how the last frame of a clip is at times worse than the others, after the
+            augmentation; None: it never is.
+        also: other data sets to learn from at the same time. What one of them does not say is as
+            here.
+        share: of one of those: how many clips of 1 come from it; this one has the rest.
+        meanings: of one of those: its classes as those of this one, see
+            `lmanet_core.data.meanings`. None: both have the same, or the project knows how.
     """
 
     dataset: str
     root: Path | None = None
     split: str = "train"
+    labels: str | None = None
     size: tuple[int, int] | None = None
     clips: str = "neighbours"
     frames: int = 1
@@ -48,6 +62,10 @@ class DataConfig:
     motion: MotionConfig = field(default_factory=MotionConfig)
     street: StreetClipsConfig = field(default_factory=StreetClipsConfig)
     augmentation: AugmentationConfig | None = None
+    last_frame: WorseningConfig | None = None
+    also: tuple[DataConfig, ...] = ()
+    share: float = 0.0
+    meanings: Mapping[str, tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:
         if self.dataset not in DATASETS:
@@ -60,6 +78,11 @@ class DataConfig:
                 f"{self.dataset!r}"
             )
         check_counts(frames=self.frames, max_stride=self.max_stride)
+        if any(other.also for other in self.also):
+            raise ValueError("the data sets in `also` cannot have others in `also`")
+        shares = [other.share for other in self.also]
+        if not all(0 < share < 1 for share in shares) or not sum(shares) < 1:
+            raise ValueError(f"shares of the data sets in `also` must sum up to < 1, got {shares}")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DataConfig:
@@ -68,18 +91,68 @@ class DataConfig:
         Raises:
             ValueError: a key is unknown, or a value has the wrong type or range.
         """
-        return build(cls, values, "data")
+        values = dict(values)
+        others = values.pop("also", ())
+        if not isinstance(others, list | tuple):
+            raise ValueError(f"data.also must be a list of data sets, got {others!r}")
+        also = tuple(build(cls, merge(values, other), "data.also") for other in others)
+        return build(cls, {**values, "also": also}, "data")
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with changed values; sections are changed key by key."""
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
 
 
 def open_clips(config: DataConfig) -> ClipSource:
-    """Find the data and make clips of it.
+    """Find the data and make augmented clips of it.
 
     Raises:
         DatasetError: files are missing, or none of the frames has labels.
+        ValueError: it is not known what the classes of one data set are in those of the first.
     """
+    source = _open_augmented(config)
+    if not config.also:
+        return source
+    parts = [Part(source, 1 - sum(other.share for other in config.also))]
+    groups: tuple[tuple[int, ...], ...] = ()
+    for other in config.also:
+        part = _open_augmented(other)
+        if other.meanings is not None or part.classes.names != source.classes.names:
+            translation = _translation(other, part.classes, source.classes, groups)
+            groups = translation.groups
+            part = TranslatedClips(part, source.classes, groups, translation.lookup)
+        parts.append(Part(part, other.share))
+    return MixedClips(parts)
+
+
+def _translation(
+    config: DataConfig,
+    classes: ClassTable,
+    of_network: ClassTable,
+    groups: tuple[tuple[int, ...], ...],
+) -> Translation:
+    meanings = config.meanings
+    if meanings is None:
+        meanings = known_meanings(classes, of_network)
+    return Translation.make(classes, of_network, meanings, groups)
+
+
+def _open_augmented(config: DataConfig) -> ClipSource:
+    source = _open(config)
+    if config.augmentation is not None:
+        source = AugmentedClips(source, config.augmentation)
+    return source if config.last_frame is None else WorsenedClips(source, config.last_frame)
+
+
+def _open(config: DataConfig) -> ClipSource:
     if config.clips == "street":
         return StreetClips(config.street, config.frames, config.max_stride, config.split)
-    dataset = open_dataset(config.dataset, config.root, config.split, config.size)
+    dataset = open_dataset(config.dataset, config.root, config.split, config.size, config.labels)
     if config.clips == "pseudo":
         return PseudoClips(dataset, config.frames, config.motion)
     return LabelledClips(dataset, config.frames, config.max_stride)

@@ -69,6 +69,7 @@ class PseudoClips:
     def __init__(self, dataset: VideoDataset, frames: int, motion: MotionConfig) -> None:
         check_counts(frames=frames)
         self.classes = dataset.classes
+        self.groups: tuple[tuple[int, ...], ...] = ()
         self.shuffle = True
         self._stills = LabelledClips(dataset, frames=1)
         self._frames = frames

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
-from lmanet_core.data.augmentation import AugmentationConfig, augment
 from lmanet_core.data.checks import check_counts
 from lmanet_core.data.clips import ClipSource
 
@@ -24,21 +23,13 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
 
     Args:
         source: the clips.
-        augmentation: None leaves them as they are.
-        seed: of order, clips and augmentation.
+        seed: of their order and of what they leave open.
         length: samples in the whole run.
     """
 
-    def __init__(
-        self,
-        source: ClipSource,
-        augmentation: AugmentationConfig | None,
-        seed: int,
-        length: int,
-    ) -> None:
+    def __init__(self, source: ClipSource, seed: int, length: int) -> None:
         check_counts(length=length)
         self._source = source
-        self._augmentation = augmentation
         self._seed = seed
         self._length = length
 
@@ -57,8 +48,6 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
             index = int(_order(len(self._source), self._seed, epoch)[index])
         random = np.random.default_rng((self._seed, _SAMPLE_STREAM, number))
         clip = self._source.clip(index, random)
-        if self._augmentation is not None:
-            clip = augment(clip, self._augmentation, random)
         images = torch.from_numpy(clip.images).permute(0, 3, 1, 2).contiguous()
         return images, torch.from_numpy(clip.labels.astype(np.int64))
 

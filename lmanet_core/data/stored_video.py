@@ -11,6 +11,7 @@ import numpy as np
 
 from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.data.video import DatasetError
+from lmanet_core.resizing import resize_image
 
 MOST_LISTED = 50
 """Missing files that a message names; of more it tells the number."""
@@ -70,12 +71,7 @@ class StoredVideo:
     def image(self, index: int) -> np.ndarray:
         picture = _read(self.images[index], cv2.IMREAD_COLOR)
         image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-        if self.size is None or self.size == (image.shape[1], image.shape[0]):
-            return image
-        shrinks = self.size[0] < image.shape[1]
-        return cv2.resize(
-            image, self.size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
+        return image if self.size is None else resize_image(image, self.size, antialias=True)
 
     def labels(self, index: int) -> np.ndarray | None:
         if (file := self.label_files.get(index)) is None:

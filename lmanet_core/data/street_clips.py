@@ -72,6 +72,7 @@ class StreetClips:
         if split not in FIRST_SEEDS:
             raise DatasetError(f"the street has the splits {tuple(FIRST_SEEDS)}, got {split!r}")
         self.classes = CITYSCAPES
+        self.groups: tuple[tuple[int, ...], ...] = ()
         self.shuffle = False
         self._config = config
         self._frames = frames

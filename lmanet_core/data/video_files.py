@@ -1,14 +1,19 @@
-"""Frames of a video file or of a folder of images."""
+"""Frames of a video file, of a folder of images, or of what other packages can read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
+ENTRY_POINT_GROUP = "lmanet.videos"
+"""Where installed packages announce readers of other recordings, by the suffix of their files:
+functions of a path that give what `read_video` gives. `lmanet_ros` announces rosbags."""
 
 
 class VideoError(ValueError):
@@ -19,13 +24,18 @@ def read_video(path: str | Path) -> Iterator[np.ndarray]:
     """Frames as (H, W, 3) uint8, RGB, one after the other.
 
     Args:
-        path: a video file, or a folder whose images are the frames, in the order of their names.
+        path: a video file, a folder whose images are the frames, in the order of their names, or
+            a recording that an installed package can read, see `ENTRY_POINT_GROUP`.
 
     Raises:
         VideoError: there is no such file or folder, or nothing in it that can be read; while
             iterating: an image of the folder cannot be read.
+        ValueError: of another package's reader.
     """
     path = Path(path)
+    for suffix in {file.suffix[1:] for file in (path.iterdir() if path.is_dir() else [path])}:
+        for reader in entry_points(group=ENTRY_POINT_GROUP, name=suffix):
+            return _load(reader, path)(path)
     if path.is_dir():
         return _read_images(_list_images(path))
     if not path.is_file():
@@ -34,6 +44,13 @@ def read_video(path: str | Path) -> Iterator[np.ndarray]:
     if not capture.isOpened():
         raise VideoError(f"{path} is not a video that OpenCV can read")
     return _read_capture(capture)
+
+
+def _load(reader: EntryPoint, path: Path) -> Callable[[Path], Iterator[np.ndarray]]:
+    try:
+        return reader.load()
+    except ImportError as error:
+        raise VideoError(f"{path} cannot be read here by {reader.module}: {error}") from None
 
 
 def _list_images(folder: Path) -> list[Path]:

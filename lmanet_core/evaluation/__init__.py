@@ -1,6 +1,6 @@
 """How good a network is on video: agreement with the truth, and with itself over time."""
 
-from lmanet_core.evaluation.scorer import Evaluation, FrameScore, Scorer, at_size_of
+from lmanet_core.evaluation.scorer import FrameScore, Scorer, at_size_of
 from lmanet_core.evaluation.stream import (
     SegmentedFrame,
     evaluate,
@@ -8,12 +8,15 @@ from lmanet_core.evaluation.stream import (
     segment,
     streamed_frames,
 )
+from lmanet_core.evaluation.tally import Evaluation, Tally, VideoScore
 
 __all__ = [
     "Evaluation",
     "FrameScore",
     "Scorer",
     "SegmentedFrame",
+    "Tally",
+    "VideoScore",
     "at_size_of",
     "evaluate",
     "score",

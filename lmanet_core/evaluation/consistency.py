@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from lmanet_core.classes import IGNORE_LABEL
+from lmanet_core.evaluation.tally import Ratio
 
 SMALLEST_FOR_FLOW = 16
 """Pixels of a side that the optical flow needs."""
@@ -57,9 +58,10 @@ class TemporalConsistency:
         self._before = (grey, labels)
         return share
 
-    def value(self) -> float | None:
-        """0..1, of all pixels of all pairs of frames; None if there was no pair."""
-        return self._agreeing / self._visible if self._visible else None
+    @property
+    def ratio(self) -> Ratio:
+        """Pixels that agree, of those that are visible, of all pairs of frames."""
+        return Ratio(self._agreeing, self._visible)
 
 
 class VideoConsistency:
@@ -99,9 +101,10 @@ class VideoConsistency:
             found = int((self._found >= self._frames).sum())
             self._shares.append(found / constant)
 
-    def value(self) -> float | None:
-        """0..1, mean over all runs of n frames; None if there was none."""
-        return float(np.mean(self._shares)) if self._shares else None
+    @property
+    def ratio(self) -> Ratio:
+        """Sum of the shares of all runs of n frames, and their number."""
+        return Ratio(sum(self._shares), len(self._shares))
 
 
 def _grid(shape: tuple[int, ...]) -> np.ndarray:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from lmanet_core.classes import ClassTable
 from lmanet_core.evaluation.consistency import TemporalConsistency, VideoConsistency
+from lmanet_core.evaluation.tally import Evaluation, Tally, VideoScore, named_iou, number
 from lmanet_core.metrics import ConfusionMatrix
 from lmanet_core.runtime.images import resize
 
@@ -27,29 +28,6 @@ class FrameScore:
     consistency: float | None
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Figures of all frames.
-
-    Attributes:
-        miou: 0..1, mean over the classes that occur; None if nothing was compared with truth.
-        iou: of each class by name, 0..1; None for a class that occurs neither in truth nor in
-            prediction.
-        temporal_consistency: 0..1, see `TemporalConsistency`; None if no two frames follow each
-            other.
-        vc8, vc16: 0..1, see `VideoConsistency`; None where no run of frames with labels is that
-            long.
-        frames: number of frames that were compared with the truth.
-    """
-
-    miou: float | None
-    iou: dict[str, float | None]
-    temporal_consistency: float | None
-    vc8: float | None
-    vc16: float | None
-    frames: int
-
-
 class Scorer:
     """Scores frames that come one after the other.
 
@@ -66,9 +44,13 @@ class Scorer:
         self._flow = TemporalConsistency()
         self._vc8, self._vc16 = VideoConsistency(8), VideoConsistency(16)
         self._frames = 0
+        self._videos: dict[str, ConfusionMatrix] = {}
+        self._video: str | None = None
 
-    def begin_video(self) -> None:
-        """What comes next is not compared with what came before."""
+    def begin_video(self, name: str | None = None) -> None:
+        """What comes next is not compared with what came before; with a name it has figures of
+        its own, too."""
+        self._video = name
         self._flow.begin_video()
         self.leave_out()
 
@@ -96,14 +78,21 @@ class Scorer:
 
     def result(self) -> Evaluation:
         """Figures of all frames so far."""
-        iou = map(_number, self._matrix.iou().tolist())
-        return Evaluation(
-            miou=_number(self._matrix.miou()),
-            iou=dict(zip(self._classes.names, iou, strict=True)),
-            temporal_consistency=self._flow.value(),
-            vc8=self._vc8.value(),
-            vc16=self._vc16.value(),
+        videos = {
+            name: VideoScore(number(matrix.miou()), named_iou(self._classes.names, matrix))
+            for name, matrix in self._videos.items()
+        }
+        return replace(self.tally().evaluation(), videos=videos)
+
+    def tally(self) -> Tally:
+        """What the figures are made of."""
+        return Tally(
+            classes=self._classes.names,
+            confusion=tuple(map(tuple, self._matrix.counts.tolist())),
             frames=self._frames,
+            consistency=self._flow.ratio,
+            vc8=self._vc8.ratio,
+            vc16=self._vc16.ratio,
         )
 
     def _compare(self, predicted: np.ndarray, true: np.ndarray | None) -> float | None:
@@ -114,10 +103,12 @@ class Scorer:
         matrix = ConfusionMatrix(len(self._classes))
         matrix.update(predicted, true)
         self._matrix.add(matrix)
+        if self._video is not None:
+            self._videos.setdefault(self._video, ConfusionMatrix(len(self._classes))).add(matrix)
         self._vc8.update(predicted, true)
         self._vc16.update(predicted, true)
         self._frames += 1
-        return _number(matrix.miou())
+        return number(matrix.miou())
 
 
 def at_size_of(labels: np.ndarray, picture: np.ndarray) -> np.ndarray:
@@ -130,7 +121,3 @@ def _countable(classes: ClassTable, known: ClassTable | None) -> np.ndarray:
     if known is None:
         return np.arange(256, dtype=np.uint8)
     return known.translation_to(classes)[classes.translation_to(known)]
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

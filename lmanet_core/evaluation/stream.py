@@ -9,7 +9,8 @@ import numpy as np
 
 from lmanet_core.classes import ClassTable
 from lmanet_core.data.video import DatasetError, Video, VideoDataset
-from lmanet_core.evaluation.scorer import Evaluation, Scorer
+from lmanet_core.evaluation.scorer import Scorer
+from lmanet_core.evaluation.tally import Evaluation
 from lmanet_core.runtime import VideoSegmenter
 
 
@@ -35,6 +36,7 @@ def evaluate(
     segmenter: VideoSegmenter,
     dataset: VideoDataset,
     watch: Callable[[SegmentedFrame], None] | None = None,
+    translation: np.ndarray | None = None,
 ) -> Evaluation:
     """Stream all videos of a data set through a network and score what it says.
 
@@ -43,21 +45,28 @@ def evaluate(
         dataset: each video is streamed from its first to its last frame that has labels. Frames
             and labels are scored at the size that the data set gives them.
         watch: called with each frame, for progress bars and pictures.
+        translation: (256,) uint8, the network's labels as those of the data set, see
+            `lmanet_core.data.meanings.coarsen`; None: they are the same.
 
     Raises:
         DatasetError: no frame has labels, or a file cannot be read.
         ValueError: labels do not fit their image, or one is no class.
     """
-    return score(_watched(segment(segmenter, dataset), watch), dataset.classes)
+    frames = segment(segmenter, dataset, translation)
+    return score(_watched(frames, watch), dataset.classes)
 
 
-def segment(segmenter: VideoSegmenter, dataset: VideoDataset) -> Iterator[SegmentedFrame]:
-    """Stream each video up to its last frame that has labels."""
+def segment(
+    segmenter: VideoSegmenter, dataset: VideoDataset, translation: np.ndarray | None = None
+) -> Iterator[SegmentedFrame]:
+    """Stream each video up to its last frame that has labels; `translation` as in `evaluate`."""
     for video in dataset.videos:
         segmenter.reset()
         for index in range(streamed_frames(video)):
             image = video.image(index)
             predicted = segmenter.step(image, confidence=False).labels
+            if translation is not None:
+                predicted = translation[predicted]
             yield SegmentedFrame(video.name, index, image, predicted, video.labels(index))
 
 
@@ -82,7 +91,7 @@ def score(frames: Iterable[SegmentedFrame], classes: ClassTable) -> Evaluation:
     for frame in frames:
         if frame.video != video:
             video = frame.video
-            scorer.begin_video()
+            scorer.begin_video(video)
         if frame.true is not None and frame.true.shape != frame.predicted.shape:
             # The scorer would compare them at the size of the truth.
             raise ValueError(

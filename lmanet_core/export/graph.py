@@ -97,7 +97,7 @@ class StreamingGraph(SingleFrameGraph):
         frame = self.memory.project(features)
         query = frame.query_key.squeeze(0).permute(1, 2, 0)
         read = self.attention(query, keys, values, filled, self.window_size)
-        fused = self.memory.fusion(frame.query_value, read.permute(2, 0, 1)[None])
+        fused = self.memory.fusion(frame.query_value, read.permute(2, 0, 1)[None], features)
         # An empty memory says nothing: the decoder reads the features themselves.
         labels, confidence = self.classify(torch.where(filled > 0, fused, features))
         key = frame.memory_key.squeeze(0).permute(1, 2, 0)

@@ -48,8 +48,9 @@ def network_cost(model: LMANet, size: tuple[int, int]) -> NetworkCost:
         memory = model.memory
         frame, macs["memory heads"] = _count(memory.project, features)
         macs["attention"] = _attention_macs(memory, frame, model.config.memory_size)
-        values = frame.query_value
-        features, macs["fusion"] = _count(lambda read: memory.fusion(values, read), values)
+        features, macs["fusion"] = _count(
+            lambda read: memory.fusion(frame.query_value, read, frame.features), frame.query_value
+        )
         values_per_frame = frame.memory_key.numel() + frame.memory_value.numel()
     _, macs["decoder"] = _count(model.decoder, features)
     _, channels, rows, columns = features.shape

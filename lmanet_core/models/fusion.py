@@ -1,4 +1,8 @@
-"""Fusion of what was read from the memory with the current frame."""
+"""Fusion of what was read from the memory with the current frame.
+
+All take the frame's values, what was read, and the frame's features; those of the paper make new
+features from the first two and do not look at the third.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +35,21 @@ class GatedFusion(nn.Module):
         self.expand = nn.Conv2d(2 * value_channels, 2 * feature_channels, 3, padding=1, groups=2)
         self.out_bn = nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS)
 
-    def forward(self, query_values: Tensor, read: Tensor) -> Tensor:
+    def forward(self, query_values: Tensor, read: Tensor, features: Tensor | None = None) -> Tensor:
         """(B, Dv, H, W) twice -> (B, C, H, W)."""
-        both = torch.cat([query_values, read], dim=1)
-        both = functional.relu(self.dropout(self.bn(both)), inplace=True)
+        both = self._both(query_values, read)
         query_gate, memory_gate = self.gate(both).sigmoid_().chunk(2, dim=1)
         query, memory = self.expand(both).chunk(2, dim=1)
         fused = torch.addcmul(query_gate * query, memory_gate, memory)
         return functional.relu(self.out_bn(fused), inplace=True)
+
+    def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
+        """(B, C, H, W), 0..1: how far the memory is let in."""
+        return self.gate(self._both(query_values, read)).sigmoid_().chunk(2, dim=1)[1]
+
+    def _both(self, query_values: Tensor, read: Tensor) -> Tensor:
+        both = torch.cat([query_values, read], dim=1)
+        return functional.relu(self.dropout(self.bn(both)), inplace=True)
 
 
 class ConcatenationFusion(nn.Module):
@@ -61,10 +72,14 @@ class ConcatenationFusion(nn.Module):
         self.bn = nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS)
         self.dropout = nn.Dropout2d(DROPOUT)
 
-    def forward(self, query_values: Tensor, read: Tensor) -> Tensor:
+    def forward(self, query_values: Tensor, read: Tensor, features: Tensor | None = None) -> Tensor:
         """(B, Dv, H, W) twice -> (B, 2 Dv, H, W)."""
         both = self.bn(torch.cat([query_values, read], dim=1))
         return functional.relu(self.dropout(both), inplace=True)
+
+    def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
+        """(B, Dv, H, W) of ones: it is always open."""
+        return torch.ones_like(read)
 
 
 class BottleneckFusion(nn.Module):
@@ -94,17 +109,66 @@ class BottleneckFusion(nn.Module):
         self.gate = nn.Conv2d(BOTTLENECK_CHANNELS, 2 * feature_channels, 1)
         self.out_bn = nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS)
 
-    def forward(self, query_values: Tensor, read: Tensor) -> Tensor:
+    def forward(self, query_values: Tensor, read: Tensor, features: Tensor | None = None) -> Tensor:
         """(B, C, H, W) twice -> (B, C, H, W)."""
-        both = functional.relu(self.bn(self.down(query_values) + self.down(read)), inplace=True)
-        query_gate, memory_gate = self.gate(both).sigmoid().chunk(2, dim=1)
+        query_gate, memory_gate = self._gates(query_values, read)
         fused = torch.addcmul(query_gate * query_values, memory_gate, read)
         return functional.relu(self.out_bn(fused), inplace=True)
+
+    def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
+        """(B, C, H, W), 0..1: how far the memory is let in."""
+        return self._gates(query_values, read)[1]
+
+    def _gates(self, query_values: Tensor, read: Tensor) -> tuple[Tensor, ...]:
+        both = functional.relu(self.bn(self.down(query_values) + self.down(read)), inplace=True)
+        return self.gate(both).sigmoid().chunk(2, dim=1)
+
+
+class ResidualFusion(nn.Module):
+    """Features that stay what they are, and a gated correction by what was read.
+
+        b = ReLU6(BN(D [query values, read]))
+        out = ReLU(features + sigmoid(A b) * E b)
+
+    with a depthwise 3x3 convolution before the 1x1 convolutions D, A and E, light enough for a
+    network of a few GMACs. E begins as zero, so the memory begins without effect and costs nothing
+    where it has nothing to say.
+
+    Source: the gates are those of Paul et al., IROS 2021, section III-C, the rest is not theirs.
+    """
+
+    def __init__(self, value_channels: int, feature_channels: int) -> None:
+        super().__init__()
+        both = 2 * value_channels
+        self.mix = nn.Sequential(
+            nn.Conv2d(both, both, 3, padding=1, groups=both, bias=False),
+            nn.Conv2d(both, both, 1, bias=False),
+            nn.BatchNorm2d(both, eps=BATCH_NORM_EPS),
+            nn.ReLU6(inplace=True),
+        )
+        # Gate and correction read the same input: one convolution.
+        self.gate_and_correction = nn.Conv2d(both, 2 * feature_channels, 1)
+        nn.init.zeros_(self.gate_and_correction.weight[feature_channels:])
+        nn.init.zeros_(self.gate_and_correction.bias)
+
+    def forward(self, query_values: Tensor, read: Tensor, features: Tensor) -> Tensor:
+        """(B, Dv, H, W) twice and (B, C, H, W), not negative -> (B, C, H, W)."""
+        gate, correction = self._gate_and_correction(query_values, read)
+        return functional.relu(torch.addcmul(features, gate.sigmoid(), correction), inplace=True)
+
+    def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
+        """(B, C, H, W), 0..1: how far the correction is let in."""
+        return self._gate_and_correction(query_values, read)[0].sigmoid()
+
+    def _gate_and_correction(self, query_values: Tensor, read: Tensor) -> tuple[Tensor, ...]:
+        mixed = self.mix(torch.cat([query_values, read], dim=1))
+        return self.gate_and_correction(mixed).chunk(2, dim=1)
 
 
 FUSION_MODULES: Mapping[str, Callable[[int, int], nn.Module]] = {
     "gated": GatedFusion,
     "concatenation": ConcatenationFusion,
     "bottleneck": BottleneckFusion,
+    "residual": ResidualFusion,
 }
 """`ModelConfig.fusion` -> constructor from Dv and C."""

@@ -48,6 +48,7 @@ class LMANet(nn.Module):
                 config.value_channels,
                 config.window_size,
                 config.fusion,
+                config.head_size,
             )
 
     def step(self, images: Tensor, store: MemoryStore | None) -> Tensor:

@@ -21,6 +21,8 @@ class Projection(NamedTuple):
     """K_M (B, Dk, H, W)."""
     memory_value: Tensor
     """V_M (B, Dv, H, W)."""
+    features: Tensor
+    """E_t (B, C, H, W), which they were made from."""
 
 
 class LocalMemory(nn.Module):
@@ -32,6 +34,7 @@ class LocalMemory(nn.Module):
         value_channels: Dv; None: both values are the features themselves, Dv = C.
         window_size: side of the attention window in feature cells, odd; None: everywhere.
         fusion: one of `lmanet_core.config.FUSIONS`.
+        head_size: side of the heads' kernels.
 
     Raises:
         ValueError: the fusion does not fit the numbers of channels.
@@ -46,6 +49,7 @@ class LocalMemory(nn.Module):
         value_channels: int | None,
         window_size: int | None,
         fusion: str = "gated",
+        head_size: int = 3,
     ) -> None:
         super().__init__()
         self.window_size = window_size
@@ -53,7 +57,9 @@ class LocalMemory(nn.Module):
         head = [key_channels] if value_channels is None else [key_channels, value_channels]
         self._channels = head * 2
         # Both heads read the same features: one convolution with their outputs side by side.
-        self.heads = nn.Conv2d(feature_channels, sum(self._channels), 3, padding=1)
+        self.heads = nn.Conv2d(
+            feature_channels, sum(self._channels), head_size, padding=head_size // 2
+        )
         self.fusion = FUSION_MODULES[fusion](value_channels or feature_channels, feature_channels)
 
     def project(self, features: Tensor) -> Projection:
@@ -61,8 +67,8 @@ class LocalMemory(nn.Module):
         parts = self.heads(features).split(self._channels, dim=1)
         if self._passes_values:
             query_key, memory_key = parts
-            return Projection(query_key, features, memory_key, features)
-        return Projection(*parts)
+            return Projection(query_key, features, memory_key, features, features)
+        return Projection(*parts, features)
 
     def read_and_fuse(self, frame: Projection, keys: Tensor, values: Tensor) -> Tensor:
         """Read past frames around each location of this one.
@@ -76,4 +82,4 @@ class LocalMemory(nn.Module):
             (B, C, H, W) features that take the place of the encoder's in the decoder.
         """
         read = local_attention(frame.query_key, keys, values, self.window_size)
-        return self.fusion(frame.query_value, read)
+        return self.fusion(frame.query_value, read, frame.features)

@@ -39,6 +39,7 @@ class VideoSegmenter:
         work_size: (width, height) at which the network runs; None: the image's own size. Sides are
             rounded to the nearest that the model accepts, images resized if that changes them.
         output_size: (width, height) of labels and confidence; None: those of the image.
+        antialias: as `lmanet_core.resizing.resize_image` takes it, for images that are resized.
 
     Raises:
         ValueError: an argument is out of range, or the model has no memory to use.
@@ -52,6 +53,7 @@ class VideoSegmenter:
         device: str = "auto",
         work_size: tuple[int, int] | None = None,
         output_size: tuple[int, int] | None = None,
+        antialias: bool | None = None,
     ) -> None:
         if output_size is not None and min(output_size) < 1:
             raise ValueError(
@@ -59,7 +61,7 @@ class VideoSegmenter:
             )
         self._output_size = output_size
         self._backend: Backend = (
-            TorchBackend(model, memory_size, precision, device, work_size)
+            TorchBackend(model, memory_size, precision, device, work_size, antialias)
             if isinstance(model, LMANet)
             else model
         )

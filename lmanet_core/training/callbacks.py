@@ -93,7 +93,7 @@ class ResumeFile(StepCallback):
         self._every = every
 
     def after_step(self, trainer: Trainer, module: StageModule, step: int) -> None:
-        if step % self._every and step != trainer.max_steps:
+        if step % self._every and not module.finished:
             return
         # First the network: a run that is resumed at its last step has this for its result.
         if trainer.is_global_zero:
@@ -137,7 +137,7 @@ class Validation(StepCallback):
             self._curve = Curve(path, ("step", "miou"), trainer.global_step)
 
     def after_step(self, trainer: Trainer, module: StageModule, step: int) -> None:
-        if step % self._config.every and step != trainer.max_steps:
+        if step % self._config.every and not module.finished:
             return
         if self._curve is not None:
             miou, pictures = self._stream(module)
@@ -157,7 +157,7 @@ class Validation(StepCallback):
         classes = self._dataset.classes
         matrix = ConfusionMatrix(len(classes))
         number = self._config.frames or len(self._dataset.labelled_frames)
-        segmenter = VideoSegmenter(module.model, device=str(module.device))
+        segmenter = VideoSegmenter(module.result, device=str(module.device))
         count = 0
         rows: list[list[np.ndarray]] = []
         for frame in segment(segmenter, self._dataset):
@@ -196,4 +196,11 @@ def save_state(module: StageModule, path: Path, step: int, **figures: float) -> 
         "git_revision": git_revision(),
         **figures,
     }
-    replace_file(path, lambda file: save_checkpoint(module.model, file, provenance=provenance))
+    # Lightning's annotations lack the attribute.
+    size = module.trainer.datamodule.frame_size()  # type: ignore[attr-defined]
+    replace_file(
+        path,
+        lambda file: save_checkpoint(
+            module.result, file, provenance=provenance, training_size=size
+        ),
+    )

@@ -24,20 +24,23 @@ def weigh_classes(frequencies: Tensor, offset: float) -> Tensor:
 
 
 def count_classes(source: ClipSource, seed: int) -> Tensor:
-    """Share of each class in what is labelled, (num_classes,) float64.
+    """Share of each class in all pixels, (num_classes,) float64.
+
+    Pixels without a label count as pixels, as ERFNet's and LMANet's authors have it.
 
     Raises:
         TrainingError: a label is not in the class table, or nothing is labelled.
     """
-    counts = np.zeros(len(source.classes), np.int64)
+    counts, pixels = np.zeros(len(source.classes), np.int64), 0
     indices = np.unique(np.linspace(0, len(source) - 1, CLIPS_COUNTED, dtype=int)).tolist()
     for index in tqdm(indices, "class frequencies", disable=None):
         labels = source.clip(index, np.random.default_rng((seed, index))).labels
         check_labels(labels, len(counts), f"clip {index}")
         counts += np.bincount(labels[labels != IGNORE_LABEL], minlength=len(counts))
+        pixels += labels.size
     if not counts.any():
         raise TrainingError("no pixel of the training data has a label other than 255")
-    return torch.from_numpy(counts / counts.sum())
+    return torch.from_numpy(counts / pixels)
 
 
 def check_labels(labels: np.ndarray, num_classes: int, where: str) -> None:

@@ -103,5 +103,6 @@ def _fuse(
         values = torch.stack([projections[frame].memory_value for frame in remembered[now]], dim=1)
         reads.append(local_attention(projections[now].query_key, keys, values, memory.window_size))
     queries = torch.cat([projections[now].query_value for now in frames])
-    fused = memory.fusion(queries, torch.cat(reads)).chunk(len(frames))
+    features = torch.cat([projections[now].features for now in frames])
+    fused = memory.fusion(queries, torch.cat(reads), features).chunk(len(frames))
     return dict(zip(frames, fused, strict=True))

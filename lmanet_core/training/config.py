@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 import yaml
 
+from lmanet_core.checkpoint import CheckpointError
 from lmanet_core.config import ModelConfig
-from lmanet_core.data.config import DataConfig
+from lmanet_core.data.config import DataConfig, merge
+from lmanet_core.data.video import DatasetError
 from lmanet_core.settings import build
 from lmanet_core.training.degradation import Degradation
 
@@ -22,11 +24,17 @@ STARTS = ("twins", "average")
 SUPERVISED = ("last", "all")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("plateau", "polynomial", "one_cycle", "constant")
+INITIAL_WEIGHTS = "initial_weights"
+"""In place of an earlier stage: those of the run."""
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
 class TrainingError(ValueError):
     """A run cannot begin or go on; the message tells the user what to change."""
+
+
+USER_ERRORS = (TrainingError, DatasetError, CheckpointError, OSError)
+"""What programs show without a traceback: the user has something to change."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +45,31 @@ class StageConfig:
         name: also the name of the stage's checkpoint.
         trains: parts of the network that learn, of `PARTS`; the others are frozen and stay in
             eval mode.
+        frozen: modules within those parts, by name such as 'encoder.stages.stem', that stay as they
+            are all the same. The first layers of a network that has seen ImageNet know what they
+            need, and take much of the time.
+        after: name of the earlier stage whose result it starts from, or 'initial_weights'; None:
+            the one before.
         data: what it learns from; `data.frames` T is the clip length, 1 trains on single frames.
         batch_size: clips per optimizer step, over all processes and accumulated parts.
         accumulate: parts into which each process divides its share of a batch to save memory.
-        steps: optimizer steps; None: as many as `epochs` need.
+        steps: optimizer steps. Of `steps`, `epochs` and `hours` one is given.
         epochs: passes over the data.
+        hours: of training, however many steps that makes; a resumed run has what is left of them.
         optimizer: one of `OPTIMIZERS`.
         learning_rate: the first one, or the peak of 'one_cycle'.
+        encoder_learning_rate: that of the encoder; None: the same.
         schedule: one of `SCHEDULES`. 'plateau' multiplies the rate by 0.8 when the mean training
             loss of an epoch has not fallen for `patience` epochs, down to 1e-8. 'polynomial'
-            decays to zero with a power of 0.9, 'one_cycle' warms up before it does.
+            decays to zero with a power of 0.9, 'one_cycle' warms up before it does, along a cosine.
         supervise: one of `SUPERVISED`: the frames of a clip whose loss counts.
+        shortest_clip: at each step a number of frames from this one to T is drawn, which are the
+            last of the clips; None: always T. A memory is not always full.
         class_weight_offset: c in a class's weight 1 / ln(c + frequency), where the run is not given
             weights. ERFNet's authors have 1.10 for Cityscapes; less of it gives rare classes more
-            weight.
+            weight. None: every pixel counts the same.
+        weight_average: d of the moving average w <- d w + (1 - d) weights that is validated and
+            saved in place of the weights themselves; None: the weights are.
         dropout: whether the network's dropout is active. Endless data cannot be learned by heart;
             without dropout it is learned in fewer steps.
         fixed_statistics: those of the parts that keep the batch statistics they came with. Those
@@ -69,16 +88,22 @@ class StageConfig:
     trains: tuple[str, ...]
     data: DataConfig
     batch_size: int
+    after: str | None = None
+    frozen: tuple[str, ...] = ()
     accumulate: int = 1
     steps: int | None = None
     epochs: int | None = None
+    hours: float | None = None
     optimizer: str = "adam"
     learning_rate: float = 2e-4
+    encoder_learning_rate: float | None = None
     weight_decay: float = 1e-4
     schedule: str = "plateau"
     patience: int = 10
     supervise: str = "last"
-    class_weight_offset: float = 1.10
+    shortest_clip: int | None = None
+    class_weight_offset: float | None = 1.10
+    weight_average: float | None = None
     dropout: bool = True
     fixed_statistics: tuple[str, ...] = ()
     batch_norm_momentum: float = 0.1
@@ -97,15 +122,24 @@ class StageConfig:
         _check_choice(f"{where}: start", self.start, STARTS)
         for name in ("batch_size", "accumulate", "patience", "steps", "epochs"):
             _check(f"{where}: {name}", getattr(self, name), "at least 1", lambda v: v >= 1)
-        for name in ("learning_rate", "batch_norm_momentum"):
+        for name in ("learning_rate", "encoder_learning_rate", "batch_norm_momentum", "hours"):
             _check(f"{where}: {name}", getattr(self, name), "positive", lambda v: v > 0)
         offset = self.class_weight_offset
         _check(f"{where}: class_weight_offset", offset, "more than 1", lambda v: v > 1)
         _check(f"{where}: weight_decay", self.weight_decay, "not negative", lambda v: v >= 0)
-        if (self.steps is None) == (self.epochs is None):
-            raise TrainingError(f"{where}: give either steps or epochs")
+        average = self.weight_average
+        _check(f"{where}: weight_average", average, "between 0 and 1", lambda v: 0 < v < 1)
+        if [self.steps, self.epochs, self.hours].count(None) != 2:
+            raise TrainingError(f"{where}: give one of steps, epochs and hours")
+        if self.hours is not None and self.schedule == "plateau":
+            raise TrainingError(f"{where}: hours go with another schedule than 'plateau'")
         if "memory" in self.trains and self.data.frames < 2:
             raise TrainingError(f"{where} trains the memory: data.frames must be at least 2")
+        if self.shortest_clip is not None and not 2 <= self.shortest_clip <= self.data.frames:
+            raise TrainingError(
+                f"{where}: shortest_clip must be in 2..{self.data.frames}, data.frames, "
+                f"got {self.shortest_clip}"
+            )
         if self.target == "features" and self.trains != ("memory",):
             raise TrainingError(f"{where}: target 'features' is for stages with trains: [memory]")
 
@@ -135,10 +169,10 @@ class TrainingConfig:
 
     Attributes:
         model: the network; its class table is the data set's.
-        stages: in order; each starts from the one before.
+        stages: in order; each starts from the one before, or from another, see `StageConfig.after`.
         seed: of weights, samples and dropout.
-        initial_weights: checkpoint, file or shipped name, that the first stage starts from; None:
-            random weights.
+        initial_weights: checkpoint, file or shipped name, that the first stage starts from, or
+            'imagenet', if that is known for the backbone; None: random weights.
         class_weights: of the loss, one for each class; None: computed from the labels'
             frequencies, see `StageConfig.class_weight_offset`.
         validation: None: the last state of each stage is its result, otherwise the best.
@@ -165,6 +199,12 @@ class TrainingConfig:
         names = [stage.name for stage in self.stages]
         if not names or len(set(names)) != len(names):
             raise TrainingError(f"stages must have names of their own, got {names}")
+        for number, stage in enumerate(self.stages):
+            if stage.after not in (None, INITIAL_WEIGHTS, *names[:number]):
+                raise TrainingError(
+                    f"stage '{stage.name}': after must be an earlier stage or '{INITIAL_WEIGHTS}', "
+                    f"one of {[*names[:number], INITIAL_WEIGHTS]}, got '{stage.after}'"
+                )
         if self.model.memory_size == 0 and any(s.data.frames > 1 for s in self.stages):
             raise TrainingError("stages on clips need a memory: model.memory_size must be positive")
 
@@ -210,19 +250,10 @@ def _parse_stage(values: Any, data: Mapping[str, Any]) -> StageConfig:
     where = f"stage '{values.get('name')}'"
     own = _mapping(f"{where}: data", values.get("data", {}))
     try:
-        values["data"] = DataConfig.from_dict(_merge(data, own))
+        values["data"] = DataConfig.from_dict(merge(data, own))
     except ValueError as error:
         raise TrainingError(f"{where}: {error}") from None
     return _build(StageConfig, where, values)
-
-
-def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with changed values; sections are changed key by key."""
-    merged = dict(base)
-    for key, value in changes.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
 
 
 def _build(kind: type[T], where: str, values: Any) -> T:

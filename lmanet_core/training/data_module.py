@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
@@ -82,14 +83,18 @@ class StageData(LightningDataModule):
         self, source: ClipSource, stage: StageConfig, steps: int, seed: int, workers: int
     ) -> None:
         super().__init__()
+        self._source = source
         self._stage = stage
         self._steps = steps
         self._workers = workers
-        self._num_classes = len(source.classes)
+        self._num_labels = len(source.classes) + len(source.groups)
         self._first_step = 0
-        self._samples = TrainingSamples(
-            source, stage.data.augmentation, seed, steps * stage.batch_size
-        )
+        self._samples = TrainingSamples(source, seed, steps * stage.batch_size)
+
+    def frame_size(self) -> tuple[int, int]:
+        """(width, height) of the frames, before augmentation."""
+        _, height, width, _ = self._source.clip(0, np.random.default_rng(0)).images.shape
+        return width, height
 
     def first_batch(self, size: int) -> list[Tensor]:
         """`size` samples as the loader gives them."""
@@ -129,5 +134,5 @@ class StageData(LightningDataModule):
         images, labels = zip(*samples, strict=True)
         batch = torch.stack(labels)
         # Here and not on the device, where a wrong class ends the process without a word.
-        check_labels(batch.numpy(), self._num_classes, "a clip")
+        check_labels(batch.numpy(), self._num_labels, "a clip")
         return [torch.stack(images), batch]

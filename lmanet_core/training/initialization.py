@@ -16,6 +16,10 @@ from lmanet_core.config import ModelConfig
 from lmanet_core.models import LMANet, LocalMemory, build_model
 from lmanet_core.models.fusion import GatedFusion
 from lmanet_core.training.config import TrainingError
+from lmanet_core.training.imagenet import load_imagenet_weights
+
+IMAGENET = "imagenet"
+"""In place of a checkpoint: published weights of the encoder, all else random."""
 
 StartMemory = Callable[[LocalMemory, nn.Module], None]
 """Gives a new memory its weights, with an encoder that has its own."""
@@ -55,6 +59,9 @@ def initial_model(
     """
     model = build_model(config if frames > 1 else replace(config, memory_size=0))
     if weights is None:
+        return model
+    if weights == IMAGENET:
+        load_imagenet_weights(config.backbone, model.encoder)
         return model
     before = load(weights)
     if before.config.backbone != config.backbone:

@@ -19,8 +19,10 @@ from lmanet_core.config import ModelConfig
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.evaluation import evaluate, streamed_frames
 from lmanet_core.evaluation.override import with_window_size
+from lmanet_core.metrics import paired_bootstrap
 from lmanet_core.models import LMANet
 from lmanet_core.runtime import VideoSegmenter
+from lmanet_core.training.class_bars import plot_class_gains
 from lmanet_core.training.config import TrainingError, parse_config
 from lmanet_core.training.paper_tables import AS_TRAINED, PAPER_TABLES, SINGLE, PaperTable, Variant
 from lmanet_core.training.run import train
@@ -31,11 +33,21 @@ TIMED_FRAMES = 20
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table as it came out here; figures in percent and milliseconds."""
+    """A row of a table as it came out here; figures in percent and milliseconds.
+
+    Attributes:
+        gain: of `miou`, to the single-frame network.
+        low, mean, high: of the videos' own mIoU, the mean gain and its 95 % interval.
+        class_gains: of each class's IoU.
+    """
 
     label: str
     miou: float
     gain: float
+    low: float
+    mean: float
+    high: float
+    class_gains: dict[str, float]
     consistency: float | None
     milliseconds: float | None
     paper: float | None
@@ -50,6 +62,7 @@ class Reproduction:
         NETWORK/         runs of networks that differ from it, from the same single-frame network
         evaluations/     figures of each network and way to run it, as JSON
         tables.md, tables.json
+        classes-TABLE.png  what each class gains
 
     Args:
         settings: of the main run, plain values as in its file.
@@ -95,23 +108,34 @@ class Reproduction:
             rows = self._rows(table)
             texts.append(f"{title}\n\n{_markdown(rows, table.timed)}")
             figures[name] = [asdict(row) for row in rows]
+            gains = {row.label: row.class_gains for row in rows if any(row.class_gains.values())}
+            plot_class_gains(gains, self._folder / f"classes-{name}.png")
         text = "\n\n".join(texts) + "\n"
         (self._folder / "tables.md").write_text(text)
         (self._folder / "tables.json").write_text(json.dumps(figures, indent=2) + "\n")
         return text
 
     def _rows(self, table: PaperTable) -> list[Row]:
-        single = self._figures(SINGLE)["miou"]
+        single = self._figures(SINGLE)
         paper_single = next((row.paper for row in table.rows if row.memory_size == 0), SINGLE.paper)
         times = self._times(table) if table.timed else {}
         rows = []
         for variant in table.rows:
             figures = self._figures(variant)
+            by_video = paired_bootstrap(*map(_mious, (single, figures)))
             rows.append(
                 Row(
                     label=variant.label,
                     miou=100 * figures["miou"],
-                    gain=100 * (figures["miou"] - single),
+                    gain=100 * (figures["miou"] - single["miou"]),
+                    low=100 * by_video.low,
+                    mean=100 * by_video.mean,
+                    high=100 * by_video.high,
+                    class_gains={
+                        name: 100 * (share - single["iou"][name])
+                        for name, share in figures["iou"].items()
+                        if None not in (share, single["iou"][name])
+                    },
                     consistency=_percent(figures["temporal_consistency"]),
                     milliseconds=times.get(variant.label),
                     paper=variant.paper,
@@ -199,9 +223,15 @@ class Reproduction:
 
 
 def _markdown(rows: Sequence[Row], timed: bool) -> str:
-    columns = ["", "mIoU", "gain", "temporal consistency", "paper: mIoU", "gain"]
+    columns = ["", "mIoU", "gain", "gain of a video, 95 %", "temporal consistency"]
+    columns += ["paper: mIoU", "gain"]
     cells = [
-        [row.label, *map(_cell, (row.miou, row.gain, row.consistency, row.paper, row.paper_gain))]
+        [
+            row.label,
+            *map(_cell, (row.miou, row.gain)),
+            f"{row.mean:+.2f} ({row.low:+.2f} to {row.high:+.2f})",
+            *map(_cell, (row.consistency, row.paper, row.paper_gain)),
+        ]
         for row in rows
     ]
     if timed:
@@ -213,6 +243,11 @@ def _markdown(rows: Sequence[Row], timed: bool) -> str:
             share = f"{100 * (row.milliseconds / first - 1):+.0f} %"
             line += [f"{row.milliseconds:.1f}", share, row.paper_time or "-"]
     return markdown_table(columns, cells)
+
+
+def _mious(figures: Mapping[str, Any]) -> list[float]:
+    """Of the videos, 0..1; a video whose labels are all 255 has none, whatever the network is."""
+    return [v["miou"] for v in figures["videos"].values() if v["miou"] is not None]
 
 
 def _cell(percent: float | None) -> str:

@@ -22,24 +22,26 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 
-from lmanet_core.checkpoint import CheckpointError
 from lmanet_core.data.clips import ClipSource
 from lmanet_core.data.config import open_clips
 from lmanet_core.data.datasets import open_dataset
-from lmanet_core.data.video import DatasetError
 from lmanet_core.models import LMANet, LocalMemory
 from lmanet_core.runtime.precision import resolve_device, resolve_precision
 from lmanet_core.training.average_start import start_as_average
 from lmanet_core.training.callbacks import LossCurve, ResumeFile, Validation
 from lmanet_core.training.class_weights import count_classes, weigh_classes
-from lmanet_core.training.config import StageConfig, TrainingConfig, TrainingError, parse_config
+from lmanet_core.training.config import (
+    INITIAL_WEIGHTS,
+    StageConfig,
+    TrainingConfig,
+    TrainingError,
+    parse_config,
+)
 from lmanet_core.training.data_module import PartBatches, StageData
 from lmanet_core.training.initialization import initial_model, start_as_twins
 from lmanet_core.training.run_folder import RunFolder, replace_file
 from lmanet_core.training.stage_module import StageModule
 
-USER_ERRORS = (TrainingError, DatasetError, CheckpointError)
-"""What programs show without a traceback: the user has something to change."""
 BESIDE_THE_POINT = (
     ".*module\\(s\\) in eval mode",  # that is what frozen parts are in
     ".*resuming from a checkpoint that ended before the epoch ended",  # `StageData` knows where
@@ -47,6 +49,8 @@ BESIDE_THE_POINT = (
     ".*treespec, LeafSpec",
 )
 """Warnings of Lightning that a user need not read."""
+MOST_STEPS = 10**8
+"""Of a stage that ends when its time is over."""
 START_CLIPS = 16
 """Clips whose features the memory's start 'average' is computed from."""
 
@@ -62,7 +66,8 @@ def train(settings: Mapping[str, Any], output: Path) -> Path:
         The checkpoint of the last stage.
 
     Raises:
-        USER_ERRORS: settings, data and memory of all stages are tried before the first begins.
+        USER_ERRORS: of `lmanet_core.training.config`; settings, data and memory of all stages are
+            tried before the first begins.
     """
     for message in BESIDE_THE_POINT:
         warnings.filterwarnings("ignore", message)
@@ -84,6 +89,10 @@ def train(settings: Mapping[str, Any], output: Path) -> Path:
             seed = config.seed + number
             torch.manual_seed(seed)
             class_weights = _class_weights(config, stage, frequencies)
+            if stage.after == INITIAL_WEIGHTS:
+                weights = config.initial_weights
+            elif stage.after is not None:
+                weights = folder.result(stage.after)
             run = StageRun(config, stage, sources[stage.name], class_weights, seed)
             model = initial_model(config.model, stage.data.frames, weights, run.start_memory)
             run.train(model, folder, launch)
@@ -193,14 +202,23 @@ class StageRun:
         self._config = config
         self._stage = stage
         self._class_weights = class_weights
+        self._groups = source.groups
         self._seed = seed
         self._epoch_steps = max(1, len(source) // stage.batch_size)
         self._steps = stage.steps or (stage.epochs or 0) * self._epoch_steps
+        if stage.hours is not None:
+            self._steps = MOST_STEPS
         self.data = StageData(source, stage, self._steps, seed, config.workers)
 
     def module(self, model: LMANet) -> StageModule:
         return StageModule(
-            model, self._stage, self._class_weights, self._steps, self._epoch_steps, self._seed
+            model,
+            self._stage,
+            self._class_weights,
+            self._steps,
+            self._epoch_steps,
+            self._seed,
+            self._groups,
         )
 
     def start_memory(self, memory: LocalMemory, encoder: nn.Module) -> None:
@@ -268,14 +286,16 @@ class StageRun:
 
 def _class_frequencies(config: TrainingConfig, folder: RunFolder, launch: Launch) -> Tensor | None:
     """Those that this run has counted before, or counted now; None if weights are given."""
-    if config.class_weights is not None:
+    if config.class_weights is not None or all(
+        stage.class_weight_offset is None for stage in config.stages
+    ):
         return None
     names, file = config.model.classes.names, folder.class_frequencies
     if file.exists():
         values = json.loads(file.read_text())
         if tuple(values) == names:
             return torch.tensor(list(values.values()), dtype=torch.float64)
-    source = open_clips(replace(config.stages[0].data, frames=1))
+    source = open_clips(replace(config.stages[0].data, frames=1, augmentation=None, also=()))
     frequencies = count_classes(source, config.seed)
     if launch.rank == 0:
         values = dict(zip(names, frequencies.tolist(), strict=True))
@@ -286,6 +306,8 @@ def _class_frequencies(config: TrainingConfig, folder: RunFolder, launch: Launch
 def _class_weights(
     config: TrainingConfig, stage: StageConfig, frequencies: Tensor | None
 ) -> Tensor:
+    if stage.class_weight_offset is None:
+        return torch.ones(len(config.model.classes))
     if frequencies is None:
         return torch.tensor(config.class_weights)
     return weigh_classes(frequencies, stage.class_weight_offset)

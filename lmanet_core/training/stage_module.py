@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import (
-    LambdaLR,
-    LRScheduler,
-    OneCycleLR,
-    PolynomialLR,
-    ReduceLROnPlateau,
-)
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel
 
-from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.models import LMANet
 from lmanet_core.training.clips import restore, stream
 from lmanet_core.training.config import StageConfig, TrainingError
 from lmanet_core.training.degradation import degrade
+from lmanet_core.training.loss import LabelLoss
 
 PLATEAU_FACTOR = 0.8
 LOWEST_RATE = 1e-8
 POLYNOMIAL_POWER = 0.9
-SMALLEST_WEIGHT = 1e-6
 SMALLEST_VARIANCE = 1e-4
 WARM_UP = 0.1
-"""Share of the steps of 'one_cycle' in which the learning rate rises."""
+"""Share of 'one_cycle' in which the learning rate rises."""
+FIRST_RATE = 0.04
+"""Of the peak, where 'one_cycle' begins."""
+SECONDS_PER_HOUR = 3600
 
 
 class StageModule(LightningModule):
@@ -46,10 +45,9 @@ class StageModule(LightningModule):
         epoch_steps: optimizer steps in which every clip is seen once.
         seed: of dropout and noise, which depend on it, the step and the process alone: a resumed
             run draws what the uninterrupted one would have drawn.
+        groups: labels beyond the classes, see `lmanet_core.data.clips.ClipSource`.
     """
 
-    class_weights: Tensor
-    weight_of_label: Tensor
     epoch_loss: Tensor
     """Sum over the steps of the current epoch, divided by their number."""
 
@@ -61,14 +59,13 @@ class StageModule(LightningModule):
         steps: int,
         epoch_steps: int,
         seed: int,
+        groups: tuple[tuple[int, ...], ...] = (),
     ) -> None:
         super().__init__()
         self.model = model
         # PyTorch's annotations lack this overload.
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.register_buffer("class_weights", class_weights, persistent=False)
-        of_label = functional.pad(class_weights, (0, IGNORE_LABEL + 1 - len(class_weights)))
-        self.register_buffer("weight_of_label", of_label, persistent=False)
+        self._label_loss = LabelLoss(class_weights, groups)
         self.register_buffer("epoch_loss", torch.zeros(()))
         self.stage = stage
         self._steps = steps
@@ -81,7 +78,25 @@ class StageModule(LightningModule):
         for name in ("encoder", "decoder", "memory"):
             if (part := getattr(model, name)) is not None:
                 part.requires_grad_(name in stage.trains)
+        self._frozen = [_find(model, name) for name in stage.frozen]
+        for module in self._frozen:
+            module.requires_grad_(False)
+        self.average: AveragedModel | None = None
+        if stage.weight_average is not None:
+            average = _moving_average(stage.weight_average)
+            self.average = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+            self.average.requires_grad_(False)
+        self.finished = False
+        """Whether the last optimizer step was made."""
+        self._progress = 0.0
+        self._seconds_before = 0.0
+        self._started = 0.0
         self.train()
+
+    @property
+    def result(self) -> LMANet:
+        """The network to validate and to save: the average, where there is one."""
+        return self.model if self.average is None else self.average.module
 
     def train(self, mode: bool = True) -> StageModule:
         """Training mode where something learns; frozen parts keep their batch statistics, too."""
@@ -98,6 +113,8 @@ class StageModule(LightningModule):
                 elif isinstance(module, _BatchNorm):
                     module.train(name not in self.stage.fixed_statistics)
                     module.momentum = self.stage.batch_norm_momentum
+        for module in self._frozen:
+            module.train(False)
         return self
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -112,12 +129,10 @@ class StageModule(LightningModule):
         logits = stream(self.model, clips, self.stage.supervise)
         if self.stage.supervise == "last":
             labels = labels[:, -1:]
-        labels = labels.flatten(0, 1)
-        total = functional.cross_entropy(
-            logits.float(), labels, self.class_weights, ignore_index=IGNORE_LABEL, reduction="sum"
-        )
-        # PyTorch's own weighted mean is not a number where nothing is labelled.
-        return total / self.weight_of_label[labels].sum().clamp_min(SMALLEST_WEIGHT)
+        return self._label_loss(logits.float(), labels.flatten(0, 1))
+
+    def on_train_start(self) -> None:
+        self._started = time.monotonic()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         words = (self._seed, self.global_rank, batch_idx)
@@ -126,17 +141,28 @@ class StageModule(LightningModule):
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         if batch_idx % self.stage.accumulate == 0:
             self.step_losses = []
-        loss = self.loss(*batch)
+        frames = self._clip_length(self.global_step)
+        loss = self.loss(*(part[:, -frames:] for part in batch))
         mean = self.trainer.strategy.reduce(loss.detach(), reduce_op="mean")
         self.step_losses.append(mean)
         self.epoch_loss += mean / (self._epoch_steps * self.stage.accumulate)
         self.log("loss", mean, prog_bar=True)
         return loss
 
+    def _clip_length(self, step: int) -> int:
+        """Of all parts of a step, in all processes."""
+        longest = self.stage.data.frames
+        if self.stage.shortest_clip is None:
+            return longest
+        random = np.random.default_rng((self._seed, step))
+        return int(random.integers(self.stage.shortest_clip, longest, endpoint=True))
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["settings"] = self._settings
+        checkpoint["seconds"] = self._seconds()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._seconds_before = checkpoint["seconds"]
         begun, now = checkpoint["settings"], self._settings
         changed = [
             f"{name} {begun.get(name)}, now {now[name]}"
@@ -151,10 +177,19 @@ class StageModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.stage.optimizer]
-        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        optimizer = kind(
-            parameters, lr=self.stage.learning_rate, weight_decay=self.stage.weight_decay
-        )
+        rates = {
+            "encoder": self.stage.encoder_learning_rate or self.stage.learning_rate,
+            "decoder": self.stage.learning_rate,
+            "memory": self.stage.learning_rate,
+        }
+        groups = [
+            {"params": parameters, "lr": rates[name]}
+            for name in self.stage.trains
+            if (
+                parameters := [p for p in getattr(self.model, name).parameters() if p.requires_grad]
+            )
+        ]
+        optimizer = kind(groups, lr=self.stage.learning_rate, weight_decay=self.stage.weight_decay)
         schedule = {
             "scheduler": self._schedule(optimizer),
             "interval": "step",
@@ -165,6 +200,12 @@ class StageModule(LightningModule):
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """After each optimizer step; a plateau is looked for after each epoch."""
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        self._progress = self._how_far()
+        self.finished = self._progress >= 1
+        if self.finished:
+            self.trainer.should_stop = True
         if not isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step()
         elif self.global_step % self._epoch_steps == 0:
@@ -172,12 +213,61 @@ class StageModule(LightningModule):
             self.epoch_loss.zero_()
 
     def _schedule(self, optimizer: Optimizer) -> LRScheduler | ReduceLROnPlateau:
-        if self.stage.schedule == "one_cycle":
-            return OneCycleLR(optimizer, self.stage.learning_rate, self._steps, pct_start=WARM_UP)
-        if self.stage.schedule == "polynomial":
-            return PolynomialLR(optimizer, self._steps, POLYNOMIAL_POWER)
-        if self.stage.schedule == "constant":
-            return LambdaLR(optimizer, lambda step: 1.0)
-        return ReduceLROnPlateau(
-            optimizer, factor=PLATEAU_FACTOR, patience=self.stage.patience, min_lr=LOWEST_RATE
-        )
+        if self.stage.schedule == "plateau":
+            return ReduceLROnPlateau(
+                optimizer, factor=PLATEAU_FACTOR, patience=self.stage.patience, min_lr=LOWEST_RATE
+            )
+        shape = SHAPES[self.stage.schedule]
+        return LambdaLR(optimizer, lambda step: shape(min(1.0, self._progress)))
+
+    def _how_far(self) -> float:
+        """Through the stage, 0..1 and beyond; the same in all processes."""
+        if self.stage.hours is None:
+            return self.global_step / self._steps
+        seconds = self.trainer.strategy.broadcast(self._seconds())
+        return seconds / (self.stage.hours * SECONDS_PER_HOUR)
+
+    def _seconds(self) -> float:
+        """Of training, in this run and those that it goes on with."""
+        return self._seconds_before + time.monotonic() - self._started
+
+
+def _one_cycle(progress: float) -> float:
+    if progress < WARM_UP:
+        return FIRST_RATE + (1 - FIRST_RATE) * _rise(progress / WARM_UP)
+    return 1 - _rise((progress - WARM_UP) / (1 - WARM_UP))
+
+
+def _rise(progress: float) -> float:
+    """From 0 to 1 along a cosine."""
+    return 0.5 - 0.5 * math.cos(math.pi * progress)
+
+
+SHAPES: dict[str, Callable[[float], float]] = {
+    "one_cycle": _one_cycle,
+    "polynomial": lambda progress: (1 - progress) ** POLYNOMIAL_POWER,
+    "constant": lambda progress: 1.0,
+}
+"""Schedule -> factor of the learning rate, by how far the stage is, 0..1."""
+
+
+def _moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Any], None]:
+    """An average that follows faster in the beginning, when there is little to average."""
+
+    @torch.no_grad()
+    def update(averages: Sequence[Tensor], weights: Sequence[Tensor], count: Any) -> None:
+        step = max(1 - decay, 9 / (10 + float(count)))
+        for average, weight in zip(averages, weights, strict=True):
+            if average.is_floating_point():
+                average.lerp_(weight, step)
+            else:
+                average.copy_(weight)
+
+    return update
+
+
+def _find(model: LMANet, name: str) -> nn.Module:
+    try:
+        return model.get_submodule(name)
+    except AttributeError:
+        raise TrainingError(f"frozen: the network has no module '{name}'") from None

@@ -9,35 +9,28 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lmanet_core import CheckpointError, ClassTable, VideoSegmenter, load
+from lmanet_core import CheckpointError, VideoSegmenter, load
 from lmanet_core.arguments import image_size
-from lmanet_core.checkpoint import DEFAULT_WEIGHTS, shipped_weights
+from lmanet_core.checkpoint import DEFAULT_WEIGHTS
 from lmanet_core.data.video_files import VideoError, read_video
+from lmanet_core.program import require_writable, run_program
 from lmanet_ros.demo import pictures, report
 from lmanet_ros.demo.scoring import score
 from lmanet_ros.demo.session import record
 from lmanet_ros.processes import ProcessError
 
 STREET_SIZE = (512, 256)
+USER_ERRORS = (CheckpointError, VideoError, ProcessError, OSError)
 MAX_VIDEO_PIXELS = 640 * 480
 """Larger videos are scaled down, for machines without a GPU."""
 SENSOR = {"noise": 16.0, "flicker": 0.05, "occlusion_rate": 2.0}
 """What the street's camera suffers from: what a memory is for."""
 FILES = "contact_sheet.png, demo.mp4, summary.json, bag/ (MCAP rosbag2), *.log"
-SINGLE_FRAME_WEIGHTS = "erfnet-single-synthetic"
-REAL_VIDEO_WEIGHTS = "erfnet-lma-camvid"
 
 
 def main() -> int:
     arguments = _parse_arguments()
-    try:
-        _run(arguments)
-    except (CheckpointError, VideoError, ProcessError) as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return run_program("demo", lambda: _run(arguments), USER_ERRORS)
 
 
 def _parse_arguments() -> argparse.Namespace:
@@ -50,11 +43,11 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=200, help="at most")
     parser.add_argument("--rate", type=float, default=10.0, help="frames per second")
     parser.add_argument("--size", type=image_size, help="WIDTHxHEIGHT; default: fits the video")
-    parser.add_argument("--checkpoint", help="file or name of shipped weights")
+    parser.add_argument(
+        "--checkpoint", default=DEFAULT_WEIGHTS, help="file or name of shipped weights"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the synthetic street")
     arguments = parser.parse_args()
-    if arguments.checkpoint is None:
-        arguments.checkpoint = REAL_VIDEO_WEIGHTS if arguments.video else DEFAULT_WEIGHTS
     if arguments.frames < 1 or arguments.rate <= 0:
         parser.error("--frames and --rate must be more than 0")
     return arguments
@@ -62,8 +55,9 @@ def _parse_arguments() -> argparse.Namespace:
 
 def _run(arguments: argparse.Namespace) -> None:
     output, bag = arguments.output, arguments.output / "bag"
+    require_writable(output, folder=True)
     # Whatever is wrong with the arguments shows before anything is started.
-    classes = load(arguments.checkpoint).config.classes
+    model = load(arguments.checkpoint)
     width, height = arguments.size or _fitting_size(arguments.video)
     output.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(bag, ignore_errors=True)
@@ -75,7 +69,8 @@ def _run(arguments: argparse.Namespace) -> None:
         frames=arguments.frames,
         log_folder=output,
     )
-    result = score(bag, None if arguments.video else _single_frame_network())
+    single_frame = VideoSegmenter(model, memory_size=0)
+    result = score(bag, single_frame)
     if not result.latencies:
         raise ProcessError(f"segmentation_node has answered no frame, see {output}/*.log")
     summary = {
@@ -86,7 +81,12 @@ def _run(arguments: argparse.Namespace) -> None:
         **report.summarize(result),
     }
     (output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    _write_pictures(bag, output, summary, arguments.rate, classes)
+    pictures.write_contact_sheet(
+        bag, output / "contact_sheet.png", summary["answered"], single_frame, model.config.classes
+    )
+    rate = arguments.rate * summary["answered"] / summary["frames"]["published"]
+    if not pictures.write_video(bag, output / "demo.mp4", rate):
+        print("OpenCV cannot write MPEG-4 videos here: no demo.mp4", file=sys.stderr)
     print(f"\n{report.format_summary(summary)}\n\nin {output}/: {FILES}")
 
 
@@ -95,16 +95,6 @@ def _video(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.video:
         return {"rate": arguments.rate, "video": arguments.video}
     return {"rate": arguments.rate, "seed": arguments.seed, **SENSOR}
-
-
-def _write_pictures(
-    bag: Path, output: Path, summary: dict[str, Any], rate: float, classes: ClassTable
-) -> None:
-    answered = summary["answered"]
-    pictures.write_contact_sheet(bag, output / "contact_sheet.png", answered, classes)
-    rate *= answered / summary["frames"]["published"]
-    if not pictures.write_video(bag, output / "demo.mp4", rate):
-        print("OpenCV cannot write MPEG-4 videos here: no demo.mp4", file=sys.stderr)
 
 
 def _fitting_size(video: str | None) -> tuple[int, int]:
@@ -117,12 +107,6 @@ def _fitting_size(video: str | None) -> tuple[int, int]:
     height, width = frame.shape[:2]
     scale = min(1.0, (MAX_VIDEO_PIXELS / (width * height)) ** 0.5)
     return max(1, round(scale * width)), max(1, round(scale * height))
-
-
-def _single_frame_network() -> VideoSegmenter | None:
-    if SINGLE_FRAME_WEIGHTS not in shipped_weights():
-        return None
-    return VideoSegmenter(load(SINGLE_FRAME_WEIGHTS))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from lmanet_core import CITYSCAPES, ClassTable
+from lmanet_core import CITYSCAPES, ClassTable, VideoSegmenter
 from lmanet_core.visualization import contact_sheet, legend
 from lmanet_ros.demo.bag import AnsweredFrame, answered_frames
 
@@ -16,20 +16,34 @@ SHEET_ROWS = 5
 CODEC = cv2.VideoWriter.fourcc(*"mp4v")
 
 
-def write_contact_sheet(bag: Path, path: Path, answered: int, classes: ClassTable) -> None:
-    """Write frames from all parts of a recording with what the node says about them.
+def write_contact_sheet(
+    bag: Path, path: Path, answered: int, single_frame: VideoSegmenter, classes: ClassTable
+) -> None:
+    """Write frames from all parts of a recording with what the node says about them, beside what
+    its network says without a memory.
 
     Args:
         bag: the recording.
         path: image file to write.
         answered: number of frames in the recording that were answered, at least 1.
-        classes: of the node's network, for the legend.
+        single_frame: the node's network without its memory.
+        classes: of both.
     """
     count = min(SHEET_ROWS, answered)
     # From the middles of equal parts: the very first frame has no memory yet.
     chosen = {int((row + 0.5) * answered / count) for row in range(count)}
     frames = [frame for index, frame in enumerate(answered_frames(bag)) if index in chosen]
-    rows = [_panels(frame) for frame in frames]
+    rows = [
+        {
+            "input": frame.image,
+            "single frame": classes.colorize(
+                single_frame.step(frame.image, confidence=False).labels
+            ),
+            "with memory": frame.color,
+            **_last_panel(frame),
+        }
+        for frame in frames
+    ]
     sheet = contact_sheet([list(row.values()) for row in rows], list(rows[0]))
     sheet = np.vstack([sheet, legend(classes, sheet.shape[1])])
     cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
@@ -65,6 +79,10 @@ def write_video(bag: Path, path: Path, rate: float) -> bool:
 def _panels(frame: AnsweredFrame) -> dict[str, np.ndarray]:
     """Titled pictures of a frame."""
     panels = {"input": frame.image, "labels": frame.color, "overlay": frame.overlay}
-    if frame.ground_truth is not None:
-        panels["exact labels"] = CITYSCAPES.colorize(frame.ground_truth)
-    return panels
+    return panels | _last_panel(frame)
+
+
+def _last_panel(frame: AnsweredFrame) -> dict[str, np.ndarray]:
+    if frame.ground_truth is None:
+        return {"overlay": frame.overlay}
+    return {"exact labels": CITYSCAPES.colorize(frame.ground_truth)}

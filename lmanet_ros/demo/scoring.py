@@ -20,8 +20,8 @@ class Score:
         frame_counts: what happened to the frames, by the node's own account.
         latencies: seconds from an image's stamp to the arrival of its labels, of each frame that
             was answered.
-        matrices: labels against the exact ones, all on the same frames: 'node' and, if there is a
-            network to compare with, 'single_frame'; empty if exact labels are not known.
+        matrices: labels against the exact ones, on the same frames, of 'node' and 'single_frame';
+            empty if exact labels are not known.
     """
 
     frame_counts: dict[str, int]
@@ -29,12 +29,12 @@ class Score:
     matrices: dict[str, ConfusionMatrix] = field(default_factory=dict)
 
 
-def score(bag: Path, single_frame: VideoSegmenter | None) -> Score:
+def score(bag: Path, single_frame: VideoSegmenter) -> Score:
     """Read a recording and compare what is in it.
 
     Args:
         bag: as `session.record` makes it.
-        single_frame: a network without memory to compare with.
+        single_frame: the node's network without its memory, to compare with.
     """
     result = Score(last_frame_counts(bag))
     progress = tqdm(
@@ -44,9 +44,8 @@ def score(bag: Path, single_frame: VideoSegmenter | None) -> Score:
         result.latencies.append(frame.latency)
         if frame.ground_truth is None:
             continue
-        predictions = {"node": frame.labels}
-        if single_frame is not None:
-            predictions["single_frame"] = single_frame.step(frame.image, confidence=False).labels
+        alone = single_frame.step(frame.image, confidence=False).labels
+        predictions = {"node": frame.labels, "single_frame": alone}
         for name, labels in predictions.items():
             matrix = result.matrices.setdefault(name, ConfusionMatrix(len(CITYSCAPES)))
             matrix.update(labels, frame.ground_truth)

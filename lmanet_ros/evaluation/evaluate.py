@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,18 @@ from lmanet_ros.evaluation.html_report import picture, write_html
 from lmanet_ros.evaluation.node_client import IMAGE_TOPICS, NODE_NAME
 from lmanet_ros.evaluation.playback import Mode, Playback, play
 from lmanet_ros.evaluation.scoring import score
-from lmanet_ros.evaluation.summary import summarize, worst_frames
-from lmanet_ros.processes import NodeProcess, ProcessError, own_network, started
+from lmanet_ros.evaluation.summary import (
+    SUMMARY,
+    summarize,
+    without_frames,
+    worst_frames,
+    write_summary,
+)
+from lmanet_ros.processes import NodeProcess, ProcessError, init_ros, own_network, started
 
-FILES = "report.html, evaluation.json, predictions/ (MCAP rosbag2)"
+FILES = f"report.html, {SUMMARY}, predictions/ (MCAP rosbag2)"
+BASELINE = "single_frame"
+"""Folder for the evaluation without memory, in that of the evaluation."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +57,28 @@ class EvaluationConfig:
     outputs: tuple[str, ...] = ("labels", "overlay")
     attach: bool = False
     params_file: Path | None = None
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict)
     ros_arguments: tuple[str, ...] = ()
 
 
-def evaluate(config: EvaluationConfig, output: Path) -> dict[str, Any]:
+def evaluate_with_baseline(config: EvaluationConfig, output: Path) -> dict[str, Any]:
+    """Evaluate the node's network also without its memory, before the node, in `BASELINE`.
+
+    Arguments, result and errors are those of `evaluate`.
+    """
+    single_frame = replace(config, parameters={**config.parameters, "memory_size": 0})
+    return evaluate(config, output, evaluate(single_frame, output / BASELINE))
+
+
+def evaluate(
+    config: EvaluationConfig, output: Path, baseline: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Evaluate the node on a recording.
 
     Args:
         config: what and how.
         output: folder for `FILES` and, if a node is started, its log.
+        baseline: summary of another evaluation, to be set beside this one.
 
     Returns:
         The summary as it is in evaluation.json.
@@ -80,7 +99,7 @@ def evaluate(config: EvaluationConfig, output: Path) -> dict[str, Any]:
             playback = play(survey, config.mode, config.outputs, recording, process)
     if not any(played.outcome == "answered" for played in playback.frames):
         raise ProcessError(f"{NODE_NAME} has answered no frame, see {output}/*.log")
-    return _report(survey, config.mode, playback, recording, output)
+    return _report(survey, config.mode, playback, recording, output, baseline)
 
 
 def _check_survey(survey: Survey) -> None:
@@ -107,7 +126,7 @@ def _node(config: EvaluationConfig, survey: Survey, output: Path) -> Iterator[No
     """The node under evaluation; None if it is not ours."""
     if config.attach:
         # Ctrl-C is to raise KeyboardInterrupt, not to shut ROS down beneath the recording.
-        rclpy.init(args=list(config.ros_arguments), signal_handler_options=SignalHandlerOptions.NO)
+        init_ros(args=list(config.ros_arguments), signal_handler_options=SignalHandlerOptions.NO)
         try:
             yield None
         finally:
@@ -115,17 +134,17 @@ def _node(config: EvaluationConfig, survey: Survey, output: Path) -> Iterator[No
         return
     topic = f"/{IMAGE_TOPICS[survey.image_type]}"
     parameters = {
-        "autostart": "true",
+        "autostart": True,
         # Without a clock that somebody publishes, the node would never report.
-        "use_sim_time": "false",
-        "image_topics": "[image]",
-        "compressed": str(survey.image_type is CompressedImage).lower(),
+        "use_sim_time": False,
+        "image_topics": ["image"],
+        "compressed": survey.image_type is CompressedImage,
         # So that what does not arrive was dropped by the node, not by the middleware.
         f"qos_overrides.{topic}.subscription.reliability": "reliable",
     }
     if not config.mode.live:
         # Frames come as fast as they are answered: any limit would skip most of them.
-        parameters["max_rate"] = "0.0"
+        parameters["max_rate"] = 0.0
     # What is needed wins over a file, what the user types wins over all.
     parameters |= config.parameters
     with own_network(), started(NODE_NAME, parameters, output, config.params_file) as process:
@@ -133,13 +152,19 @@ def _node(config: EvaluationConfig, survey: Survey, output: Path) -> Iterator[No
 
 
 def _report(
-    survey: Survey, mode: Mode, playback: Playback, recording: Path, output: Path
+    survey: Survey,
+    mode: Mode,
+    playback: Playback,
+    recording: Path,
+    output: Path,
+    baseline: dict[str, Any] | None,
 ) -> dict[str, Any]:
     answers = answered_frames(recording, survey, playback.frames)
     scores = score(answers, playback.classes, survey.classes)
     summary = summarize(survey, mode, playback, scores)
-    (output / "evaluation.json").write_text(json.dumps(summary, indent=2) + "\n")
-    worst = worst_frames(scores)
+    if baseline:
+        summary["baseline"] = without_frames(baseline)
+    worst = worst_frames(playback, scores)
     pictures = {
         answer.played.frame.number: picture(answer, playback.classes, survey.classes)
         for answer in answered_frames(recording, survey, playback.frames)
@@ -148,4 +173,5 @@ def _report(
     write_html(
         output / "report.html", summary, [pictures[number] for number in worst], playback.classes
     )
+    write_summary(output / SUMMARY, summary)
     return summary

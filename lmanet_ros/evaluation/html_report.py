@@ -1,4 +1,4 @@
-"""The report of an evaluation as one HTML file that needs nothing else."""
+"""The reports of evaluations, each one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from lmanet_core.evaluation import at_size_of
 from lmanet_core.visualization import blend, legend
 from lmanet_ros.evaluation import plots
 from lmanet_ros.evaluation.answers import AnsweredFrame
+from lmanet_ros.evaluation.comparison import Comparison, compare, facts_of_both
 from lmanet_ros.evaluation.scoring import true_labels
 from lmanet_ros.evaluation.summary import percent
 
@@ -70,7 +71,7 @@ def picture(
 def write_html(
     path: Path, summary: dict[str, Any], worst: Iterable[PicturedFrame], classes: ClassTable
 ) -> None:
-    """Write the report.
+    """Write the report of a recording.
 
     Args:
         path: file to write.
@@ -78,6 +79,51 @@ def write_html(
         worst: frames to show.
         classes: of the network.
     """
+    rows = summary["per_frame"]
+    figures = {
+        "latency_over_time": plots.latency_over_time(rows),
+        "latency_distribution": plots.latency_distribution(rows),
+        "quality_over_time": plots.quality_over_time(rows),
+    }
+    _write(
+        path,
+        "report.html",
+        summary=summary,
+        baseline=_beside_baseline(summary),
+        worst=list(worst),
+        rows={row["number"]: row for row in rows},
+        plots=_uris(figures | _quality_plots(summary)),
+        legend=_jpeg_uri(legend(classes)),
+        listed_frames=LISTED_FRAMES,
+    )
+
+
+def write_fleet_html(path: Path, fleet: dict[str, Any]) -> None:
+    """Write the report of several recordings, of a summary by `lmanet_ros.evaluation.fleet`."""
+    _write(
+        path,
+        "fleet.html",
+        fleet=fleet,
+        baseline=_beside_baseline(fleet["total"]),
+        plots=_uris(_quality_plots(fleet["total"])),
+    )
+
+
+def write_comparison_html(
+    path: Path, first: dict[str, Any], second: dict[str, Any], comparison: Comparison
+) -> None:
+    """Write the report of a comparison of two summaries."""
+    hashes = [summary.get("labels_sha256") for summary in (first, second)]
+    _write(
+        path,
+        "comparison.html",
+        comparison=comparison,
+        facts_of_both=facts_of_both(first, second),
+        same_labels=hashes[0] is not None and hashes[0] == hashes[1],
+    )
+
+
+def _write(path: Path, template: str, **values: Any) -> None:
     environment = Environment(
         loader=PackageLoader("lmanet_ros.evaluation", "."),
         autoescape=True,
@@ -86,23 +132,25 @@ def write_html(
         lstrip_blocks=True,
     )
     environment.filters["percent"] = percent
-    rows = summary["per_frame"]
-    figures = {
-        "latency_over_time": plots.latency_over_time(rows),
-        "latency_distribution": plots.latency_distribution(rows),
-        "quality_over_time": plots.quality_over_time(rows),
+    path.write_text(environment.get_template(template).render(**values))
+
+
+def _beside_baseline(summary: dict[str, Any]) -> Comparison | None:
+    baseline = summary.get("baseline")
+    return compare(baseline, summary, ("single frame", "with memory")) if baseline else None
+
+
+def _quality_plots(summary: dict[str, Any]) -> dict[str, str]:
+    if not summary["scored_frames"]:
+        return {}
+    return {
+        "iou_of_classes": plots.iou_of_classes(summary["iou"], summary["miou"]),
+        "confusion": plots.confusion(summary["tally"]),
     }
-    if summary["scored_frames"]:
-        figures["iou_of_classes"] = plots.iou_of_classes(summary["iou"], summary["miou"])
-    text = environment.get_template("report.html").render(
-        summary=summary,
-        worst=list(worst),
-        rows={row["number"]: row for row in rows},
-        plots={name: _uri("image/svg+xml", svg.encode()) for name, svg in figures.items()},
-        legend=_jpeg_uri(legend(classes)),
-        listed_frames=LISTED_FRAMES,
-    )
-    path.write_text(text)
+
+
+def _uris(figures: dict[str, str]) -> dict[str, str]:
+    return {name: _uri("image/svg+xml", svg.encode()) for name, svg in figures.items()}
 
 
 def _jpeg_uri(pixels: np.ndarray) -> str:

@@ -87,6 +87,8 @@ class NodeClient:
         self._on_output = on_output
         self._process = process
         self._under_way: dict[int, list[SentFrame]] = defaultdict(list)
+        self.facts: dict[str, str] = {}
+        """What the node says of itself in its diagnostics."""
         self._counts: dict[str, int] = {}
         self._counts_before: dict[str, int] = {}
         self._reports = 0
@@ -165,6 +167,23 @@ class NodeClient:
             return checkpoint, load(checkpoint or None).config.classes
         except CheckpointError as error:
             raise ProcessError(f"the checkpoint of {NODE_NAME}: {error}") from None
+
+    def work_size(self) -> tuple[int, int] | None:
+        """(width, height) at which the network runs, by the node's parameter; None: the images'.
+
+        Raises:
+            ProcessError: it does not say.
+        """
+        size = tuple(self._parameter("work_size").integer_array_value)
+        return (int(size[0]), int(size[1])) if any(size) else None
+
+    def _parameter(self, name: str) -> Any:
+        client = AsyncParameterClient(self._node, NODE_NAME)
+        self.listen(client.services_are_ready, CONNECTION_TIMEOUT)
+        future = client.get_parameters([name])
+        if not self.listen(future.done, CONNECTION_TIMEOUT):
+            raise ProcessError(f"{NODE_NAME} does not tell its parameters")
+        return future.result().values[0]
 
     def send(self, data: bytes, number: int) -> SentFrame:
         """Publish a serialized image."""
@@ -286,6 +305,7 @@ class NodeClient:
         own = [status for status in message.status if status.name.startswith(self._status_prefix)]
         says = [" ".join(filter(None, (status.message, status.hardware_id))) for status in own]
         self._says = ", ".join(says) or self._says
+        self.facts |= {value.key: value.value for status in own for value in status.values}
         counts = frame_counts(DiagnosticArray(status=own))
         if "processed" in counts:
             self._counts = counts

@@ -19,6 +19,7 @@ from lmanet_ros.bags.survey import BagFrame, Survey
 from lmanet_ros.bags.topics import SEGMENTATION_NODE, UNREADABLE, deserialize
 from lmanet_ros.bags.writing import BagWriter
 from lmanet_ros.evaluation.node_client import LATE_ANSWER, NodeClient, SentFrame
+from lmanet_ros.evaluation.run_facts import run_facts
 from lmanet_ros.processes import NodeProcess
 
 LONGEST_PAUSE = 10.0
@@ -66,12 +67,17 @@ class Playback:
     """What came of playing a recording."""
 
     frames: tuple[PlayedFrame, ...]
+    """Fewer than the recording has if playing was interrupted."""
     node_counts: dict[str, int]
     """The node's own account."""
     checkpoint: str
     """As the node's parameter says."""
     classes: ClassTable
     """Of the node's network."""
+    seconds: float
+    """That playing took."""
+    facts: dict[str, str]
+    """What it was made with, see `run_facts`."""
 
 
 def play(
@@ -95,6 +101,7 @@ def play(
 
     Raises:
         ProcessError: the node cannot be found, has died, or does not answer.
+        KeyboardInterrupt: before the first frame; after it, what was played is the result.
     """
     received = {frame.number: frame.received for frame in survey.frames}
     with BagWriter(recording) as bag:
@@ -108,16 +115,28 @@ def play(
         with closing(NodeClient(survey.image_type, outputs, on_output, process)) as node:
             node.connect(_first_usable_image(survey))
             checkpoint, classes = node.classes()
-            if mode.live:
-                sent = _send_live(node, survey, mode.rate, copy)
-            else:
+            if not mode.live:
                 node.check_rate()
-                sent = _send_without_loss(node, survey, copy)
+            work_size = node.work_size()
+            sent: dict[int, SentFrame] = {}
+            count = len(survey.frames)
+            begin = time.monotonic()
+            try:
+                if mode.live:
+                    _send_live(node, survey, mode.rate, copy, sent)
+                else:
+                    _send_without_loss(node, survey, copy, sent)
+            except KeyboardInterrupt:
+                if not sent:
+                    raise
+                count = max(sent) + 1
+            seconds = time.monotonic() - begin
+            facts = run_facts(checkpoint, node.facts, work_size)
             counts = node.counts
             frames = tuple(
-                _played(frame, sent.get(frame.number), counts) for frame in survey.frames
+                _played(frame, sent.get(frame.number), counts) for frame in survey.frames[:count]
             )
-            return Playback(frames, counts, checkpoint, classes)
+            return Playback(frames, counts, checkpoint, classes, seconds, facts)
 
 
 def predictions_namespace(survey: Survey) -> str:
@@ -174,22 +193,28 @@ def _first_usable_image(survey: Survey) -> object:
     raise ValueError("expected a survey with a frame that can be used")
 
 
-def _send_without_loss(node: NodeClient, survey: Survey, copy: _Copies) -> Mapping[int, SentFrame]:
-    """Only what the node can use, each frame when nothing more is to be heard of the one before."""
-    sent: dict[int, SentFrame] = {}
+def _send_without_loss(
+    node: NodeClient, survey: Survey, copy: _Copies, sent: dict[int, SentFrame]
+) -> None:
+    """Only what the node can use, each frame when nothing more is to be heard of the one before.
+
+    `sent` takes the frames up, by their numbers.
+    """
     for frame, data in _images(survey, copy):
         if frame.problem is None:
             sent[frame.number] = node.send(data, frame.number)
             node.wait_for_answer(sent[frame.number])
     node.wait_until_idle()
-    return sent
 
 
 def _send_live(
-    node: NodeClient, survey: Survey, rate: float | None, copy: _Copies
-) -> Mapping[int, SentFrame]:
-    """All images when they are due, also those that the node will refuse."""
-    sent: dict[int, SentFrame] = {}
+    node: NodeClient,
+    survey: Survey,
+    rate: float | None,
+    copy: _Copies,
+    sent: dict[int, SentFrame],
+) -> None:
+    """All images when they are due, also those that the node will refuse; `sent` as above."""
     due = time.monotonic()
     before = survey.frames[0].received
     for frame, data in _images(survey, copy):
@@ -208,7 +233,6 @@ def _send_live(
         lambda: sum(f.is_complete for f in sent.values()) >= node.counts.get("processed", 0),
         LATE_ANSWER,
     )
-    return sent
 
 
 def _played(frame: BagFrame, sent: SentFrame | None, node_counts: Mapping[str, int]) -> PlayedFrame:

@@ -37,6 +37,19 @@ def iou_of_classes(iou: dict[str, float | None], miou: float | None) -> str:
     return _draw(lambda axes: _iou_of_classes(axes, occurring, miou), width=4.6, height=height)
 
 
+def confusion(tally: dict[str, Any]) -> str:
+    """What the pixels of each true class were taken for, in percent of that class."""
+    counts = np.array(tally["confusion"], float)
+    occurring = (counts.sum(1) > 0) | (counts[:, :-1].sum(0) > 0)
+    names = [name for name, occurs in zip(tally["classes"], occurring, strict=True) if occurs]
+    columns = np.append(occurring, counts[:, -1].any())
+    counts = counts[occurring][:, columns]
+    shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    predicted = [*names, "no class"] if columns[-1] else names
+    size = 2.6 + 0.34 * len(names)
+    return _draw(lambda axes: _confusion(axes, shares, names, predicted), size + 1, size)
+
+
 def _draw(paint: Callable[[Axes], None], width: float = 9.4, height: float = 3.4) -> str:
     # A figure of its own, not pyplot's: nothing of it depends on a display or on other figures.
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -99,6 +112,17 @@ def _iou_of_classes(axes: Axes, iou: dict[str, float], miou: float | None) -> No
         axes.axvline(100 * miou, color=_RED, linewidth=1)
     axes.invert_yaxis()
     axes.set(xlabel="IoU, % (line: mean)", xlim=(0, 108))
+
+
+def _confusion(axes: Axes, shares: np.ndarray, names: list[str], predicted: list[str]) -> None:
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    for (row, column), share in np.ndenumerate(shares):
+        if share >= 0.5:
+            color = "white" if share > 60 else "black"
+            axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=color, size=7)
+    axes.set_xticks(range(len(predicted)), predicted, rotation=90)
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="predicted", ylabel="true, %")
 
 
 def _legend_above(axes: Axes) -> None:

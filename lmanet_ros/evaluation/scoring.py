@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmanet_core import ClassTable
-from lmanet_core.evaluation import Evaluation, FrameScore, Scorer
+from lmanet_core.evaluation import Evaluation, FrameScore, Scorer, Tally
 from lmanet_core.metrics import check_true_labels
 from lmanet_ros.bags.survey import BagFrame
 from lmanet_ros.continuity import FrameIdentity, find_break
@@ -24,6 +24,8 @@ class Score:
     """Figures of all answered frames."""
 
     evaluation: Evaluation
+    tally: Tally
+    """What the evaluation's figures are made of."""
     frames: dict[int, FrameScore]
     """By the frame's number in the recording."""
     labels_sha256: str
@@ -71,6 +73,7 @@ def score(
     names = true_classes.names if true_classes else ()
     return Score(
         evaluation=scorer.result(),
+        tally=scorer.tally(),
         frames=frames,
         labels_sha256=digest.hexdigest(),
         unknown_classes=tuple(name for name in names if name not in classes.names),

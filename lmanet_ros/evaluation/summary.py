@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,9 @@ OUTCOMES = ("answered", "dropped", "refused", "unanswered")
 NODE_COUNTS = ("received", "processed", "dropped", "skipped", "refused", "failed", "lost")
 LATENCY_PERCENTILES = {"p50": 50, "p95": 95, "p99": 99, "max": 100}
 WORST_FRAMES = 6
+PLACE = 2_000_000_000
+"""Nanoseconds between two of them, or less in a short recording: one place is pictured once."""
+SUMMARY = "evaluation.json"
 
 
 def summarize(survey: Survey, mode: Mode, playback: Playback, score: Score) -> dict[str, Any]:
@@ -25,6 +30,7 @@ def summarize(survey: Survey, mode: Mode, playback: Playback, score: Score) -> d
     iou = evaluation.iou if evaluation.frames else {}
     return {
         "bag": str(survey.path),
+        "run": playback.facts,
         "image_topic": survey.image_topic,
         "label_topic": survey.label_topic,
         "checkpoint": playback.checkpoint or DEFAULT_WEIGHTS,
@@ -36,6 +42,8 @@ def summarize(survey: Survey, mode: Mode, playback: Playback, score: Score) -> d
         },
         "node": {name: playback.node_counts.get(name, 0) for name in NODE_COUNTS},
         "latency_ms": _latencies(playback),
+        "seconds": round(playback.seconds, 3),
+        "fps": round(outcomes["answered"] / playback.seconds, 2),
         "miou": _rounded(evaluation.miou),
         "iou": {name: _rounded(share) for name, share in iou.items()},
         "scored_frames": evaluation.frames,
@@ -43,30 +51,74 @@ def summarize(survey: Survey, mode: Mode, playback: Playback, score: Score) -> d
         "vc8": _rounded(evaluation.vc8),
         "vc16": _rounded(evaluation.vc16),
         "labels_sha256": score.labels_sha256,
+        "tally": score.tally.to_dict(),
         "skipped": _skipped(playback, score),
-        "notes": _notes(survey, score),
-        "worst_frames": worst_frames(score),
+        "notes": _notes(survey, playback, score),
+        "worst_frames": worst_frames(playback, score),
         "per_frame": _per_frame(playback, score),
     }
 
 
-def worst_frames(score: Score) -> list[int]:
-    """Numbers of the frames with the lowest mean IoU or, without truth, consistency."""
+def worst_frames(playback: Playback, score: Score) -> list[int]:
+    """Numbers of the frames with the lowest mean IoU or, without truth, consistency.
+
+    From different places: each with some time between it and every worse one.
+    """
     frames = score.frames.items()
+    stamps = {played.frame.number: played.frame.stamp for played in playback.frames}
     scored = [(frame.miou, number) for number, frame in frames if frame.miou is not None]
     if not scored:
         scored = [
             (frame.consistency, number) for number, frame in frames if frame.consistency is not None
         ]
-    return [number for _, number in sorted(scored)[:WORST_FRAMES]]
+    recorded = [stamps[number] for _, number in scored]
+    place = min(PLACE, (max(recorded, default=0) - min(recorded, default=0)) / (2 * WORST_FRAMES))
+    chosen: list[int] = []
+    for _, number in sorted(scored):
+        if all(abs(stamps[number] - stamps[other]) >= place for other in chosen):
+            chosen.append(number)
+    return chosen[:WORST_FRAMES]
+
+
+def without_frames(summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary without what it has for each frame."""
+    return {name: value for name, value in summary.items() if name != "per_frame"}
+
+
+def write_summary(path: Path, summary: dict[str, Any]) -> None:
+    """Write it as JSON; a file of that name is whole, whenever it is there."""
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(summary, indent=2) + "\n")
+    unfinished.replace(path)
 
 
 def format_summary(summary: dict[str, Any]) -> str:
     """The summary as lines of text."""
     latency = ", ".join(f"{name} {value} ms" for name, value in summary["latency_ms"].items())
+    topics = f"{summary['image_topic']} against {summary['label_topic'] or 'no true labels'}"
+    lines = [
+        f"scored       {topics}",
+        f"latency      {latency} (image to labels)",
+        *_figures(summary),
+    ]
+    lines += [f"skipped      {s['count']} frames: {s['reason']}" for s in summary["skipped"]]
+    lines += [f"note         {note}" for note in summary["notes"]]
+    return "\n".join(lines)
+
+
+def format_fleet(fleet: dict[str, Any]) -> str:
+    """The summary of several recordings as lines of text."""
+    lines = [f"recordings   {len(fleet['recordings'])}", *_figures(fleet["total"])]
+    lines += [f"failed       {failed['bag']}: {failed['reason']}" for failed in fleet["failed"]]
+    lines += [f"note         {note}" for note in fleet["notes"]]
+    return "\n".join(lines)
+
+
+def _figures(summary: dict[str, Any]) -> list[str]:
+    """What one recording has as well as several."""
     lines = [
         f"frames       {', '.join(f'{n} {name}' for name, n in summary['frames'].items())}",
-        f"latency      {latency} (image to labels)",
+        f"answers      {summary['fps']} per second",
         f"consistency  {percent(summary['temporal_consistency'])} %",
     ]
     if summary["scored_frames"]:
@@ -78,9 +130,13 @@ def format_summary(summary: dict[str, Any]) -> str:
             for name, iou in summary["iou"].items()
             if iou is not None
         ]
-    lines += [f"skipped      {s['count']} frames: {s['reason']}" for s in summary["skipped"]]
-    lines += [f"note         {note}" for note in summary["notes"]]
-    return "\n".join(lines)
+    if baseline := summary.get("baseline"):
+        lines.append(
+            f"single frame mIoU {percent(baseline['miou'])} %, "
+            f"consistency {percent(baseline['temporal_consistency'])} %, "
+            f"{baseline['fps']} answers per second"
+        )
+    return lines
 
 
 def percent(share: float | None) -> str:
@@ -109,8 +165,10 @@ def _skipped(playback: Playback, score: Score) -> list[dict[str, Any]]:
     ]
 
 
-def _notes(survey: Survey, score: Score) -> list[str]:
+def _notes(survey: Survey, playback: Playback, score: Score) -> list[str]:
     notes = list(survey.notes)
+    if (played := len(playback.frames)) < len(survey.frames):
+        notes.append(f"playing was interrupted after {played} of {len(survey.frames)} frames")
     if survey.label_topic is None:
         notes.append("no topic with true labels: no mIoU")
     elif missing := len(survey.frames) - len(survey.label_stamps):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lmanet_core.metrics import ConfusionMatrix
+from lmanet_core.metrics import ConfusionMatrix, paired_bootstrap
 
 
 def labels(*values: int) -> np.ndarray:
@@ -65,3 +65,26 @@ def test_bad_label_maps_are_refused(predicted, true, message):
 def test_num_classes_must_leave_room_for_ignored_pixels():
     with pytest.raises(ValueError, match=r"in 1\.\.255, got 256"):
         ConfusionMatrix(256)
+
+
+def test_the_bootstrap_s_interval_is_that_of_the_mean_difference():
+    random = np.random.default_rng(1)
+    before = random.uniform(0.4, 0.9, 400)
+    gain = paired_bootstrap(before, before + random.normal(0.01, 0.02, 400))
+    # 1.96 standard errors of 0.02 / sqrt(400).
+    assert gain.mean == pytest.approx(0.01, abs=0.003)
+    assert gain.high - gain.low == pytest.approx(2 * 1.96 * 0.001, rel=0.15)
+    assert gain.low < gain.mean < gain.high
+    assert gain.gaining == pytest.approx(0.69, abs=0.08)
+
+
+def test_a_gain_that_all_share_is_certain():
+    gain = paired_bootstrap([0.1, 0.9], [0.2, 1.0])
+    assert (gain.low, gain.mean, gain.high) == pytest.approx((0.1, 0.1, 0.1))
+    assert gain.gaining == 1
+
+
+def test_unpaired_figures_are_refused():
+    for before, after in (([], []), ([0.1], [0.2, 0.3])):
+        with pytest.raises(ValueError, match="figures of the same videos"):
+            paired_bootstrap(before, after)

@@ -16,12 +16,20 @@ def gray(picture: np.ndarray) -> np.ndarray:
     return np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)
 
 
-def _nv12(picture: np.ndarray) -> np.ndarray:
+def _nv12(picture: np.ndarray, order: int = 1) -> np.ndarray:
     planes = cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420)
     height, width = picture.shape[:2]
     u, v = planes[height:].reshape(2, -1)
-    colors = np.stack([u, v], axis=1).reshape(height // 2, width)
+    colors = np.stack([u, v][::order], axis=1).reshape(height // 2, width)
     return np.vstack([planes[:height], colors])
+
+
+def _nv24(picture: np.ndarray) -> np.ndarray:
+    """As many samples of each of two colours as there are pixels."""
+    height, width = picture.shape[:2]
+    # Only pictures of twice the size have as much colour in an encoding that OpenCV writes.
+    double = _nv12(picture.repeat(2, axis=0).repeat(2, axis=1))
+    return np.vstack([double[: 2 * height : 2, ::2], double[2 * height :].reshape(-1, width)])
 
 
 def _bayer(picture: np.ndarray, pattern: str) -> np.ndarray:
@@ -43,6 +51,10 @@ _ENCODERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "yuv422_yuy2": lambda picture: cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_YUY2),
     "yuyv": lambda picture: cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_YUY2),
     "nv12": _nv12,
+    "nv21": lambda picture: _nv12(picture, order=-1),
+    "nv24": _nv24,
+    "8UC1": lambda picture: cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY),
+    "8UC3": lambda picture: picture[:, :, ::-1],
     "bayer_rggb8": lambda picture: _bayer(picture, "rggb"),
     "bayer_bggr8": lambda picture: _bayer(picture, "bggr"),
     "bayer_gbrg8": lambda picture: _bayer(picture, "gbrg"),
@@ -57,8 +69,17 @@ def encoded_message(
     samples = _ENCODERS[encoding.replace("16", "8")](picture)
     if encoding.endswith("16"):
         samples = (samples * np.uint16(257)).astype(">u2" if big_endian else "<u2")
+    if encoding == "nv24":
+        return _nv24_message(samples, picture.shape[0], **options)
     message = image_message(samples, encoding, **options)
     message.is_bigendian = int(big_endian)
-    # nv12 has more rows than the picture.
+    # nv12 and nv21 have more rows than the picture.
     message.height = picture.shape[0]
+    return message
+
+
+def _nv24_message(samples: np.ndarray, height: int, padding: int = 0, **options: Any) -> Image:
+    message = image_message(samples[:height], "nv24", padding=padding, **options)
+    colors = image_message(samples[height:].reshape(height, -1), padding=2 * padding)
+    message.data = message.data + colors.data
     return message

@@ -21,20 +21,6 @@ SETTINGS = {
 }
 
 
-def parameters(path: Path) -> dict:
-    return yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
-
-
-@pytest.mark.parametrize("name", SETTINGS)
-def test_the_files_differ_in_the_network_alone(name):
-    usual, other = parameters(CONFIG / "erfnet.yaml"), parameters(CONFIG / f"{name}.yaml")
-    assert list(usual) == list(other)
-    differences = {key for key in usual if usual[key] != other[key]}
-    assert (
-        {"checkpoint", "work_size"} <= differences <= {"checkpoint", "work_size", "max_frame_gap"}
-    )
-
-
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_node_segments_with_the_network_of_its_parameters_file(name, tmp_path):
     if name == "segformer":

@@ -5,7 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from lmanet_ros.diagnostics import ERROR, OK, WARN, figure_values, find_problems, make_status
+from lmanet_ros.diagnostics import (
+    ERROR,
+    LOST_REMEDY,
+    OK,
+    WARN,
+    figure_values,
+    find_problems,
+    make_status,
+)
 from lmanet_ros.frame_statistics import FrameFigures, FrameTimes
 from lmanet_ros.parameters import NodeParameters
 
@@ -38,6 +46,17 @@ WELL = FrameFigures(
             "4 frames could not be used",
         ),
         ({"counts": Counter(received=3, refused=3)}, ERROR, "3 frames could not be used"),
+        (
+            {"counts": Counter(received=9, processed=9, lost=3)},
+            WARN,
+            f"3 images were lost on their way: {LOST_REMEDY}",
+        ),
+        ({"breaks": ("", "time went back", "time went back", "")}, OK, "well"),
+        (
+            {"breaks": ("", "gap", "", "gap", "time went back")},
+            WARN,
+            "the memory was emptied 3 times in the last 5 frames: time went back",
+        ),
         (
             {"times": (replace(TIMES[0], from_receipt=0.4),)},
             WARN,

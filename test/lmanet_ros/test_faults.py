@@ -30,7 +30,6 @@ from test_video_publisher import started as started_publisher
 SETTLED = 2.0
 """Seconds within which the node must be in a defined state again."""
 STEP = 0.01
-RELIABLE = ("-p", "qos_overrides./image.subscription.reliability:=reliable")
 REPORT_OFTEN = ("-p", "diagnostics_rate:=20.0")
 
 
@@ -43,7 +42,7 @@ def settling() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def node(sleepy) -> Iterator[NodeProcess]:
-    with sleepy.running_node(STEP, *RELIABLE, *REPORT_OFTEN) as process:
+    with sleepy.running_node(STEP, *REPORT_OFTEN) as process:
         yield process
         assert "Traceback" not in process.output
 
@@ -116,9 +115,7 @@ def survives(client: Client, good: Image | CompressedImage, bad: list) -> None:
 # First, while the other tests' node does not run yet: the client knows nodes by their name.
 def test_garbage_in_place_of_pictures_leaves_the_good_ones_alone(sleepy, soak):
     rng = random.Random(0)
-    topic = "/image/compressed"
     options = ("-p", "compressed:=true", *REPORT_OFTEN)
-    options += ("-p", f"qos_overrides.{topic}.subscription.reliability:=reliable")
     png = cv2.imencode(".png", street())[1].tobytes()
     with sleepy.running_node(STEP, *options) as process, connected(process) as client:
         good = CompressedImage(format="png", data=array("B", png))
@@ -142,13 +139,20 @@ def test_bytes_that_are_no_message_leave_the_good_ones_alone(node, client, soak)
     assert node.running
 
 
+def test_large_images_of_a_reliable_camera_arrive(client):
+    before, message = client.counts(), image_message(street(1280, 720))
+    client.play([message] * 8, rate=8.0)
+    client.wait_for_count("received", before["received"] + 8)
+    assert client.counts()["lost"] == before["lost"]
+
+
 def test_a_camera_that_dies_is_reported_and_taken_up_again(client):
     client.set_parameters(silence_timeout=0.5)
     for _ in range(2):
         answered = client.counts()["processed"]
         with started_publisher(rate=20.0, width=64, height=32) as camera:
             client.wait_until(
-                lambda answered=answered: int(client.diagnostics["processed"]) > answered + 5,
+                lambda answered=answered: int(client.diagnostics["processed"]) > answered + 10,
                 "frames of the camera",
             )
             assert client.fresh_status().level == DiagnosticStatus.OK

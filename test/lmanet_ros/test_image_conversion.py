@@ -36,7 +36,7 @@ def picture() -> np.ndarray:
 
 def expected(picture: np.ndarray, encoding: str) -> tuple[np.ndarray, int]:
     """What comes out, and by how much it may differ."""
-    if encoding.startswith("mono"):
+    if encoding.startswith(("mono", "8UC1")):
         return gray(picture), EXACT
     is_yuv = encoding.startswith(("yu", "uy", "nv"))
     return picture, YUV_ROUNDING if is_yuv else EXACT
@@ -106,6 +106,8 @@ def change(message: Image, **fields: object) -> Image:
         ("rgb8", {"encoding": "rgb9"}, "unknown encoding", "got 'rgb9'"),
         ("rgb8", {"encoding": ""}, "unknown encoding", "got ''"),
         ("rgb8", {"encoding": "32FC1"}, "unknown encoding", "got '32FC1'"),
+        ("rgb8", {"encoding": "BGR8"}, "unknown encoding", "should the driver say 'bgr8'?"),
+        ("rgb8", {"encoding": "16UC1"}, "unknown encoding", "should the driver say 'mono16'?"),
         ("rgb8", {"width": 0}, "zero size", "got 0x16"),
         ("rgb8", {"height": 0}, "zero size", "got 32x0"),
         ("rgb8", {"step": 95}, "wrong step", "has 96 bytes, expected at least that, got step 95"),
@@ -117,6 +119,7 @@ def change(message: Image, **fields: object) -> Image:
         ("yuv422_yuy2", {"width": 31}, "odd size", "even width"),
         ("nv12", {"height": 15}, "odd size", "even height"),
         ("nv12", {"data": array("B", bytes(WIDTH * HEIGHT))}, "wrong data length", "24 rows"),
+        ("nv24", {"data": array("B", bytes(WIDTH * HEIGHT))}, "wrong data length", "48 rows"),
     ],
 )
 def test_an_inconsistent_message_is_refused(picture, encoding, fields, kind, text):
@@ -131,6 +134,37 @@ def test_an_inconsistent_message_is_refused(picture, encoding, fields, kind, tex
 )
 def test_compressed_data_that_is_no_picture_is_refused(data, kind):
     assert refused(CompressedImage(format="jpeg", data=array("B", data))).kind == kind
+
+
+EXIF = b"Exif\0\0MM\0*" + bytes.fromhex("00000008 0001 0112 0003 00000001 00060000 00000000")
+"""Says that the picture is to be turned by a quarter."""
+THUMBNAIL_END = b"\xff\xd9"
+
+
+def jpeg(picture: np.ndarray, segment: bytes = b"") -> bytes:
+    """A JPEG file with a segment of further data at its beginning."""
+    data = cv2.imencode(".jpg", picture[:, :, ::-1])[1].tobytes()
+    length = (len(segment) + 2).to_bytes(2, "big")
+    return data[:2] + (b"\xff\xe1" + length + segment if segment else b"") + data[2:]
+
+
+def test_the_pixels_of_a_picture_stay_where_the_camera_has_them(picture):
+    message = CompressedImage(format="jpeg", data=array("B", jpeg(picture, EXIF)))
+    turned = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
+    assert turned.shape[:2] == (WIDTH, HEIGHT), "the tag has no effect on anybody"
+    assert_same(convert(message), picture, 6)
+
+
+@pytest.mark.parametrize("segment", [b"", THUMBNAIL_END])
+def test_a_picture_that_is_cut_off_is_refused(picture, segment):
+    whole = jpeg(picture, segment)
+    # What follows the picture does not matter.
+    assert convert(CompressedImage(format="jpeg", data=array("B", whole + bytes(9)))).any()
+    png = cv2.imencode(".png", picture)[1].tobytes()
+    for data in (whole[:-100], whole[:-2], whole[:15], png[:-12]):
+        error = refused(CompressedImage(data=array("B", data)))
+        assert error.kind == "undecodable"
+        assert "the end of the picture is not in" in str(error)
 
 
 LABELS = np.arange(24, dtype=np.uint8).reshape(4, 6)
@@ -173,13 +207,27 @@ def test_a_picture_becomes_a_message_and_back(shape, encoding):
     check(message)
 
 
-@pytest.mark.parametrize(("version", "is_used"), [("4.1.0", True), ("1.13.0.post0", False)])
-def test_the_cv_bridge_of_ros_2_is_used_where_there_is_one(tmp_path, version, is_used):
-    """PyPI's cv-bridge belongs to ROS 1 and must not be taken."""
+@pytest.mark.parametrize(
+    ("version", "extension", "pixel", "said"),
+    [
+        ("4.1.0", "", 42, "converted by cv_bridge"),
+        ("1.13.0.post0", "", 0, "converted by OpenCV"),
+        (
+            "4.1.0",
+            "raise AttributeError('no _ARRAY_API')",
+            0,
+            "OpenCV, for cv_bridge cannot be imported (no _ARRAY_API); to have it, install",
+        ),
+    ],
+)
+def test_the_cv_bridge_of_ros_2_is_used_where_there_is_one_that_works(
+    tmp_path, version, extension, pixel, said
+):
+    """PyPI's belongs to ROS 1; one that was built for another NumPy cannot be imported."""
     package = tmp_path / "cv_bridge"
     (package / "boost").mkdir(parents=True)
     (package / "boost" / "__init__.py").touch()
-    (package / "boost" / "cv_bridge_boost.py").touch()
+    (package / "boost" / "cv_bridge_boost.py").write_text(extension)
     (package / "__init__.py").write_text(
         "import numpy\n"
         "class CvBridge:\n"
@@ -196,10 +244,13 @@ def test_the_cv_bridge_of_ros_2_is_used_where_there_is_one(tmp_path, version, is
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         "import numpy\n"
         "from std_msgs.msg import Header\n"
-        "from lmanet_ros.image_conversion import from_array, to_rgb\n"
+        "from lmanet_ros.image_conversion import CONVERSION, from_array, to_rgb\n"
         "print(to_rgb(from_array(numpy.zeros((2, 2), numpy.uint8), Header()))[0, 0, 0])\n"
+        "print(CONVERSION)\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert result.stdout.strip() == ("42" if is_used else "0")
+    value, words = result.stdout.splitlines()
+    assert int(value) == pixel
+    assert said in words

@@ -1,80 +1,59 @@
-"""The launch file: by itself, and run by the real `ros2 launch` where ROS is installed."""
+"""The launch file, by the real `ros2 launch`."""
 
-import ast
-import os
-import shutil
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from rcl_interfaces.srv import GetParameters
-from ros_harness import Client, NodeProcess, connected, image_message, street
+import yaml
+from launch_harness import launched, needs_ros2_launch, stand_in_prefix, told
+from ros_harness import connected, image_message, street
 
-LAUNCH_FILE = Path(__file__).parents[2] / "launch" / "segmentation.launch.py"
-ARGUMENTS = {
-    "params_file",
-    "image_topic",
-    "cameras",
-    "autostart",
-    "checkpoint",
-    "namespace",
-    "use_sim_time",
-    "log_level",
-}
+LAUNCH = ("lmanet_ros", "segmentation.launch.py")
+INCLUDING = """
+from launch import LaunchDescription
+from launch.actions import IncludeLaunchDescription
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node, PushRosNamespace, SetParameter, SetParametersFromFile, SetRemap
+from launch_ros.substitutions import FindPackageShare
 
-needs_ros2_launch = pytest.mark.skipif(
-    shutil.which("ros2") is None, reason="`ros2 launch` comes with a ROS installation only"
-)
+def generate_launch_description():
+    folder = FindPackageShare("lmanet_ros").find("lmanet_ros")
+    return LaunchDescription([
+        SetParameter("use_sim_time", True),
+        SetParameter("checkpoint", "mine"),
+        SetParametersFromFile({params_file!r}),
+        SetRemap("image", "/remapped"),
+        PushRosNamespace("robot"),
+        IncludeLaunchDescription(
+            folder + "/launch/segmentation.launch.py", launch_arguments={arguments!r}
+        ),
+        # What is not given does not stay set, either.
+        Node(
+            package="lmanet_ros",
+            executable="evaluate_bag",
+            name=LaunchConfiguration("log_level", default="next"),
+        ),
+    ])
+"""
 
-
-def strings_of_calls(name: str) -> set[str]:
-    """First arguments of the calls of `name` in the launch file."""
-    calls = (node for node in ast.walk(ast.parse(LAUNCH_FILE.read_text())) if hasattr(node, "func"))
-    return {call.args[0].value for call in calls if getattr(call.func, "id", None) == name}
-
-
-def test_the_arguments_are_declared_and_all_are_used():
-    assert strings_of_calls("DeclareLaunchArgument") == ARGUMENTS
-    assert strings_of_calls("LaunchConfiguration") == ARGUMENTS
-
-
-@contextmanager
-def launched(prefix: Path, *arguments: str) -> Iterator[NodeProcess]:
-    site_packages = next(prefix.glob("lib/python*/site-packages"))
-    # What setup.bash does to the environment of a shell.
-    paths = {"AMENT_PREFIX_PATH": prefix, "PYTHONPATH": site_packages}
-    environment = [f"{name}={path}:{os.environ.get(name, '')}" for name, path in paths.items()]
-    launch = ["ros2", "launch", "lmanet_ros", "segmentation.launch.py"]
-    process = NodeProcess(["env", *environment, *launch, *arguments])
-    try:
-        yield process
-    finally:
-        process.end()
+pytestmark = needs_ros2_launch
 
 
-def parameters(client: Client, *names: str) -> dict[str, object]:
-    service = client.node.create_client(GetParameters, f"{client.node_name}/get_parameters")
-    client.wait_until(service.service_is_ready, "the parameters of the node")
-    response = client.result(service.call_async(GetParameters.Request(names=names)))
-    fields = {1: "bool_value", 2: "integer_value", 3: "double_value", 4: "string_value"}
-    return {
-        name: getattr(value, fields[value.type])
-        for name, value in zip(names, response.values, strict=True)
-    }
+@pytest.fixture(scope="module")
+def stand_in(tmp_path_factory) -> Path:
+    return stand_in_prefix(tmp_path_factory.mktemp("prefix"))
 
 
-@needs_ros2_launch
+def params_file(folder: Path, **parameters: object) -> Path:
+    file = folder / "parameters.yaml"
+    file.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}))
+    return file
+
+
 def test_without_arguments_the_shipped_weights_segment_the_topic_image(prefix):
-    with launched(prefix) as process, connected(process) as client:
+    with launched(prefix, *LAUNCH) as process, connected(process) as client:
         assert client.ask(image_message(street()))["labels"].encoding == "mono8"
-        assert parameters(client, "use_sim_time", "memory_size", "checkpoint") == {
-            "use_sim_time": False,
-            "memory_size": -1,
-            "checkpoint": "",
-        }
         begin = time.monotonic()
         process.signal(signal.SIGINT)
         assert process.wait() == 0
@@ -83,39 +62,88 @@ def test_without_arguments_the_shipped_weights_segment_the_topic_image(prefix):
         assert "Traceback" not in process.output
 
 
-@needs_ros2_launch
-def test_every_argument_reaches_the_node(prefix, checkpoint, tmp_path):
-    params_file = tmp_path / "parameters.yaml"
-    params_file.write_text(
-        "/**:\n  ros__parameters:\n    checkpoint: nowhere\n    memory_size: 1\n"
-    )
+def test_every_argument_reaches_the_node(stand_in, tmp_path):
+    file = params_file(tmp_path, checkpoint="nowhere", memory_size=1, image_topics=["other"])
     arguments = {
-        "params_file": params_file,
-        "image_topic": "/camera/image_raw",
-        "cameras": "image",
-        "autostart": "true",
-        "checkpoint": checkpoint,
-        "namespace": "front",
+        "params_file": file,
+        "cameras": "/a, /b,",
+        "compressed": "True",
+        "image_reliability": "reliable",
+        "checkpoint": "~/weights.safetensors",
+        "engine": "0",
+        "device": "cpu",
+        "autostart": "false",
         "use_sim_time": "true",
+        "namespace": "front/",
+        "node_name": "second",
         "log_level": "debug",
+        "emulate_tty": "true",
+        "respawn": "false",
     }
-    assert set(arguments) == ARGUMENTS
-    options = {"node_name": "/front/segmentation_node", "topic": "/camera/image_raw"}
-    with (
-        launched(prefix, *(f"{name}:={value}" for name, value in arguments.items())) as process,
-        connected(process, **options) as client,
-    ):
-        client.ask(image_message(street()))
-        assert parameters(client, "use_sim_time", "memory_size", "checkpoint") == {
-            "use_sim_time": True,
-            "memory_size": 1,
-            "checkpoint": str(checkpoint),
-        }
-        assert "[DEBUG]" in process.output
+    (node,) = told(stand_in, *LAUNCH, *(f"{name}:={value}" for name, value in arguments.items()))
+    assert node["name"] == "/front/second"
+    assert node["parameters"] == {
+        **{"memory_size": 1, "image_topics": ["/a", "/b"], "compressed": True},
+        **{"image_reliability": "reliable", "engine": "0", "device": "cpu", "autostart": False},
+        **{"checkpoint": str(Path.home() / "weights.safetensors"), "use_sim_time": True},
+        "start_type_description_service": True,
+    }
+    assert node["arguments"][:3] == ["--ros-args", "--log-level", "debug"]
+    assert node["is_terminal"]
 
 
-@needs_ros2_launch
-def test_a_missing_params_file_is_named(prefix):
-    with launched(prefix, "params_file:=/no/such.yaml") as process:
+def test_an_including_launch_file_decides_what_nobody_else_chose(stand_in, tmp_path):
+    including = tmp_path / "including.launch.py"
+    of_all = params_file(tmp_path, memory_size=3)
+
+    def include(**arguments: object) -> dict:
+        pairs = [(name, str(value)) for name, value in arguments.items()]
+        including.write_text(INCLUDING.format(params_file=str(of_all), arguments=pairs))
+        following, node = told(stand_in, including)
+        assert following["name"] == "/robot/next"
+        return node
+
+    node = include()
+    assert (node["name"], node["topic"]) == ("/robot/segmentation_node", "/remapped")
+    settings = {name: node["parameters"][name] for name in ("use_sim_time", "checkpoint")}
+    assert settings == {"use_sim_time": True, "checkpoint": "mine"}
+    assert node["parameters"]["memory_size"] == 3
+    chosen = tmp_path / "chosen"
+    chosen.mkdir()
+    file = params_file(chosen, checkpoint="$(env HOME)/w", palette="a\\b")
+    node = include(params_file=file, use_sim_time="false", image_topic="/camera/image_raw")
+    assert node["parameters"]["checkpoint"] == str(Path.home() / "w")
+    assert node["parameters"]["use_sim_time"] is False
+    assert node["parameters"]["image_topics"] == ["/camera/image_raw"]
+
+
+def test_a_view_follows_the_arguments(stand_in):
+    arguments = ["cameras:=front/image,rear/image", "compressed:=true", "namespace:=robot"]
+    node, rviz = told(stand_in, *LAUNCH, *arguments, "rviz:=true", "use_sim_time:=true")
+    assert node["name"] == "/robot/segmentation_node"
+    assert rviz["parameters"]["use_sim_time"] is True
+    view = yaml.safe_load(Path(rviz["arguments"][1]).read_text())
+    shown = {display["Topic"]["Value"] for display in view["Visualization Manager"]["Displays"]}
+    outputs = {
+        f"{place}/{name}" for place in ("front", "rear") for name in ("overlay", "confidence")
+    }
+    assert shown == {
+        "/robot/front/image/compressed",
+        "/robot/rear/image/compressed",
+        *(f"/robot/segmentation_node/{output}" for output in outputs),
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["params_file:=/no/such.yaml"], "params_file: there is no '/no/such.yaml'"),
+        (["image_topic:=/a", "cameras:=/b"], "expected image_topic or cameras, got both"),
+        (["autostart:=perhaps"], "autostart: expected true or false, got 'perhaps'"),
+    ],
+)
+def test_arguments_without_sense_are_named(stand_in, arguments, text):
+    with launched(stand_in, *LAUNCH, *arguments) as process:
         assert process.wait() != 0
-        assert "params_file: there is no file '/no/such.yaml'" in process.output
+    assert text in process.output
+    assert "Traceback" not in process.output

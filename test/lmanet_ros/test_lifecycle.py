@@ -1,15 +1,36 @@
 """The managed node: what there is in which state."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from ros_harness import Client, NodeProcess, image_message, running_node, street
 
+BONDPY = """
+class Bond:
+    heartbeat_period = heartbeat_timeout = 0.0
+
+    def __init__(self, topic, id, node):
+        self.name = f"bond {id} on {topic}"
+
+    def start(self):
+        print(self.name, "with", self.heartbeat_period, self.heartbeat_timeout, flush=True)
+
+    def shutdown(self):
+        print(self.name, "ended", flush=True)
+"""
+"""What the node uses of the package, which is in no registry."""
+
 
 @pytest.fixture(scope="module")
-def managed(checkpoint) -> Iterator[NodeProcess]:
-    with running_node(checkpoint, "-p", "autostart:=false") as process:
+def managed(checkpoint, tmp_path_factory) -> Iterator[NodeProcess]:
+    folder = tmp_path_factory.mktemp("packages")
+    (folder / "bondpy").mkdir()
+    (folder / "bondpy" / "bondpy.py").write_text(BONDPY)
+    paths = os.pathsep.join((str(folder), os.environ.get("PYTHONPATH", "")))
+    environment = {"PYTHONPATH": paths}
+    with running_node(checkpoint, "-p", "autostart:=false", environment=environment) as process:
         process.wait_for_output("waiting to be configured")
         yield process
 
@@ -33,7 +54,7 @@ def segment(client: Client, **options: object) -> None:
     client.ask(image_message(street(), **options))
 
 
-def test_each_state_has_what_belongs_to_it(client):
+def test_each_state_has_what_belongs_to_it(managed, client):
     assert client.state() == "unconfigured"
     assert client.fresh_status().message == "not configured"
     assert (client.subscription_count(), client.publisher_count("labels")) == (0, 0)
@@ -48,8 +69,11 @@ def test_each_state_has_what_belongs_to_it(client):
     status = client.fresh_status()
     assert (status.message, status.level) == ("segmenting", DiagnosticStatus.OK)
     assert client.counts()["memory_filled"] == 1
+    managed.wait_for_output("bond segmentation_node on bond with 0.1 4.0")
+    assert "ended" not in managed.output
 
     assert client.change_state("deactivate")
+    managed.wait_for_output("bond segmentation_node on bond ended")
     client.wait_until(lambda: client.subscription_count() == 0, "the camera to be free")
     assert client.counts()["memory_filled"] == 0
     assert client.change_state("activate")

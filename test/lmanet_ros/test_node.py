@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from picture_encoding import encoded_message
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import ReliabilityPolicy, qos_profile_sensor_data
 from ros_harness import (
     NODE_NAME,
     OUTPUTS,
@@ -110,7 +110,11 @@ def test_reset_memory_starts_anew(client, segmenter):
     ("picture", "header", "reason"),
     [
         (street(), {"stamp": 99.0}, "time went back by 1.100 s"),
-        (street(), {"stamp": 101.2}, "1.100 s between two frames exceed max_frame_gap = 1.000 s"),
+        (
+            street(),
+            {"stamp": 101.2},
+            "1.100 s between two frames exceed 1.000 s, see max",
+        ),
         (street(72, 32), {"stamp": 100.2}, "image size changed from 64x32 to 72x32"),
         (street(), {"stamp": 100.2, "frame_id": "rear"}, "changed from 'camera' to 'rear'"),
     ],
@@ -175,9 +179,22 @@ def test_bad_frames_are_refused_and_change_nothing(node, client, segmenter):
     assert "wrong data length: expected 6144 bytes" in logged[0]
 
 
-def test_cameras_are_listened_to_with_sensor_data_qos(client):
-    (subscription,) = client.node.get_subscriptions_info_by_topic("/image")
-    assert subscription.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+def test_cameras_are_listened_to_as_they_publish(client):
+    def reliability() -> list[ReliabilityPolicy]:
+        infos = client.node.get_subscriptions_info_by_topic("/image")
+        return [info.qos_profile.reliability for info in infos]
+
+    for created, expected in (
+        (None, ReliabilityPolicy.RELIABLE),
+        (qos_profile_sensor_data, ReliabilityPolicy.BEST_EFFORT),
+        (None, ReliabilityPolicy.RELIABLE),
+    ):
+        publisher = created and client.node.create_publisher(Image, "image", created)
+        client.wait_until(lambda e=expected: reliability() == [e], f"a subscription {expected}")
+        client.wait_until(client.subscription_count, "the node to be found again")
+        client.ask(image_message(street()))
+        if publisher:
+            client.node.destroy_publisher(publisher)
 
 
 def test_the_process_does_not_grow(node, client):

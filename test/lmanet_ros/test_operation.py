@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -17,7 +18,7 @@ from ros_harness import (
     running_node,
     street,
 )
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
 from lmanet_core import ClassTable, load
@@ -26,10 +27,13 @@ from lmanet_core.visualization import blend
 
 @pytest.fixture(scope="module")
 def active(checkpoint) -> Iterator[Client]:
+    # A name that a remapping leads to and another one leads away from is nothing to resolve again.
+    remappings = ("-r", "image:=/image_rect", "-r", "/image_rect:=/image_old")
     with (
-        running_node(checkpoint, "-p", "output_size:=[32, 32]") as process,
-        connected(process, *OUTPUTS) as client,
+        running_node(checkpoint, "-p", "output_size:=[32, 32]", *remappings) as process,
+        connected(process, *OUTPUTS, topic="/image_rect") as client,
     ):
+        assert "segmenting /image_rect (with /camera_info)" in process.output
         yield client
 
 
@@ -83,6 +87,49 @@ def test_colours_and_opacity_change_while_the_node_runs(active, checkpoint):
     image = np.zeros_like(color)
     np.testing.assert_array_equal(pixels(answer["overlay"]), blend(image, color, 1.0))
     active.set_parameters(palette="", overlay_opacity=0.5)
+
+
+def test_uncertain_pixels_become_unlabeled(active):
+    certain = pixels(active.ask(image_message(street()))["labels"])
+    assert 255 not in certain
+    active.set_parameters(min_confidence=0.9)
+    answer = active.ask(image_message(street()))
+    labels, uncertain = pixels(answer["labels"]), pixels(answer["confidence"]) < 255 * 0.9
+    assert uncertain.any()
+    np.testing.assert_array_equal(labels == 255, uncertain)
+    assert not pixels(answer["color"])[uncertain].any()
+    active.set_parameters(min_confidence=0.0)
+
+
+def test_pictures_are_there_compressed(active):
+    received: dict[str, list[CompressedImage]] = {"color": [], "overlay": []}
+    subscriptions = [
+        active.node.create_subscription(
+            CompressedImage, f"{active.node_name}/{name}/compressed", messages.append, 10
+        )
+        for name, messages in received.items()
+    ]
+    sizes = []
+    for quality in (95, 5):
+        active.set_parameters(jpeg_quality=quality)
+        for messages in received.values():
+            messages.clear()
+        while not all(received.values()):
+            answer = active.ask(image_message(street()))
+            active.spin()
+        pictures = {
+            name: cv2.imdecode(np.frombuffer(messages[-1].data, np.uint8), cv2.IMREAD_COLOR)[
+                :, :, ::-1
+            ]
+            for name, messages in received.items()
+        }
+        np.testing.assert_array_equal(pictures["color"], pixels(answer["color"]))
+        assert received["color"][-1].header == answer["color"].header
+        assert pictures["overlay"].shape == (32, 32, 3)
+        sizes.append(len(received["overlay"][-1].data))
+    assert sizes[0] > 1.5 * sizes[1]
+    for subscription in subscriptions:
+        active.node.destroy_subscription(subscription)
 
 
 def test_the_gap_changes_while_the_node_runs(active):
@@ -161,3 +208,21 @@ def test_a_silent_camera_is_an_error_until_it_speaks_again(active):
     active.ask(image_message(street()))
     active.wait_until(lambda: active.status.level == DiagnosticStatus.OK, "the end of the error")
     active.set_parameters(diagnostics_rate=1.0)
+
+
+# Last, for nobody listens to the node afterwards.
+def test_a_lazy_node_lets_go_of_the_camera_while_nobody_listens(active):
+    active.set_parameters(lazy=True, diagnostics_rate=20.0)
+    active.ask(image_message(street()))
+    outputs = {f"{active.node_name}/{name}" for name in OUTPUTS}
+    for subscription in [s for s in active.node.subscriptions if s.topic_name in outputs]:
+        active.node.destroy_subscription(subscription)
+    active.wait_until(lambda: active.subscription_count() == 0, "the camera to be let go of")
+    active.wait_until(lambda: "nobody listens" in active.status.message, "that to be reported")
+    assert active.status.level == DiagnosticStatus.OK
+    answers: list[Image] = []
+    topic = f"{active.node_name}/labels"
+    active.node.create_subscription(Image, topic, answers.append, 10)
+    active.wait_until(active.subscription_count, "the node to listen again")
+    active.send(image_message(street()))
+    active.wait_until(lambda: answers, "an answer")

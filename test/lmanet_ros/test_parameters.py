@@ -1,5 +1,6 @@
 """Types, ranges and descriptions of the node's parameters."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -11,6 +12,7 @@ import yaml
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from lmanet_ros.launch_arguments import DEFAULT_PARAMS_FILE
 from lmanet_ros.parameters import (
     ANY_TIME,
     START,
@@ -22,7 +24,8 @@ from lmanet_ros.parameters import (
     parse_palette,
 )
 
-PARAMS_FILE = Path(__file__).parents[2] / "config" / "erfnet.yaml"
+CONFIG = Path(__file__).parents[2] / "config"
+DEFAULTS = asdict(NodeParameters())
 
 
 @contextmanager
@@ -35,12 +38,26 @@ def node_with(**values: object) -> Iterator[Node]:
         node.destroy_node()
 
 
-def test_the_shipped_file_states_the_defaults_of_all_parameters():
-    (section,) = yaml.safe_load(PARAMS_FILE.read_text()).values()
-    values = section["ros__parameters"]
-    assert {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()} == asdict(
-        NodeParameters()
-    )
+def settings_in(text: str) -> dict[str, object]:
+    """Parameters that the text of a file sets."""
+    settings = yaml.safe_load(text).get("/**", {}).get("ros__parameters", {})
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
+
+
+def test_the_default_file_states_all_parameters_those_at_their_defaults_in_comments():
+    text = (CONFIG / DEFAULT_PARAMS_FILE).read_text()
+    settings = settings_in(text)
+    names = "|".join(DEFAULTS)
+    everything = settings_in(re.sub(rf"(?m)^    # ((?:{names}): )", r"    \1", text))
+    assert everything == DEFAULTS | settings
+
+
+@pytest.mark.parametrize("file", sorted(CONFIG.glob("*.yaml")), ids=lambda file: file.name)
+def test_the_shipped_files_set_nothing_to_its_default(file):
+    """Launch files that include ours may have another value, which a file would override."""
+    settings = settings_in(file.read_text())
+    assert settings.keys() <= DEFAULTS.keys()
+    assert all(value != DEFAULTS[name] for name, value in settings.items())
 
 
 def test_values_are_taken_over():
@@ -68,6 +85,10 @@ def test_values_are_taken_over():
         ("work_size", [512], "[width, height]"),
         ("work_size", [512, 0], "[width, height]"),
         ("work_size", [-512, 256], "[width, height]"),
+        ("work_size", [-1, 256], "[-1, -1] for the image's own size"),
+        ("jpeg_quality", 0, "an integer in 1..100"),
+        ("min_confidence", 1.1, "a number with a decimal point in 0.0..1.0"),
+        ("image_durability", "latched", "['auto', 'volatile', 'transient_local']"),
         ("output_size", [0, 256], "[width, height]"),
         ("image_topics", "image", "a list of strings"),
         ("image_topics", ["a", "a"], "one or more different topics"),

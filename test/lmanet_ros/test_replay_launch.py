@@ -1,28 +1,46 @@
-"""The launch file for recordings, by itself; running it needs a ROS installation."""
+"""The launch file for recordings, by the real `ros2 launch`."""
 
-import ast
-from pathlib import Path
+import json
+import signal
 
-LAUNCH_FILE = Path(__file__).parents[2] / "launch" / "replay.launch.py"
-ARGUMENTS = {
-    "bag",
-    "output",
-    "params_file",
-    "checkpoint",
-    "image_topic",
-    "label_topic",
-    "live",
-    "rate",
-}
+import yaml
+from bag_files import noise_message, write_messages
+from launch_harness import launched, needs_ros2_launch, stand_in_prefix, told
+from ros_harness import wait_until
+
+LAUNCH = ("lmanet_ros", "replay.launch.py")
+
+pytestmark = needs_ros2_launch
 
 
-def strings_of_calls(name: str) -> set[str]:
-    """First arguments of the calls of `name` in the launch file."""
-    calls = (node for node in ast.walk(ast.parse(LAUNCH_FILE.read_text())) if hasattr(node, "func"))
-    named = (call.args[0] for call in calls if getattr(call.func, "id", None) == name)
-    return {argument.value for argument in named if isinstance(argument, ast.Constant)}
+def test_node_and_evaluation_share_a_namespace_with_nobody_unless_asked(tmp_path):
+    prefix = stand_in_prefix(tmp_path / "prefix")
+    bag = write_messages(tmp_path / "bag", [("/front/image", noise_message(1))])
+    arguments = (*LAUNCH, f"bag:={bag}", "rate:=5", "output:=~/result", "checkpoint:=mine")
+    namespaces = set()
+    for _ in range(2):
+        evaluation, node = sorted(told(prefix, *arguments), key=lambda program: program["topic"])
+        namespaces.add(node["name"].removesuffix("/segmentation_node"))
+        assert evaluation["topic"] == node["topic"]
+    assert len(namespaces) == 2
+    programs = told(prefix, *arguments, "namespace:=here")
+    assert {program["topic"] for program in programs} == {"/here/image"}
 
 
-def test_the_arguments_are_declared_and_all_are_used():
-    assert strings_of_calls("DeclareLaunchArgument") == ARGUMENTS
-    assert strings_of_calls("argument") == ARGUMENTS
+def test_an_interrupted_replay_is_reported_whatever_the_params_file_has(
+    prefix, tmp_path, checkpoint
+):
+    frames = (("/front/image", noise_message(1 + number / 10)) for number in range(100))
+    bag, output = write_messages(tmp_path / "bag", frames), tmp_path / "result"
+    of_camera = {"autostart": False, "max_rate": 0.1, "image_topics": ["/a", "/b"]}
+    params_file = tmp_path / "parameters.yaml"
+    params_file.write_text(yaml.safe_dump({"/**": {"ros__parameters": of_camera}}))
+    files = (f"bag:={bag}", f"output:={output}", f"params_file:={params_file}")
+    with launched(prefix, *LAUNCH, *files, f"checkpoint:={checkpoint}") as process:
+        wait_until(lambda: "| 10/100" in process.output, "the tenth frame")
+        process.signal(signal.SIGINT)
+        process.wait()
+    summary = json.loads((output / "evaluation.json").read_text())
+    assert summary["frames"]["answered"] > 5
+    assert "playing was interrupted after" in " ".join(summary["notes"])
+    assert (output / "report.html").is_file()

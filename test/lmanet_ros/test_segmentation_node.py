@@ -78,6 +78,9 @@ def test_ctrl_c_ends_the_node_while_it_starts(checkpoint, delay):
 def test_a_bad_value_stops_the_start_and_is_named(checkpoint, tmp_path):
     params_file = tmp_path / "params.yaml"
     params_file.write_text("/**: {ros__parameters: {memory_size: [}}")
+    empty_lists = {name: tmp_path / f"{name}.yaml" for name in ("image_topics", "work_size")}
+    for name, file in empty_lists.items():
+        file.write_text(f"/**: {{ros__parameters: {{{name}: []}}}}")
     good = ("-p", f"checkpoint:={checkpoint}")
     reliability = "qos_overrides./image.subscription.reliability"
     cases = {
@@ -89,6 +92,12 @@ def test_a_bad_value_stops_the_start_and_is_named(checkpoint, tmp_path):
         "parameter precision must be one of": [*good, "-p", "precision:=fp64"],
         "parameter device must be": [*good, "-p", "device:=tpu"],
         "parameter 'qos_overrides./image.subscription": [*good, "-p", f"{reliability}:=perhaps"],
+        "parameter 'image_reliability': expected one of": ["-p", "image_reliability:=maybe"],
+        **{
+            f"parameter '{name}': expected": ["--params-file", str(file)]
+            for name, file in empty_lists.items()
+        },
+        "a namespace must not end in '/'": ["-r", "__ns:=/front/"],
         str(params_file): [*good, "--params-file", str(params_file)],
     }
     with ExitStack() as stack:

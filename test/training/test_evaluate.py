@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lmanet_core import ModelConfig, build_model, save_checkpoint
-from lmanet_core.classes import CAMVID, CITYSCAPES, ClassTable
+from lmanet_core.classes import CAMVID, CITYSCAPES, DAVIS, ClassTable
 from training import evaluate
 
 STREET = ["--streets", "1", "--frames", "2", "--size", "64x32"]
@@ -32,11 +32,16 @@ def checkpoint(classes: ClassTable, memory_size: int = 2) -> str:
     return "network.safetensors"
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
-    """What is in the JSON file."""
+def end(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit status."""
     line = ["evaluate.py", *arguments, "--precision", "fp32", "--json", "results/figures.json"]
     monkeypatch.setattr(sys, "argv", line)
-    evaluate.main()
+    return evaluate.main()
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
+    """What is in the JSON file."""
+    assert end(monkeypatch, *arguments) == 0
     return json.loads(Path("results/figures.json").read_text())
 
 
@@ -69,6 +74,43 @@ def test_cityscapes_at_its_own_and_at_another_resolution(
     assert small["miou"] != full["miou"]
 
 
+def test_two_evaluations_are_compared_video_by_video(
+    davis: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ["--dataset", "davis", "--root", str(davis), "--split", "train"]
+    network = ["--checkpoint", checkpoint(DAVIS), "--worse", "0.5"]
+    results = [run(monkeypatch, *data, *network, "--memory-size", size) for size in ("0", "2")]
+    for name, figures in zip(("before.json", "after.json"), results, strict=True):
+        Path(name).write_text(json.dumps(figures))
+    assert list(results[0]["videos"]) == ["bear", "boat"]
+    gains = [
+        100 * (results[1]["videos"][video]["miou"] - results[0]["videos"][video]["miou"])
+        for video in ("bear", "boat")
+    ]
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", "--compare", "before.json", "after.json"])
+    evaluate.main()
+    printed = capsys.readouterr().out
+    assert f"mean over 2 videos: {sum(gains) / 2:+.2f}, 95 % interval" in printed
+    for name, gain in zip(("bear", "boat"), gains, strict=True):
+        assert any(
+            line.split()[0] == name and line.endswith(f"{gain:+.2f}")
+            for line in printed.splitlines()
+            if line
+        )
+    # Seeds are averaged, so before against both is half of the gain.
+    both = ["--compare", "before.json", "before.json,after.json"]
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *both])
+    evaluate.main()
+    assert f"mean over 2 videos: {sum(gains) / 4:+.2f}" in capsys.readouterr().out
+    del results[1]["videos"]["bear"]
+    Path("after.json").write_text(json.dumps(results[1]))
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", "--compare", "before.json", "after.json"])
+    with pytest.raises(SystemExit):
+        evaluate.main()
+    assert "same videos: ['bear']" in capsys.readouterr().err
+
+
 def test_the_synthetic_street_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     network = ["--checkpoint", checkpoint(CITYSCAPES)]
     clean = run(monkeypatch, *network, *STREET, "--noise", "0", "--occlusion-rate", "0")
@@ -85,7 +127,7 @@ def test_the_synthetic_street_is_the_default(monkeypatch: pytest.MonkeyPatch) ->
         (["--checkpoint", "nothing"], "no checkpoint 'nothing'"),
         (["--memory-size", "99"], "memory_size must be in 0..64, got 99"),
         (["--window-size", "4"], "must be odd, got 4"),
-        (["--sheet", "sheet.text"], "expected a picture such as sheet.png, got 'sheet.text'"),
+        (["--sheet", "nowhere.png/sheet.png"], "nowhere.png is no folder"),
         (["--streets", "0"], "streets must be at least 1, got 0"),
     ],
 )
@@ -95,16 +137,18 @@ def test_mistakes_are_explained(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        run(monkeypatch, *STREET, *arguments)
-    assert exit_.value.code == 2
+    Path("nowhere.png").touch()
+    assert end(monkeypatch, *STREET, *arguments) == 1
     assert complaint in capsys.readouterr().err
+    for usage in (("--window-size", "wide"), ("--sheet", "sheet.text")):
+        with pytest.raises(SystemExit) as exit_:
+            end(monkeypatch, *usage)
+        assert exit_.value.code == 2
 
 
 def test_a_network_for_other_classes_is_refused(
     camvid: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--dataset", "camvid", "--root", str(camvid)]
-    with pytest.raises(SystemExit):
-        run(monkeypatch, *arguments, "--checkpoint", checkpoint(CITYSCAPES))
+    assert end(monkeypatch, *arguments, "--checkpoint", checkpoint(CITYSCAPES)) == 1
     assert "are not the 11 of 'camvid'" in capsys.readouterr().err

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import cv2
 
 from lmanet_core.classes import CITYSCAPES
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
+from lmanet_core.program import require_writable, run_program
 from lmanet_core.visualization import contact_sheet
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description="Draw a contact sheet of the synthetic street.")
     parser.add_argument("--output", type=Path, required=True, help="PNG file to write")
     parser.add_argument("--seed", type=int, default=1, help="of the first street")
     parser.add_argument("--streets", type=int, default=5)
     arguments = parser.parse_args()
+    return run_program("synthetic", lambda: draw(arguments))
+
+
+def draw(arguments: argparse.Namespace) -> None:
+    require_writable(arguments.output, folder=False)
     sensor = StreetConfig(noise=8, flicker=0.05, motion_blur=0.5, occlusion_rate=15)
     rows = []
     for seed in range(arguments.seed, arguments.seed + arguments.streets):
@@ -33,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Self
 
+from lmanet_core.resizing import is_reduced, resize_image
 from lmanet_core.runtime.backend import Prediction
 from lmanet_core.runtime.graph_info import GraphInfo
 from lmanet_core.runtime.images import as_buffer
@@ -92,6 +93,9 @@ class GraphBackend(ABC):
     @torch.inference_mode()
     def run(self, image: np.ndarray, *, confidence: bool) -> Prediction:
         """Segment a frame and remember it; see `Backend`."""
+        # A graph resizes without antialiasing, so it gets no image that needs it.
+        if is_reduced(image, self.info.work_size):
+            image = resize_image(image, self.info.work_size)
         self.infer(as_buffer(image))
         if self._store is not None:
             self._store.write(*self._newest())

@@ -6,16 +6,16 @@ import copy
 from collections import defaultdict
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from lmanet_core.config import MAX_MEMORY_SIZE
 from lmanet_core.models import LMANet, MemoryStore
+from lmanet_core.resizing import resize_image
 from lmanet_core.runtime.backend import Prediction
 from lmanet_core.runtime.folding import fold_batch_norms
-from lmanet_core.runtime.images import as_buffer, resize
+from lmanet_core.runtime.images import as_buffer
 from lmanet_core.runtime.precision import resolve_device, resolve_precision
 from lmanet_core.runtime.ring_buffer import BatchOfStores, RingBuffer
 
@@ -33,6 +33,7 @@ class TorchBackend:
         precision: str = "auto",
         device: str = "auto",
         work_size: tuple[int, int] | None = None,
+        antialias: bool | None = None,
     ) -> None:
         memory_size = model.config.memory_size if memory_size is None else memory_size
         if not 0 <= memory_size <= MAX_MEMORY_SIZE:
@@ -51,6 +52,7 @@ class TorchBackend:
         self.device = resolve_device(device)
         self.dtype = resolve_precision(precision, self.device)
         self._work_size = work_size
+        self._antialias = antialias
         self._store: RingBuffer | None = None
         if memory_size > 0:
             self._store = RingBuffer(memory_size, model.config.write_interval)
@@ -124,7 +126,7 @@ class TorchBackend:
     def _to_tensor(self, image: np.ndarray) -> Tensor:
         """(H, W, 3) uint8 -> (1, 3, H', W') in 0..1 at working size, channels_last."""
         size = self.network_size((image.shape[1], image.shape[0]))
-        image = resize(image, size, cv2.INTER_LINEAR)
+        image = resize_image(image, size, antialias=self._antialias)
         pixels = torch.from_numpy(as_buffer(image)).to(self.device)
         # Interleaved pixels are what channels_last means: a view, no transposition.
         return pixels.to(self.dtype).div_(255)[None].permute(0, 3, 1, 2)

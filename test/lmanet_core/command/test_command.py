@@ -1,10 +1,13 @@
 """The program `lmanet`, as a user runs it."""
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
 from lmanet_core import ModelConfig, build_model, load, load_provenance, save_checkpoint
 from lmanet_core.command.__main__ import main
+from lmanet_core.data.datasets import open_dataset
 from lmanet_core.models.cost import network_cost
 
 
@@ -23,6 +26,8 @@ def test_convert_writes_a_checkpoint_that_loads_and_says_where_it_is_from(
     output = tmp_path / "erfnet.safetensors"
     assert main(["convert", str(erfnet_pth), str(output)]) == 0
     assert "ERFNet" in capsys.readouterr().out
+    assert main(["convert", str(erfnet_pth), str(output), "--window-size", "11"]) == 1
+    assert "single-frame network" in capsys.readouterr().err
     published = torch.load(erfnet_pth, weights_only=True)
     weights = load(output).state_dict()
     assert all(
@@ -53,7 +58,7 @@ def test_what_cannot_be_converted_ends_with_one_line_and_status_1(tmp_path, caps
     torch.save({"fc.weight": torch.zeros(1)}, tmp_path / "other.pth")
     assert main(["convert", str(tmp_path / "other.pth"), str(tmp_path / "out.safetensors")]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("lmanet: ")
+    assert error.startswith(f"lmanet: {tmp_path}/other.pth: ")
     assert error.count("\n") == 1
     assert not (tmp_path / "out.safetensors").exists()
 
@@ -73,6 +78,54 @@ def test_info_tells_what_is_in_a_checkpoint_and_what_it_costs(tmp_path, capsys):
 def test_info_of_a_missing_file_ends_with_status_1(capsys):
     assert main(["info", "nothing"]) == 1
     assert "no checkpoint 'nothing'" in capsys.readouterr().err
+
+
+def test_label_makes_a_data_set_of_a_video_and_leaves_out_what_is_unsure(tmp_path, capsys):
+    model = build_model(ModelConfig(memory_size=1, window_size=3)).eval()
+    save_checkpoint(model, tmp_path / "teacher.safetensors")
+    video = tmp_path / "drive"
+    video.mkdir()
+    for number in range(5):
+        picture = np.random.default_rng(number).integers(0, 256, (32, 64, 3), np.uint8)
+        cv2.imwrite(str(video / f"{number}.png"), picture)
+    label = ["label", str(tmp_path / "teacher.safetensors"), str(video), str(tmp_path / "out")]
+    options = ["--scales", "0.5", "1", "--every", "2", "--size", "48x24"]
+    assert main([*label, *options, "--sure", "0"]) == 0
+    assert "5 frames of 'drive', 3 of them with labels for 100.0 %" in capsys.readouterr().out
+    (recorded,) = open_dataset("recording", tmp_path / "out", "all").videos
+    assert list(recorded.labelled) == [0, 2, 4]
+    assert recorded.image(1).shape == (24, 48, 3)
+    assert main([*label, *options]) == 1
+    assert "choose another --name" in capsys.readouterr().err
+    assert main([*label, *options, "--name", "unsure", "--sure", "1"]) == 0
+    unsure = open_dataset("recording", tmp_path / "out", "all").videos[1]
+    assert (unsure.labels(0) == 255).all()
+
+
+def test_attention_draws_where_the_memory_reads(tmp_path, capsys):
+    config = ModelConfig(memory_size=2, window_size=3, memory_policy="every_nth")
+    save_checkpoint(build_model(config), tmp_path / "network.safetensors")
+    video = tmp_path / "drive"
+    video.mkdir()
+    for number in range(6):
+        cv2.imwrite(str(video / f"{number}.png"), np.full((32, 64, 3), 40 * number, np.uint8))
+    sheet = tmp_path / "pictures" / "attention.png"
+    attention = ["attention", str(tmp_path / "network.safetensors"), str(video)]
+    options = ["--output", str(sheet), "--at"]
+    assert main([*attention, *options, "10,10", "63,31"]) == 0
+    printed = capsys.readouterr().out
+    # Of frames 0 to 3 every second is in memory when frame 4 comes.
+    assert "(10, 10): " in printed
+    assert "% frame 0, " in printed
+    assert "% frame 2, 0 % beyond the border" in printed
+    assert cv2.imread(str(sheet)).shape[1] > 3 * 480
+    for mistake, complaint in (
+        (["64,0"], r"places must be in the image of 64x32, got [(64, 0)]"),
+        (["0,0", "--frame", "0"], "nothing is in memory at the first frame"),
+        (["0,0", "--frame", "6"], "has no frame 6"),
+    ):
+        assert main([*attention, *options, *mistake]) == 1
+        assert complaint in capsys.readouterr().err
 
 
 def test_macs_are_those_counted_by_hand():

@@ -74,6 +74,16 @@ def lmanet_erfnet() -> Tensors:
     return tensors
 
 
+def lmanet_erfnet_concatenation() -> Tensors:
+    """The same with the authors' option `--fusion-strategy concat`."""
+    fusion = "memory_fusion."
+    return {
+        name: tensor
+        for name, tensor in lmanet_erfnet().items()
+        if not name.startswith((f"{fusion}conv_layer", f"{fusion}bn."))
+    }
+
+
 def resnet(tensors: Tensors, prefix: str, blocks: tuple[int, ...]) -> None:
     for index, (before, after) in ((0, (3, 64)), (3, (64, 64)), (6, (64, 128))):
         conv(tensors, f"{prefix}layer0.{index}", (after, before, 3, 3))

@@ -4,10 +4,13 @@ import argparse
 
 import pytest
 import torch
-from published_files import erfnet, lmanet_erfnet, semseg_pspnet50
+from published_files import erfnet, lmanet_erfnet, lmanet_erfnet_concatenation, semseg_pspnet50
 
 from lmanet_core import CheckpointError, ClassTable
 from lmanet_core.conversion import ConversionError, convert, read_state_dict
+
+NORM_PARTS = ("running_mean", "running_var", "weight", "bias")
+"""In the order of `batch_norm`."""
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +37,41 @@ def test_what_would_run_code_is_not_unpickled(published, tmp_path):
     path = save(published, tmp_path / "model.pth", {"args": argparse.Namespace(lr=1)})
     with pytest.raises(CheckpointError, match=r"more than tensors.*state dict alone"):
         read_state_dict(path)
+
+
+def test_a_whole_model_is_told_from_other_bundles(tmp_path):
+    for legacy in (False, True):
+        torch.save(
+            torch.nn.Linear(1, 1),
+            tmp_path / "model.pth",
+            _use_new_zipfile_serialization=not legacy,
+        )
+        with pytest.raises(
+            CheckpointError, match=r"model.pth holds a whole model.*\.state_dict\(\)"
+        ):
+            read_state_dict(tmp_path / "model.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"\n<!DOCTYPE html><html>Quota exceeded</html>", "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
+        (b"rubbish", "begins with b'rubbish'"),
+        (b"PK\x03\x04 cut off", "not a readable"),
+        (b"\x80\x02 cut off", "damaged"),
+    ],
+)
+def test_what_downloads_leave_is_named_and_nobody_told_to_load_it_unsafely(
+    tmp_path, content, message
+):
+    path = tmp_path / "model.pth"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        read_state_dict(path)
+    assert "model.pth" in str(caught.value)
+    assert "weights_only" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +101,26 @@ def test_the_single_frame_erfnet_drops_the_encoders_classifier_and_ignore():
     output = conversion.model.decoder.output_conv
     assert torch.equal(output.weight, tensors["decoder.output_conv.weight"][:, :19])
     assert torch.equal(output.bias, tensors["decoder.output_conv.bias"][:19])
+
+
+@torch.no_grad()
+def test_the_fusion_by_concatenation_is_converted():
+    tensors = lmanet_erfnet_concatenation()
+    conversion = convert(tensors)
+    assert "concatenation" in conversion.title
+    assert conversion.model.config.fusion == "concatenation"
+    query, read = torch.rand(2, 1, 64, 3, 5)
+    normalized = [
+        torch.nn.functional.batch_norm(
+            values,
+            *(tensors[f"memory_fusion.bn{number}.{part}"] for part in NORM_PARTS),
+            eps=1e-3,
+        )
+        for number, values in ((1, query), (2, read))
+    ]
+    memory = conversion.model.memory
+    assert memory is not None
+    assert torch.allclose(memory.fusion(query, read), torch.cat(normalized, 1).relu(), atol=1e-6)
 
 
 @torch.no_grad()
@@ -104,6 +162,14 @@ def test_a_wrong_shape_is_listed(published):
         convert(broken)
 
 
+def test_of_many_problems_the_first_ten_are_listed(published):
+    names = [name for name in published if name.startswith("decoder.")]
+    broken = {name: tensor for name, tensor in published.items() if name not in names}
+    with pytest.raises(ConversionError, match=r"and \d+ more$") as caught:
+        convert(broken)
+    assert str(caught.value).count("missing") == 10
+
+
 def test_other_classes_need_their_table(published):
     with pytest.raises(ConversionError, match=r"decoder.output_conv.weight: \(16, 12, 2, 2\)"):
         convert(erfnet(outputs=12))
@@ -114,5 +180,7 @@ def test_other_classes_need_their_table(published):
 
 
 def test_an_unknown_network_is_explained():
-    with pytest.raises(ConversionError, match=r"no published network .* begin with \['fc.weight'"):
+    with pytest.raises(
+        ConversionError, match=r"1 tensors .* no published network .* begin with fc.weight"
+    ):
         convert({"fc.weight": torch.zeros(2)})

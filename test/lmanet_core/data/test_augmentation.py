@@ -81,7 +81,7 @@ def test_crops_show_rare_classes_more_often_than_chance() -> None:
     labels = np.zeros((1, 40, 100), np.uint8)
     labels[0, 22, 70] = 11
     clip = Clip(np.zeros((1, 40, 100, 3), np.uint8), labels)
-    config = AugmentationConfig((20, 10), flip=False, translate=0, class_centred=True)
+    config = AugmentationConfig((20, 10), flip=False, translate=0, class_centred=1.0)
     crops = [draw(clip, config, seed).labels for seed in range(300)]
     assert np.mean([11 in crop for crop in crops]) > 0.4  # chance: about 0.07
 
@@ -89,7 +89,7 @@ def test_crops_show_rare_classes_more_often_than_chance() -> None:
 def test_a_last_frame_without_truth_is_cropped_anywhere() -> None:
     clip = coordinates()
     clip = clip._replace(labels=np.full_like(clip.labels, 255))
-    config = AugmentationConfig((20, 10), class_centred=True)
+    config = AugmentationConfig((20, 10), class_centred=1.0)
     assert draw(clip, config).labels.shape == (2, 10, 20)
 
 

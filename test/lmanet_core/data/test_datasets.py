@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from cityscapesscripts.helpers.labels import id2label
 
-from lmanet_core.classes import CAMVID, CITYSCAPES
+from lmanet_core.classes import CAMVID, CITYSCAPES, DAVIS
 from lmanet_core.data.datasets import DATASETS, open_dataset
+from lmanet_core.data.recording import write_classes
 from lmanet_core.data.video import DatasetError
 
 
@@ -144,6 +145,72 @@ def test_missing_frames_and_labels_of_cityscapes_are_listed(cityscapes: Path) ->
     assert "and 12 more" in str(error.value)
 
 
+def test_other_labels_of_cityscapes_fill_in_where_there_are_none_by_hand(cityscapes: Path) -> None:
+    folder = cityscapes / "network_labels" / "train" / "aachen"
+    folder.mkdir(parents=True)
+    for name in ("aachen_000000_000018", "aachen_000000_000019"):
+        cv2.imwrite(str(folder / f"{name}_labelIds.png"), np.full((32, 64), 26, np.uint8))
+    videos = open_dataset("cityscapes", cityscapes, "train", labels="network_labels").videos
+    assert [list(video.labelled) for video in videos] == [[18, 19], [19], [19]]
+    other, own = videos[0].labels(18), videos[0].labels(19)
+    assert other is not None
+    assert own is not None
+    assert {CITYSCAPES.names[label] for label in np.unique(other)} == {"car"}
+    assert len(np.unique(own)) > 1
+    with pytest.raises(DatasetError, match=r"no labels in .*nothing/train: expected .*labelIds"):
+        open_dataset("cityscapes", cityscapes, "train", labels="nothing")
+    with pytest.raises(DatasetError, match="cityscapes and recording, not for 'camvid'"):
+        open_dataset("camvid", cityscapes, "train", labels="network_labels")
+
+
+def test_camvid_has_a_test_split_where_its_folder_is_there(camvid: Path) -> None:
+    with pytest.raises(DatasetError, match="no CamVid in"):
+        open_dataset("camvid", camvid, "test")
+    for part in ("", "annot"):
+        shutil.copytree(camvid / f"train{part}", camvid / f"test{part}")
+    assert [len(video) for video in open_dataset("camvid", camvid, "test").videos] == [4, 3, 4]
+
+
+def test_davis_has_labels_for_every_frame_of_the_videos_of_a_list(davis: Path) -> None:
+    train = open_dataset("davis", davis, "train")
+    assert train.classes == DAVIS
+    assert [(video.name, len(video), len(video.labelled)) for video in train.videos] == [
+        ("bear", 5, 5),
+        ("boat", 5, 5),
+    ]
+    (cows,) = open_dataset("davis", davis, "val").videos
+    mask = cv2.imread(str(davis / "Annotations/cows/00002.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(cows.labels(2), mask > 0)
+    (davis / "JPEGImages/cows/00003.jpg").unlink()
+    with pytest.raises(DatasetError, match=r"1 files are missing:\s+.*cows/00003\.jpg"):
+        open_dataset("davis", davis, "val")
+
+
+def test_a_recording_has_labels_where_a_program_has_made_some(tmp_path: Path) -> None:
+    for number in range(10):
+        write_picture(tmp_path / f"images/drive/{number:06}.jpg", np.zeros((32, 64, 3), np.uint8))
+    for folder, number, label in (("labels", 0, 3), ("labels", 9, 255), ("better", 4, 1)):
+        file = tmp_path / folder / "drive" / f"{number:06}.png"
+        write_picture(file, np.full((32, 64), label, np.uint8))
+    write_classes(CAMVID, tmp_path / "classes.yaml")
+    (train,), (val,) = (open_dataset("recording", tmp_path, s).videos for s in ("train", "val"))
+    assert (train.name, len(train), list(train.labelled)) == ("drive", 8, [0])
+    assert (len(val), list(val.labelled)) == (2, [1])
+    better = open_dataset("recording", tmp_path, "all", labels="better")
+    assert better.classes == CAMVID
+    assert list(better.videos[0].labelled) == [4]
+    assert (better.videos[0].labels(4) == 1).all()
+    with pytest.raises(DatasetError, match="`lmanet label` writes them"):
+        open_dataset("recording", tmp_path, "all", labels="worse")
+    with pytest.raises(DatasetError, match=r"nowhere/classes\.yaml is not a readable"):
+        open_dataset("recording", tmp_path / "nowhere", "all")
+
+
+def write_picture(file: Path, picture: np.ndarray) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(file), picture)
+
+
 def test_streets_are_rendered_in_any_order_and_the_splits_share_none() -> None:
     size = (64, 32)
     video = open_dataset("synthetic", None, "val", size).videos[0]
@@ -161,7 +228,7 @@ def test_an_unknown_split_is_refused(name: str, tmp_path: Path) -> None:
         open_dataset(name, tmp_path, "night")
 
 
-@pytest.mark.parametrize("name", ["camvid", "cityscapes"])
+@pytest.mark.parametrize("name", ["camvid", "cityscapes", "davis"])
 def test_an_empty_folder_is_refused_with_what_was_expected(name: str, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=f"in {tmp_path}: expected .*train"):
         open_dataset(name, tmp_path, "train")

@@ -20,7 +20,7 @@ CROP = AugmentationConfig(crop_size=(32, 16), noise=5.0)
 
 def camvid_samples(root: Path, seed: int = 1, length: int = 30) -> TrainingSamples:
     config = DataConfig("camvid", root, frames=2, augmentation=CROP)
-    return TrainingSamples(open_clips(config), config.augmentation, seed, length)
+    return TrainingSamples(open_clips(config), seed, length)
 
 
 def test_a_sample_is_a_clip_as_tensors(camvid: Path) -> None:
@@ -49,7 +49,7 @@ def test_loader_processes_do_not_change_the_samples(camvid: Path) -> None:
 
 def test_an_epoch_sees_every_clip_once_in_an_order_of_its_own(camvid: Path) -> None:
     clips = open_clips(DataConfig("camvid", camvid))
-    samples = TrainingSamples(clips, None, seed=1, length=2 * len(clips))
+    samples = TrainingSamples(clips, seed=1, length=2 * len(clips))
     epochs = [[samples[n + start][0].sum().item() for n in range(11)] for start in (0, 11)]
     assert len(set(epochs[0])) == 11
     assert epochs[0] != epochs[1]
@@ -69,12 +69,12 @@ def test_the_configuration_decides_what_clips_are_made_of(camvid: Path) -> None:
             "clips": "pseudo",
             "frames": 3,
             "motion": {"zoom": [0, 0.1], "noise": "4e0"},
-            "augmentation": {"crop_size": [24, 16], "scale": [0.5, 2.0], "class_centred": True},
+            "augmentation": {"crop_size": [24, 16], "scale": [0.5, 2.0], "class_centred": 1.0},
         }
     )
     assert pseudo.motion == MotionConfig(zoom=(0.0, 0.1), noise=4.0)
-    assert pseudo.augmentation == AugmentationConfig((24, 16), (0.5, 2.0), class_centred=True)
-    samples = TrainingSamples(open_clips(pseudo), pseudo.augmentation, 0, 1)
+    assert pseudo.augmentation == AugmentationConfig((24, 16), (0.5, 2.0), class_centred=1.0)
+    samples = TrainingSamples(open_clips(pseudo), 0, 1)
     assert samples[0][0].shape == (3, 3, 16, 24)
     street = {"dataset": "synthetic", "clips": "street", "street": {"streets": 7, "noise": 9.0}}
     streets = open_clips(DataConfig.from_dict(street))

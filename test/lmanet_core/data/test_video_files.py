@@ -57,3 +57,21 @@ def test_a_broken_image_ends_the_video_with_its_name(tmp_path):
     np.testing.assert_array_equal(next(frames), FRAMES[0])
     with pytest.raises(VideoError, match=r"2\.png"):
         next(frames)
+
+
+def test_an_installed_package_can_read_recordings_of_its_kind(tmp_path, monkeypatch):
+    (tmp_path / "their_bags.py").write_text("def read(path):\n    return iter([path.name])\n")
+    metadata = tmp_path / "their_bags-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: their-bags\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[lmanet.videos]\ntheirs = their_bags:read\nlost = no_bags:read\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    (drive / "0.theirs").touch()
+    assert list(read_video(drive)) == ["drive"]
+    assert list(read_video(drive / "0.theirs")) == ["0.theirs"]
+    with pytest.raises(VideoError, match=r"0\.lost cannot be read here by no_bags: No module"):
+        read_video(drive / "0.lost")

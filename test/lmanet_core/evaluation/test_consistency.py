@@ -29,7 +29,7 @@ def consistency(frames: list[tuple[np.ndarray, np.ndarray]]) -> float | None:
     measure = TemporalConsistency()
     for image, labels in frames:
         measure.update(image, labels)
-    return measure.value()
+    return measure.ratio.value
 
 
 def test_labels_that_move_with_the_image_are_consistent() -> None:
@@ -74,14 +74,14 @@ def test_videos_are_not_compared_with_each_other() -> None:
         measure.begin_video()
         measure.update(image, np.full_like(labels, value))
         measure.update(image, np.full_like(labels, value))
-    assert measure.value() == 1
+    assert measure.ratio.value == 1
 
 
 def video_consistency(frames: int, predicted: list, true: list) -> float | None:
     measure = VideoConsistency(frames)
     for prediction, truth in zip(predicted, true, strict=True):
         measure.update(row(prediction), None if truth is None else row(truth))
-    return measure.value()
+    return measure.ratio.value
 
 
 def row(labels: list[int]) -> np.ndarray:

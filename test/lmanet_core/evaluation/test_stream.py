@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -161,4 +161,4 @@ def test_a_sheet_shows_frames_from_all_parts(camvid: Path, tmp_path: Path) -> No
 
 def test_figures_are_ready_for_json(camvid: Path) -> None:
     evaluation = evaluate(segmenter(network(), 0), open_dataset("camvid", camvid, "val"))
-    assert "NaN" not in json.dumps(evaluation.__dict__)
+    assert "NaN" not in json.dumps(asdict(evaluation))

@@ -16,9 +16,13 @@ from lmanet_core.training.reproduction import Reproduction
 
 @pytest.fixture
 def short(settings: dict[str, Any]) -> dict[str, Any]:
-    """A single-frame stage and one of the memory, of one step each."""
+    """A single-frame stage, and from it two, without and with the memory, of one step each."""
     single, _, lma1, _ = settings["stages"]
-    settings["stages"] = [single | {"steps": 1}, lma1 | {"epochs": None, "steps": 1}]
+    settings["stages"] = [
+        single | {"steps": 1},
+        single | {"name": "decoder", "trains": ["decoder"], "steps": 1},
+        lma1 | {"after": "single", "epochs": None, "steps": 1},
+    ]
     settings["validation"] = None
     return settings
 
@@ -34,6 +38,10 @@ def test_tables_are_made_once_beside_the_paper_s_figures(
     tables = json.loads((tmp_path / "tables.json").read_text())
     assert [row["label"] for row in tables["II"]] == [row.label for row in PAPER_TABLES["II"].rows]
     assert all(0 <= row["miou"] <= 100 for row in tables["II"])
+    # One video: its gain is the mean, and the interval.
+    assert all(row["low"] == row["mean"] == row["high"] for row in tables["II"])
+    assert all(sum(row["class_gains"].values()) != 0 for row in tables["II"])
+    assert (tmp_path / "classes-II.png").stat().st_size > 0
 
     # Memory size and window are not trained, the other order of reading and writing is, from
     # the same single-frame network.
@@ -44,6 +52,13 @@ def test_tables_are_made_once_beside_the_paper_s_figures(
     }
     assert load(other / "lma1.safetensors").config.write_before_read
     single = (tmp_path / "main" / "single.safetensors").read_bytes()
+    # The memory's stage began with the decoder of the stage that it names, not of the one before.
+    decoders = [
+        load(tmp_path / "main" / f"{stage}.safetensors").decoder.output_conv.weight
+        for stage in ("single", "decoder", "lma1")
+    ]
+    assert (decoders[0] == decoders[2]).all()
+    assert (decoders[0] != decoders[1]).any()
     assert (other / "single.safetensors").read_bytes() == single
 
     made = {path: path.stat().st_mtime_ns for path in tmp_path.glob("evaluations/*.json")}

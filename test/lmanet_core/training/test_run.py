@@ -132,6 +132,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
         # Samples 0..1 are the rehearsal's, too; number 9 is of step 5, after the file of step 4.
         settings["stages"][3]
         | {"steps": 6, "schedule": "plateau", "dropout": True, "accumulate": 2, "patience": 1}
+        | {"weight_average": 0.5, "frozen": ["decoder.layers.0"]}
     ]
     train(settings, tmp_path / "whole")
     config = tmp_path / "config.yaml"
@@ -148,6 +149,31 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
         assert (tmp_path / "killed" / name).read_text() == (tmp_path / "whole" / name).read_text()
     one, other = (load(tmp_path / run / "lma2-last.safetensors") for run in ("whole", "killed"))
     assert same(one, other)
+
+
+def test_a_stage_ends_when_its_time_is_over_or_with_the_average_of_its_weights(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    settings["validation"] = None
+    settings["stages"] = settings["stages"][:1]
+    stage = settings["stages"][0]
+    stage |= {"encoder_learning_rate": 1e-4, "class_weight_offset": None}
+    stage |= {"frozen": ["encoder.initial_block"]}
+    results = []
+    for name, changes, steps in (
+        ("timed", {"hours": 1e-7, "steps": None}, 1),
+        ("average", {"hours": None, "steps": 3, "weight_average": 0.9}, 3),
+    ):
+        stage |= changes
+        train(settings, tmp_path / name)
+        assert len(rows(tmp_path / name / "single.csv")) == steps
+        results.append(load(tmp_path / name / "single.safetensors"))
+    first_step, average = results
+    assert same(first_step.encoder.initial_block, average.encoder.initial_block)
+    assert not same(first_step.encoder, average.encoder)
+    stage["frozen"] = ["encoder.nothing"]
+    with pytest.raises(TrainingError, match=r"no module 'encoder\.nothing'"):
+        train(settings, tmp_path / "wrong")
 
 
 def test_a_stage_does_not_go_on_with_other_settings(

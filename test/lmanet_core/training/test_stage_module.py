@@ -101,4 +101,4 @@ def test_the_learning_rate_falls_when_the_loss_of_an_epoch_does_not() -> None:
     schedule = module.configure_optimizers()["lr_scheduler"]["scheduler"]
     for loss in (1.0, 1.0, 1.0):
         schedule.step(loss)
-    assert schedule.get_last_lr() == [pytest.approx(0.8e-3)]
+    assert schedule.get_last_lr() == pytest.approx([0.8e-3] * 2)

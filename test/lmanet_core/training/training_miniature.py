@@ -57,7 +57,14 @@ def run_settings(root: Path) -> dict[str, Any]:
                 "steps": 2,
                 "batch_size": 2,
             },
-            {"name": "lma1", "trains": ["memory"], "data": clips, "epochs": 1, "batch_size": 4},
+            {
+                "name": "lma1",
+                "trains": ["memory"],
+                "data": {**clips, "last_frame": {"chance": 0.5}},
+                "shortest_clip": 2,
+                "epochs": 1,
+                "batch_size": 4,
+            },
             {
                 "name": "lma2",
                 "trains": ["memory", "decoder"],

@@ -2,10 +2,11 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ from rclpy.serialization import deserialize_message
 from ros_harness import image_message, pixels, running_node, set_header
 from sensor_msgs.msg import CompressedImage, Image
 
+from lmanet_core.checkpoint import checkpoint_hash
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 from lmanet_ros.bags.message import header_stamp
 from lmanet_ros.bags.reading import read_bag
@@ -45,9 +47,10 @@ def drive(compressed: bool) -> Iterator[tuple[str, Image | CompressedImage]]:
         yield "/front/labels", image_message(labels[:, :, None], "mono8", stamp=stamp(number))
 
 
-def run(bag: Path, output: Path, *arguments: str | Path) -> dict:
+def run(bag: Path | list[Path], output: Path, *arguments: str | Path) -> dict:
     """Evaluate; the summary."""
-    command = [sys.executable, "-m", "lmanet_ros.evaluate_bag", bag, "--output", output]
+    bags = bag if isinstance(bag, list) else [bag]
+    command = [sys.executable, "-m", "lmanet_ros.evaluate_bag", *bags, "--output", output]
     result = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     return json.loads((output / "evaluation.json").read_text())
@@ -94,9 +97,29 @@ def test_quality_and_latency_are_measured(summary):
     assert 0 < summary["temporal_consistency"] <= 1
     latency = summary["latency_ms"]
     assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"] <= latency["max"]
-    measured = [row["miou"] for row in summary["per_frame"] if row["miou"] is not None]
-    worst = [summary["per_frame"][number]["miou"] for number in summary["worst_frames"]]
-    assert worst == sorted(measured)[: len(worst)]
+    rows = {row["number"]: row for row in summary["per_frame"] if row["miou"] is not None}
+    worst = [rows[number] for number in summary["worst_frames"]]
+    assert [row["miou"] for row in worst] == sorted(row["miou"] for row in worst)
+    assert worst[0]["miou"] == min(row["miou"] for row in rows.values())
+    # Not neighbours, but for such as follow the gap.
+    assert 2 <= len(worst) <= 6
+    stamps = sorted(row["stamp"] for row in worst)
+    assert min(after - before for before, after in pairwise(stamps)) >= 3e8
+
+
+def test_the_summary_says_what_it_was_made_with(summary, checkpoint):
+    run = summary["run"]
+    assert run["model_hash"] == checkpoint_hash(checkpoint)
+    assert run["backend"].startswith("torch cpu")
+    assert run["memory_size"] == "2"
+    assert run["work_size"] == "that of the images"
+    assert "evaluate_bag" in run["command"]
+    assert run["date"]
+    assert run["machine"]
+    assert run["software"]
+    assert summary["fps"] > 0
+    confusion = np.array(summary["tally"]["confusion"])
+    assert confusion.sum() == sum(64 * (64 if n < FIRST_SMALL else 32) for n in range(12)) - 64 * 64
 
 
 def test_predictions_lie_beside_the_input(damaged, summary):
@@ -120,12 +143,12 @@ def test_predictions_lie_beside_the_input(damaged, summary):
     assert summary["iou"]["road"] == pytest.approx(hits / union, abs=1e-4)
 
 
-def test_the_report_needs_nothing_but_itself(damaged):
+def test_the_report_needs_nothing_but_itself(damaged, summary):
     report = (damaged / "report.html").read_text()
     sources = re.findall(r'(?:src|href)="([^"]*)"', report)
     assert all(source.startswith("data:image/") for source in sources)
-    # Three plots and the classes', four pictures of each bad frame, the legend.
-    assert len(sources) == 4 + 4 * 6 + 1
+    # Three plots, the classes' and the confusion, four pictures of each bad frame, the legend.
+    assert len(sources) == 5 + 4 * len(summary["worst_frames"]) + 1
     assert "wrong data length" in report
 
 
@@ -140,20 +163,33 @@ segmentation_node:
 
 
 def test_labels_are_the_same_on_every_run_however_the_bag_is_stored(
-    tmp_path, damaged, summary, checkpoint
+    tmp_path, damaged, summary, checkpoint, monkeypatch
 ):
     messages = list(drive(compressed=True))
     # What a node said while it was recorded, under the name that it has here, too.
     said = image_message(np.zeros((64, 64, 1), np.uint8), "mono8", stamp=stamp(0))
     messages.insert(2, ("/segmentation_node/labels", said))
     bag = write_messages(tmp_path / "bag", messages, storage="sqlite3")
-    (tmp_path / "robot.yaml").write_text(ROBOT)
-    options = ("--checkpoint", checkpoint, "--outputs", "labels")
-    again = run(bag, tmp_path / "result", *options, "--params-file", tmp_path / "robot.yaml")
+    short = write_messages(tmp_path / "short", islice(drive(compressed=False), 6))
+    # A name that YAML has for a number.
+    shutil.copy(checkpoint, tmp_path / "2024")
+    monkeypatch.chdir(tmp_path)
+    Path("robot.yaml").write_text(ROBOT)
+    options = ("--checkpoint", "2024", "--outputs", "labels", "--params-file", "robot.yaml")
+    fleet = run([bag, short], tmp_path / "result", "--jobs", "2", *options)
+    again, other = fleet["recordings"]
     assert again["label_topic"] == "/front/labels"
     assert again["labels_sha256"] == summary["labels_sha256"]
     assert again["miou"] == summary["miou"]
     assert "undecodable" in again["skipped"][0]["reason"]
+    assert fleet["total"]["frames"]["answered"] == 11 + 3
+    confusion = [np.array(part["tally"]["confusion"]) for part in (again, other, fleet["total"])]
+    assert (confusion[0] + confusion[1] == confusion[2]).all()
+    # What has its result is not played again; what is missing is.
+    (tmp_path / "result" / "short" / "evaluation.json").unlink()
+    kept = (tmp_path / "result" / "bag" / "evaluation.json").stat()
+    assert run([bag, short], tmp_path / "result", *options)["total"]["iou"] == fleet["total"]["iou"]
+    assert (tmp_path / "result" / "bag" / "evaluation.json").stat() == kept
 
 
 def test_live_a_running_node_is_played_to_and_what_it_drops_is_told(tmp_path, checkpoint):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -132,6 +133,17 @@ def test_the_account_is_that_of_the_node_and_no_other(played):
         "received": 5,
         "processed": 5,
     }
+
+
+@pytest.mark.parametrize("mode", [Mode(), Mode(live=True, rate=10)])
+def test_what_was_played_before_an_interruption_counts(played, mode):
+    def fate(number: int) -> str:
+        if number == 2:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        return "processed"
+
+    playback = played(50, mode, fate)
+    assert 2 <= outcomes(playback)["answered"] <= len(playback.frames) < 5
 
 
 def test_frames_gave_way_to_newer_ones_if_the_node_knows_no_other_reason(played):

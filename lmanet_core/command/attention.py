@@ -1,0 +1,74 @@
+"""`lmanet attention`: a picture of where the memory looks."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import islice
+from pathlib import Path
+
+import cv2
+
+from lmanet_core.arguments import image_size, place
+from lmanet_core.checkpoint import load
+from lmanet_core.data.video_files import read_video
+from lmanet_core.evaluation.attention import attention_sheet, read_at
+from lmanet_core.runtime.images import resize
+
+HELP = "draw where in past frames the memory reads for places of a frame"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options."""
+    parser.add_argument("checkpoint", help=".safetensors file or name of shipped weights")
+    parser.add_argument("video", type=Path, help="video file, folder of images, or rosbag2")
+    parser.add_argument(
+        "--at", type=place, nargs="+", required=True, metavar="X,Y", help="places, in pixels"
+    )
+    parser.add_argument(
+        "--frame", type=int, help="index in the video; default: the first with a full memory"
+    )
+    parser.add_argument("--size", type=image_size, help="WIDTHxHEIGHT to bring frames to")
+    parser.add_argument("--output", type=Path, default=Path("attention.png"))
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the picture and print its figures.
+
+    Raises:
+        ValueError: checkpoint, video or an option cannot be used.
+    """
+    if not cv2.haveImageWriter(str(arguments.output)):
+        raise ValueError(f"expected a picture such as attention.png, got '{arguments.output}'")
+    model = load(arguments.checkpoint)
+    config = model.config
+    full = config.memory_size * config.write_interval
+    number = full if arguments.frame is None else arguments.frame
+    numbers = model.remembered(number)[-config.memory_size :]
+    frames = {
+        index: frame
+        for index, frame in enumerate(islice(read_video(arguments.video), number + 1))
+        if index in {*numbers, number}
+    }
+    if number not in frames:
+        raise ValueError(f"{arguments.video} has no frame {number}")
+    if arguments.size is not None:
+        frames = {
+            index: resize(frame, arguments.size, cv2.INTER_AREA) for index, frame in frames.items()
+        }
+    past = {index: frames[index] for index in numbers}
+    readings = read_at(model, frames[number], list(past.values()), arguments.at)
+    sheet = attention_sheet(frames[number], past, readings)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(arguments.output), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    for reading in readings:
+        shares = ", ".join(
+            f"{100 * weights.sum():.0f} % frame {index}"
+            for index, weights in zip(past, reading.weights, strict=True)
+        )
+        print(
+            f"{reading.place}: {reading.label_alone} alone, {reading.label} with memory; read from "
+            f"{shares}, {100 * reading.outside:.0f} % beyond the border; gates "
+            f"{100 * reading.gate:.0f} % open"
+        )
+    print(f"written to {arguments.output}")

@@ -1,0 +1,88 @@
+"""`lmanet label`: a video without labels becomes one to train on."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lmanet_core.arguments import image_size
+from lmanet_core.checkpoint import load
+from lmanet_core.classes import IGNORE_LABEL
+from lmanet_core.data.recording import (
+    CLASSES,
+    IMAGE_SUFFIX,
+    IMAGES,
+    LABEL_SUFFIX,
+    LABELS,
+    read_classes,
+    write_classes,
+)
+from lmanet_core.data.video_files import read_video
+from lmanet_core.training.teacher import Teacher
+
+HELP = "label a video with a network, to train on it as the data set 'recording'"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options."""
+    parser.add_argument("checkpoint", help="the teacher: .safetensors file or shipped name")
+    parser.add_argument("video", type=Path, help="video file, folder of images, or rosbag2")
+    parser.add_argument("output", type=Path, metavar="OUT", help="folder of the data set")
+    parser.add_argument("--name", help="of the video in OUT; default: the name of its file")
+    parser.add_argument("--size", type=image_size, help="WIDTHxHEIGHT to bring frames to")
+    parser.add_argument("--every", type=int, default=1, help="label every so many-th frame only")
+    parser.add_argument("--scales", type=float, nargs="+", default=[0.75, 1.0, 1.5])
+    parser.add_argument("--no-mirror", action="store_true", help="do not ask for mirrored frames")
+    parser.add_argument(
+        "--sure", type=float, default=0.7, help="0..1, probability below which a pixel has no label"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write frames and labels, and say how much of them is labelled.
+
+    Raises:
+        ValueError: checkpoint, video, output or an option cannot be used.
+    """
+    if arguments.every < 1:
+        raise ValueError(f"--every must be at least 1, got {arguments.every}")
+    teacher = Teacher(
+        load(arguments.checkpoint), arguments.scales, not arguments.no_mirror, arguments.sure
+    )
+    name = arguments.name or arguments.video.stem
+    images, labels = (arguments.output / part / name for part in (IMAGES, LABELS))
+    if images.exists():
+        raise ValueError(f"{images} is there already: choose another --name")
+    frames = read_video(arguments.video)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    _check_classes(arguments.output / CLASSES, teacher)
+    images.mkdir(parents=True)
+    labels.mkdir(parents=True, exist_ok=True)
+    count, shares = 0, []
+    for count, frame in enumerate(frames, 1):
+        if arguments.size is not None:
+            frame = cv2.resize(frame, arguments.size, interpolation=cv2.INTER_AREA)
+        number = f"{count - 1:06}"
+        picture = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(images / f"{number}{IMAGE_SUFFIX}"), picture)
+        # The teacher sees every frame: it may have a memory.
+        predicted = teacher.label(frame)
+        if (count - 1) % arguments.every == 0:
+            cv2.imwrite(str(labels / f"{number}{LABEL_SUFFIX}"), predicted)
+            shares.append(float((predicted != IGNORE_LABEL).mean()))
+    print(
+        f"{arguments.output}: {count} frames of '{name}', {len(shares)} of them with labels for "
+        f"{100 * np.mean(shares):.1f} % of their pixels"
+    )
+
+
+def _check_classes(path: Path, teacher: Teacher) -> None:
+    """Write the classes down, or make sure that they are those of the other videos."""
+    if not path.exists():
+        write_classes(teacher.classes, path)
+    elif read_classes(path).names != teacher.classes.names:
+        raise ValueError(f"the teacher's classes are not those of the videos in {path.parent}")

@@ -1,0 +1,49 @@
+"""The loss on labels, some of which may be one of several classes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lmanet_core.classes import IGNORE_LABEL
+
+SMALLEST_WEIGHT = 1e-6
+
+
+class LabelLoss(nn.Module):
+    """Weighted cross-entropy, averaged over what is labelled.
+
+    A pixel whose label is a group of classes costs -log of the sum of their probabilities: the
+    network is told that it is one of them, and left to find out which.
+
+    Args:
+        class_weights: (C,) float32; a group has the mean of its classes' weights.
+        groups: classes of the labels C, C + 1, ...
+    """
+
+    class_weights: Tensor
+    weight_of_label: Tensor
+
+    def __init__(self, class_weights: Tensor, groups: tuple[tuple[int, ...], ...] = ()) -> None:
+        super().__init__()
+        self._groups = groups
+        of_groups = [class_weights[list(group)].mean() for group in groups]
+        weights = torch.cat([class_weights, torch.tensor(of_groups, dtype=class_weights.dtype)])
+        of_label = functional.pad(weights, (0, IGNORE_LABEL + 1 - len(weights)))
+        self.register_buffer("class_weights", class_weights, persistent=False)
+        self.register_buffer("weight_of_label", of_label, persistent=False)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(B, C, H, W) float32 and (B, H, W) int64 -> a scalar."""
+        classes = len(self.class_weights)
+        one_class = labels.masked_fill(labels >= classes, IGNORE_LABEL)
+        total = functional.cross_entropy(
+            logits, one_class, self.class_weights, ignore_index=IGNORE_LABEL, reduction="sum"
+        )
+        for label, group in enumerate(self._groups, start=classes):
+            pixels = logits.movedim(1, -1)[labels == label]
+            log_probability = pixels[:, list(group)].logsumexp(1) - pixels.logsumexp(1)
+            total = total - self.weight_of_label[label] * log_probability.sum()
+        # PyTorch's own weighted mean is not a number where nothing is labelled.
+        return total / self.weight_of_label[labels].sum().clamp_min(SMALLEST_WEIGHT)

@@ -1,0 +1,34 @@
+"""The images of a recording, for programs that take any video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from lmanet_ros.bags.reading import BagError, read_bag
+from lmanet_ros.bags.survey import Survey, deserialize, survey_bag
+from lmanet_ros.image_conversion import to_rgb
+
+
+def read_frames(path: Path) -> Iterator[np.ndarray]:
+    """Frames of the only camera of a rosbag2 as (H, W, 3) uint8, RGB.
+
+    Frames that cannot be used, or that have another size than the first, are left out.
+
+    Raises:
+        BagError: there is no recording, no image in it that can be used, or several cameras.
+    """
+    survey = survey_bag(path)
+    sizes = [frame.size for frame in survey.frames if frame.problem is None]
+    if not sizes:
+        raise BagError(f"none of {len(survey.frames)} frames of {survey.image_topic} is usable")
+    return _read(survey, {f.number for f in survey.frames if not f.problem and f.size == sizes[0]})
+
+
+def _read(survey: Survey, usable: set[int]) -> Iterator[np.ndarray]:
+    messages = (message for message in read_bag(survey.path) if message.topic == survey.image_topic)
+    for number, message in enumerate(messages):
+        if number in usable:
+            yield to_rgb(deserialize(message, survey.image_type))

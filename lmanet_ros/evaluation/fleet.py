@@ -1,0 +1,227 @@
+"""Several recordings: evaluated one by one, or side by side, and added up."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from lmanet_core.evaluation import Tally
+from lmanet_ros.evaluation.html_report import write_fleet_html
+from lmanet_ros.evaluation.summary import SUMMARY, without_frames, write_summary
+from lmanet_ros.processes import end_with_this_process
+
+REQUEST = "request.json"
+"""What an evaluation was asked to do: a result counts for the same request only."""
+FLEET_FILES = f"report.html, {SUMMARY}, and a folder with the results of each recording"
+SAME = ("checkpoint", "mode", "rate")
+"""What should be the same for figures that are added."""
+
+
+def evaluate_each(
+    bags: Sequence[Path],
+    options: Sequence[str],
+    inputs: Mapping[str, str],
+    output: Path,
+    jobs: int,
+) -> dict[str, Any]:
+    """Evaluate recordings, each by a process and with a node of its own, and add them up.
+
+    What has its result from the same request in `output` is not played again.
+
+    Args:
+        bags: the recordings.
+        options: of `evaluate_bag`, for each.
+        inputs: hashes of the files that the options name: they are part of the request.
+        output: folder for the results.
+        jobs: number of recordings that are played at the same time.
+
+    Returns:
+        The summary of all, as it is in the folder.
+
+    Raises:
+        ValueError: none of the recordings could be evaluated.
+    """
+    folders = [output / name for name in _names(bags)]
+    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(bags), unit="recording") as progress:
+
+        def run(bag: Path, folder: Path) -> str | None:
+            request = {"options": list(options), "inputs": dict(inputs), "bytes": _size(bag)}
+            reason = _evaluate(bag, folder, request, jobs)
+            progress.update()
+            return reason
+
+        try:
+            reasons = list(pool.map(run, bags, folders))
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            raise
+    failed = [
+        {"bag": str(bag), "reason": reason}
+        for bag, reason in zip(bags, reasons, strict=True)
+        if reason is not None
+    ]
+    done = [folder for folder, reason in zip(folders, reasons, strict=True) if reason is None]
+    return merge([folder / SUMMARY for folder in done], output, failed)
+
+
+def merge(
+    files: Sequence[Path], output: Path, failed: Sequence[dict[str, str]] = ()
+) -> dict[str, Any]:
+    """Add up evaluations, of recordings or of several, and write the report.
+
+    Args:
+        files: evaluation.json of each.
+        output: folder to write to.
+        failed: recordings that should have been there, and the reasons why they are not.
+
+    Returns:
+        The summary, as it is in the folder.
+
+    Raises:
+        ValueError: a file is no evaluation, a recording is there twice, the networks have
+            different classes, or there is nothing to add.
+    """
+    failed = list(failed)
+    rows: list[dict[str, Any]] = []
+    for file in files:
+        summary = read_summary(file)
+        rows += summary.get("recordings", [summary])
+        failed += summary.get("failed", [])
+    if not rows:
+        reasons = "; ".join(f"{each['bag']}: {each['reason']}" for each in failed)
+        raise ValueError(f"no evaluation to add: {reasons or 'expected some files'}")
+    rows = [without_frames(row) for row in rows]
+    _check_once(rows)
+    fleet = {
+        "run": rows[-1]["run"],
+        "total": _total(rows),
+        "recordings": rows,
+        "failed": failed,
+        "notes": _notes(rows),
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    write_fleet_html(output / "report.html", fleet)
+    write_summary(output / SUMMARY, fleet)
+    return fleet
+
+
+def read_summary(file: Path) -> dict[str, Any]:
+    """An evaluation.json.
+
+    Raises:
+        ValueError: it is none of this version.
+    """
+    try:
+        summary = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"{file} is no JSON: {error}") from None
+    is_summary = isinstance(summary, dict) and (
+        "recordings" in summary or {"tally", "run"} <= summary.keys()
+    )
+    if not is_summary:
+        raise ValueError(f"{file} is no evaluation that this version of evaluate_bag has written")
+    return summary
+
+
+def _evaluate(bag: Path, folder: Path, request: dict[str, Any], jobs: int) -> str | None:
+    """Why a recording has no result; None if it has one."""
+    if _is_done(folder, request):
+        return None
+    note = folder / REQUEST
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SUMMARY).unlink(missing_ok=True)
+    note.write_text(json.dumps(request, indent=2) + "\n")
+    command = [sys.executable, "-m", "lmanet_ros.evaluate_bag", str(bag)]
+    result = subprocess.run(
+        [*command, "--output", str(folder), *request["options"]],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_share_of_threads(jobs),
+        preexec_fn=end_with_this_process(),
+    )
+    if result.returncode == 0:
+        return None
+    said = result.stderr.strip().splitlines()
+    return said[-1] if said else f"exit status {result.returncode}"
+
+
+def _is_done(folder: Path, request: dict[str, Any]) -> bool:
+    """Whether a recording has been evaluated to its end, as it is asked for now."""
+    files = (folder / SUMMARY, folder / REQUEST)
+    if not all(file.exists() for file in files):
+        return False
+    summary, asked = (json.loads(file.read_text()) for file in files)
+    frames = dict(summary["frames"])
+    return bool(asked == request and frames.pop("in_bag") == sum(frames.values()))
+
+
+def _share_of_threads(jobs: int) -> dict[str, str]:
+    """The environment in which nodes side by side do not fight for the processor."""
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    return {"OMP_NUM_THREADS": str(threads), **os.environ} if jobs > 1 else dict(os.environ)
+
+
+def _names(bags: Sequence[Path]) -> list[str]:
+    """A folder's name for each recording: its own or, where two have the same, its whole path."""
+    own = [bag.name for bag in bags]
+    whole = ["_".join(bag.absolute().parts[1:]) for bag in bags]
+    names = [name if own.count(name) == 1 else path for name, path in zip(own, whole, strict=True)]
+    if len(set(names)) < len(names):
+        raise ValueError("expected every recording once, got one of them twice")
+    return names
+
+
+def _size(bag: Path) -> int:
+    files = bag.rglob("*") if bag.is_dir() else [bag]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _check_once(rows: Sequence[dict[str, Any]]) -> None:
+    seen = set()
+    for row in rows:
+        key = (row["bag"], row["labels_sha256"])
+        if key in seen:
+            raise ValueError(f"{row['bag']} is there twice: its frames would count twice")
+        seen.add(key)
+
+
+def _total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Figures of all recordings together, made of counts; with the baseline's if all have one."""
+    tally, *others = (Tally.from_dict(row["tally"]) for row in rows)
+    for other in others:
+        tally += other
+    evaluation = asdict(tally.evaluation())
+    frames = {name: sum(row["frames"][name] for row in rows) for name in rows[0]["frames"]}
+    seconds = sum(row["seconds"] for row in rows)
+    total = {
+        **evaluation,
+        "frames": frames,
+        "scored_frames": evaluation["frames"],
+        "seconds": round(seconds, 3),
+        "fps": round(frames["answered"] / seconds, 2),
+        "tally": tally.to_dict(),
+    }
+    baselines = [row["baseline"] for row in rows if "baseline" in row]
+    if len(baselines) == len(rows):
+        total["baseline"] = _total(baselines)
+    return total
+
+
+def _notes(rows: Sequence[dict[str, Any]]) -> list[str]:
+    notes = [f"{row['bag']}: {note}" for row in rows for note in row["notes"]]
+    for name in SAME:
+        if len(values := sorted({str(row[name]) for row in rows})) > 1:
+            notes.append(f"figures of different things were added, by their {name}: {values}")
+    if len({row["run"]["model_hash"] for row in rows}) > 1:
+        notes.append("figures of different weights were added, by their hash")
+    return notes

@@ -1,0 +1,66 @@
+"""What an evaluation was made with: figures are worth something beside these only."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import sys
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from lmanet_core.checkpoint import CheckpointError, checkpoint_hash
+
+
+def run_facts(
+    checkpoint: str, node_facts: dict[str, str], work_size: tuple[int, int] | None
+) -> dict[str, str]:
+    """Date, machine, software, network and command, by name.
+
+    Args:
+        checkpoint: as the node's parameter says.
+        node_facts: what the node says of itself in its diagnostics.
+        work_size: (width, height) at which the network runs; None: the images' own.
+    """
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "machine": _machine(),
+        "software": f"lmanet_ros {_version('lmanet_ros')}, PyTorch {torch.__version__}",
+        "model_hash": node_facts.get("model_hash") or _hash(checkpoint),
+        "backend": node_facts.get("backend", "not told"),
+        "memory_size": node_facts.get("memory_size", "not told"),
+        "work_size": "x".join(map(str, work_size)) if work_size else "that of the images",
+    }
+
+
+def _machine() -> str:
+    names = [
+        line.partition(":")[2].strip()
+        for line in _lines(Path("/proc/cpuinfo"))
+        if line.startswith(("model name", "Model"))
+    ]
+    processor = names[0] if names else platform.machine()
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return ", ".join([platform.node(), f"{os.cpu_count()} x {processor}", *gpus])
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.is_file() else []
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _hash(checkpoint: str) -> str:
+    try:
+        return checkpoint_hash(checkpoint or None)
+    except CheckpointError:
+        return "not told"

@@ -1,0 +1,50 @@
+"""The view `config/segmentation.rviz`, made for cameras and a node of other names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+IMAGE_TOPIC = "/camera/image_raw"
+NODE_NAME = "/segmentation_node"
+"""What the file shows as it is."""
+
+
+def rviz_view(text: str, cameras: Mapping[str, str], outputs: str) -> str:
+    """Make a view of other topics.
+
+    Args:
+        text: content of `config/segmentation.rviz`.
+        cameras: full topic of each camera's images by what the node calls the camera; a single one
+            needs no name: ''.
+        outputs: full name of the node, under which its outputs are.
+
+    Returns:
+        Content of a file for RViz: the displays of `text`, for each camera.
+    """
+    view = yaml.safe_load(text)
+    manager = view["Visualization Manager"]
+    manager["Displays"] = [
+        _display_of(display, name, topic, outputs)
+        for name, topic in cameras.items()
+        for display in manager["Displays"]
+    ]
+    # The docks that show images have the names of their displays.
+    view["Window Geometry"] |= {
+        display["Name"]: {"collapsed": False} for display in manager["Displays"]
+    }
+    return yaml.safe_dump(view, sort_keys=False)
+
+
+def _display_of(display: Mapping[str, Any], camera: str, topic: str, outputs: str) -> Any:
+    name, shown = display["Name"], display["Topic"]["Value"]
+    if shown != IMAGE_TOPIC:
+        prefix = f"{outputs}/{camera}" if camera else outputs
+        topic = shown.replace(NODE_NAME, prefix, 1)
+    return {
+        **display,
+        "Name": f"{camera}: {name}" if camera else name,
+        "Topic": {**display["Topic"], "Value": topic},
+    }

@@ -1,0 +1,104 @@
+"""Several data sets in one training: shares, and classes of one as classes of another."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lmanet_core.classes import CAMVID, CITYSCAPES
+from lmanet_core.data.config import DataConfig, open_clips
+from lmanet_core.data.meanings import (
+    CAMVID_IN_CITYSCAPES,
+    Translation,
+    coarsen,
+    known_meanings,
+    read_meanings,
+)
+from lmanet_core.data.samples import TrainingSamples
+
+STREET = {"streets": 4, "clips_per_street": 2, "size": [64, 32]}
+
+
+def mixed(camvid: Path, **camvids: object) -> DataConfig:
+    return DataConfig.from_dict(
+        {
+            "dataset": "synthetic",
+            "clips": "street",
+            "street": STREET,
+            "augmentation": {"crop_size": [32, 16]},
+            "also": [
+                {
+                    "dataset": "camvid",
+                    "root": str(camvid),
+                    "clips": "neighbours",
+                    "share": 0.75,
+                    **camvids,
+                }
+            ],
+        }
+    )
+
+
+def test_clips_come_by_their_shares_with_labels_of_the_first_data_set(camvid: Path) -> None:
+    config = mixed(camvid)
+    # What a data set in `also` does not say is as the first one has it.
+    assert config.also[0].augmentation == config.augmentation
+    source = open_clips(config)
+    assert source.classes == CITYSCAPES
+    cars = tuple(CITYSCAPES.names.index(name) for name in ("car", "truck", "bus", "train"))
+    assert cars in source.groups
+    samples = TrainingSamples(source, seed=3, length=60)
+    labels = [samples[number][1] for number in range(60)]
+    largest = [int(frame[frame < 255].max()) if (frame < 255).any() else 0 for frame in labels]
+    # CamVid's groups have labels beyond the 19 classes; streets have none.
+    assert 25 <= sum(label >= len(CITYSCAPES) for label in largest) <= 55
+    assert max(largest) < len(CITYSCAPES) + len(source.groups)
+    assert (samples[7][1] == labels[7]).all(), "sample n depends on n alone"
+
+
+def test_own_meanings_are_taken_and_what_is_not_mentioned_is_ignored(camvid: Path) -> None:
+    source = open_clips(mixed(camvid, meanings={"sky": ["sky"], "car": ["car", "truck"]}))
+    assert source.groups == ((13, 14),)
+    seen = {
+        int(label)
+        for number in range(40)
+        for label in np.unique(TrainingSamples(source, 3, 40)[number][1])
+    }
+    assert {10, 19, 255} <= seen
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"meanings": {"cat": ["car"]}}, "no such classes"),
+        ({"meanings": {"car": ["lorry"]}}, "'car' must be some of"),
+        ({"share": 1.0}, "shares of the data sets"),
+    ],
+)
+def test_bad_mixtures_are_explained(camvid: Path, changes: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        open_clips(mixed(camvid, **changes))
+
+
+def test_predictions_are_scored_in_the_coarser_classes(tmp_path: Path) -> None:
+    lookup = coarsen(CAMVID, CITYSCAPES, known_meanings(CAMVID, CITYSCAPES))
+    names = {c: CAMVID.names[lookup[label]] for label, c in enumerate(CITYSCAPES.names)}
+    assert (names["truck"], names["rider"], names["terrain"]) == ("car", "bicyclist", "tree")
+    file = tmp_path / "meanings.yaml"
+    file.write_text("car: [car, truck]\nsky: sky\n")
+    own = coarsen(CAMVID, CITYSCAPES, read_meanings(file))
+    assert set(np.flatnonzero(own != 255)) == {10, 13, 14}
+    file.write_text("just a text")
+    with pytest.raises(ValueError, match=r"meanings.yaml: expected a YAML file with lines such as"):
+        read_meanings(file)
+    with pytest.raises(ValueError, match="nothing is known"):
+        known_meanings(CITYSCAPES, CAMVID)
+    with pytest.raises(ValueError, match="'car' is in two classes"):
+        coarsen(CAMVID, CITYSCAPES, {"car": ("car",), "sign": ("car", "bus")})
+
+
+def test_groups_of_several_data_sets_keep_their_labels() -> None:
+    one = Translation.make(CAMVID, CITYSCAPES, {"car": ("car", "bus")})
+    both = Translation.make(CAMVID, CITYSCAPES, CAMVID_IN_CITYSCAPES, one.groups)
+    assert both.groups[: len(one.groups)] == one.groups
+    assert len(set(both.groups)) == len(both.groups)

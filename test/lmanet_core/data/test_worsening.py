@@ -1,0 +1,83 @@
+"""What becomes of the last frame of a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lmanet_core.classes import DAVIS
+from lmanet_core.data.clips import Clip
+from lmanet_core.data.datasets import open_dataset
+from lmanet_core.data.worsening import WorsenedClips, WorseningConfig, worsen, worsened
+
+NOTHING = {field.name: 0.0 for field in fields(WorseningConfig) if field.name != "chance"}
+
+
+class PlainClips:
+    """Clips of three equal frames, without end."""
+
+    classes = DAVIS
+    groups: tuple[tuple[int, ...], ...] = ()
+    shuffle = True
+
+    def __len__(self) -> int:
+        return 1000
+
+    def clip(self, index: int, random: np.random.Generator) -> Clip:
+        frame = random.integers(0, 256, (24, 32, 3), np.uint8)
+        return Clip(np.stack([frame] * 3), np.ones((3, 24, 32), np.uint8))
+
+
+def drawn(config: WorseningConfig) -> Iterator[Clip]:
+    source = WorsenedClips(PlainClips(), config)
+    return (source.clip(index, np.random.default_rng(index)) for index in range(200))
+
+
+def test_of_some_clips_the_last_frame_and_nothing_else_is_worse() -> None:
+    worse = 0
+    for clip in drawn(WorseningConfig(chance=0.3)):
+        np.testing.assert_array_equal(clip.images[0], clip.images[1])
+        assert (clip.labels == 1).all()
+        worse += bool((clip.images[2] != clip.images[1]).any())
+    assert 40 <= worse <= 80
+
+
+@pytest.mark.parametrize("way", NOTHING)
+def test_each_way_makes_frames_worse_by_itself(way: str) -> None:
+    config = WorseningConfig(chance=1, **{**NOTHING, way: 0.9})
+    changed = [(clip.images[2] != clip.images[1]).any() for clip in drawn(config)]
+    # Some are drawn too weak to be seen in a value of 0..255.
+    assert np.mean(changed) > 0.2
+    assert worsen(np.zeros((8, 8, 3), np.uint8), config, np.random.default_rng(0)).shape == (
+        8,
+        8,
+        3,
+    )
+
+
+def test_without_any_way_frames_stay_as_they_are() -> None:
+    for clip in drawn(WorseningConfig(chance=1, **NOTHING)):
+        np.testing.assert_array_equal(clip.images[2], clip.images[1])
+
+
+def test_shares_beyond_1_are_refused() -> None:
+    for name in ("chance", "compression", "cover"):
+        with pytest.raises(ValueError, match=rf"{name} must be in 0\.\.1, got 1\.5"):
+            WorseningConfig(**{name: 1.5})
+
+
+def test_a_worsened_video_is_the_same_whenever_it_is_read(davis: Path) -> None:
+    dataset = open_dataset("davis", davis, "train")
+    worse = worsened(dataset, WorseningConfig(chance=0.5))
+    changed = 0
+    for video, its_worse in zip(dataset.videos, worse.videos, strict=True):
+        assert (its_worse.name, its_worse.labelled) == (video.name, video.labelled)
+        for index in range(len(video)):
+            np.testing.assert_array_equal(its_worse.image(index), its_worse.image(index))
+            np.testing.assert_array_equal(its_worse.labels(index), video.labels(index))
+            changed += bool((its_worse.image(index) != video.image(index)).any())
+    assert 1 <= changed <= 9

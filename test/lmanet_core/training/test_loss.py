@@ -1,0 +1,41 @@
+"""The loss on labels that may be groups of classes."""
+
+import torch
+from torch.nn import functional
+
+from lmanet_core.training.loss import LabelLoss
+
+
+def test_a_group_costs_what_the_sum_of_its_classes_probabilities_says() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(2, 4, 3, 5)
+    labels = torch.randint(0, 4, (2, 3, 5))
+    labels[0, 0] = 4
+    labels[1, 1] = 5
+    labels[1, 2] = 255
+    weights = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    loss = LabelLoss(weights, ((0, 2), (1, 3)))(logits, labels)
+
+    probabilities = logits.softmax(1)
+    probabilities = torch.cat(
+        [
+            probabilities,
+            probabilities[:, [0, 2]].sum(1, keepdim=True),
+            probabilities[:, [1, 3]].sum(1, keepdim=True),
+        ],
+        dim=1,
+    )
+    weight = torch.tensor([1.0, 2.0, 3.0, 4.0, 2.0, 3.0])
+    seen = labels != 255
+    chosen = probabilities.movedim(1, -1)[seen]
+    true = labels[seen]
+    costs = -chosen[range(len(true)), true].log() * weight[true]
+    assert torch.allclose(loss, costs.sum() / weight[true].sum())
+
+
+def test_without_groups_it_is_the_weighted_cross_entropy() -> None:
+    torch.manual_seed(0)
+    logits, labels = torch.randn(1, 3, 4, 4), torch.randint(0, 3, (1, 4, 4))
+    weights = torch.tensor([1.0, 0.5, 2.0])
+    expected = functional.cross_entropy(logits, labels, weights)
+    assert torch.allclose(LabelLoss(weights)(logits, labels), expected)

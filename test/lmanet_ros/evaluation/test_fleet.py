@@ -1,0 +1,167 @@
+"""Evaluations added up and compared, from the command line, with files as evaluate_bag writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lmanet_ros.evaluate_bag import BELOW_LIMIT, main
+from lmanet_ros.evaluation import evaluate as evaluation
+
+
+def summary(bag: str, hits: int, misses: int, seconds: float = 2.0) -> dict[str, Any]:
+    """Of a recording with pixels of 'road', so many of which were taken for 'sky'."""
+    iou = hits / (hits + misses)
+    return {
+        "bag": bag,
+        "run": {"date": "today", "model_hash": "abc", "command": "evaluate_bag"},
+        "image_topic": "/image",
+        "label_topic": "/labels",
+        "checkpoint": "network",
+        "mode": "lossless",
+        "rate": None,
+        "frames": {"in_bag": 10, "answered": 9, "dropped": 0, "refused": 1, "unanswered": 0},
+        "latency_ms": {"p50": 10.0, "p95": 12.0, "p99": 12.0, "max": 13.0},
+        "seconds": seconds,
+        "fps": 9 / seconds,
+        "miou": iou / 2,
+        "iou": {"road": iou, "sky": 0.0},
+        "scored_frames": 9,
+        "temporal_consistency": 0.5,
+        "vc8": 0.5,
+        "vc16": None,
+        "labels_sha256": bag,
+        "tally": {
+            "classes": ["road", "sky"],
+            "confusion": [[hits, misses, 0], [0, 0, 0]],
+            "frames": 9,
+            "consistency": {"part": hits, "whole": 2 * hits},
+            "vc8": {"part": 1.0, "whole": 2},
+            "vc16": {"part": 0, "whole": 0},
+        },
+        "notes": ["odd"],
+        "per_frame": [{"number": 0}],
+    }
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    """A long recording that went well, and a short one that did not."""
+    names = []
+    for name, hits, misses in (("long", 900, 0), ("short", 10, 90)):
+        path = tmp_path / name / "evaluation.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps(summary(f"drives/{name}", hits, misses)))
+        names.append(str(path))
+    return names
+
+
+def run(*arguments: str) -> int:
+    return main(["evaluate_bag", *arguments])
+
+
+def merged(output: Path) -> dict[str, Any]:
+    return json.loads((output / "evaluation.json").read_text())
+
+
+def test_totals_are_made_of_counts_not_of_averages(files, tmp_path, capsys):
+    assert run("--merge", *files, "--output", str(tmp_path / "all")) == 0
+    fleet = merged(tmp_path / "all")
+    assert fleet["total"]["iou"] == {"road": 910 / 1000, "sky": 0.0}
+    assert fleet["total"]["miou"] == pytest.approx(0.455)
+    assert fleet["total"]["frames"]["answered"] == 18
+    assert fleet["total"]["fps"] == 4.5
+    assert fleet["total"]["vc8"] == 0.5
+    assert fleet["total"]["vc16"] is None
+    assert [row["bag"] for row in fleet["recordings"]] == ["drives/long", "drives/short"]
+    report = (tmp_path / "all" / "report.html").read_text()
+    assert "drives/long" in report
+    assert "drives/short" in report
+    assert "mIoU         45.5 % of 18 frames" in capsys.readouterr().out
+
+
+def test_sums_can_be_added_again_but_no_recording_counts_twice(files, tmp_path, capsys):
+    for name, file in zip(("one", "two"), files, strict=True):
+        assert run("--merge", file, "--output", str(tmp_path / name)) == 0
+    sums = [str(tmp_path / name / "evaluation.json") for name in ("one", "two")]
+    assert run("--merge", *sums, "--output", str(tmp_path / "again")) == 0
+    assert run("--merge", *files, "--output", str(tmp_path / "at_once")) == 0
+    assert merged(tmp_path / "again") == merged(tmp_path / "at_once")
+    assert run("--merge", *sums, files[0], "--output", str(tmp_path / "twice")) == 1
+    assert "drives/long is there twice" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("limits", "status", "complaint"),
+    [
+        (("--fail-below", "mIoU", "45", "--fail-below", "fps", "4"), 0, ""),
+        (("--fail-below", "mIoU", "46"), BELOW_LIMIT, "mIoU is 45.50, expected at least 46"),
+        (("--fail-below", "VC_16", "10"), BELOW_LIMIT, "VC_16 is unknown"),
+    ],
+)
+def test_what_is_below_its_limit_has_a_status_of_its_own(
+    files, tmp_path, capsys, limits, status, complaint
+):
+    assert run("--merge", *files, "--output", str(tmp_path / "all"), *limits) == status
+    assert complaint in capsys.readouterr().err
+
+
+def test_two_evaluations_are_compared_class_by_class(files, tmp_path, capsys):
+    assert run("--compare", *files, "--output", str(tmp_path / "both")) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-3:] for line in lines if "IoU of road" in line] == [
+        ["100.0", "10.0", "-90.0"]
+    ]
+    page = (tmp_path / "both" / "comparison.html").read_text()
+    assert "long" in page
+    assert "short" in page
+    assert "-90.0" in page
+
+
+def test_the_baseline_is_the_same_without_memory_and_before_the_node(tmp_path, monkeypatch):
+    calls = []
+
+    def evaluate(config, output, baseline=None):
+        calls.append((config.parameters, output, baseline))
+        return {"name": output.name}
+
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
+    config = evaluation.EvaluationConfig(tmp_path, parameters={"threads": 1, "memory_size": 3})
+    assert evaluation.evaluate_with_baseline(config, tmp_path / "out") == {"name": "out"}
+    assert calls == [
+        ({"threads": 1, "memory_size": 0}, tmp_path / "out" / evaluation.BASELINE, None),
+        (config.parameters, tmp_path / "out", {"name": evaluation.BASELINE}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "give either recordings, or --merge, or --compare"),
+        (["drive", "--fail-below", "mIoU", "0.6"], "mIoU is in percent"),
+        (["drive", "--fail-below", "beauty", "1"], "expected one of mIoU, VC_16, fps"),
+        (["drive", "other", "--attach"], "for one recording"),
+        (["drive", "--jobs", "0"], "--jobs must be at least 1"),
+    ],
+)
+def test_contradictions_are_told_at_once(capsys, arguments, complaint):
+    with pytest.raises(SystemExit):
+        run(*arguments)
+    assert complaint in capsys.readouterr().err
+
+
+def test_what_is_no_evaluation_and_what_cannot_be_written_is_told_in_a_line(
+    files, tmp_path, capsys
+):
+    rubbish = tmp_path / "rubbish.json"
+    for content in ("{", "[]", '{"miou": 1}'):
+        rubbish.write_text(content)
+        assert run("--merge", files[0], str(rubbish), "--output", str(tmp_path / "all")) == 1
+        assert "rubbish.json is no" in capsys.readouterr().err
+    assert run("--merge", *files, "--output", str(rubbish / "below")) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert run("a recording that is not played", "--output", str(rubbish)) == 1
+    assert "rubbish.json is no folder" in capsys.readouterr().err
