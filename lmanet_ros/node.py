@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections import Counter
 from collections.abc import Callable
 
-import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from lmanet_core import ClassTable, VideoSegmenter, load
+from lmanet_core import CheckpointError, VideoSegmenter
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS, checkpoint_hash, load_training_size
-from lmanet_core.ops import default_implementation
+from lmanet_core.extras import MissingExtraError
 from lmanet_core.runtime import GraphFileError, open_segmenter
 from lmanet_ros.bond import ManagerBond
 from lmanet_ros.diagnostics import ERROR, figure_values, find_problems, make_status
@@ -31,7 +31,6 @@ from lmanet_ros.parameters import (
 )
 from lmanet_ros.pipeline import Pipeline
 
-DEFAULT_THREADS = torch.get_num_threads()
 WATCH_PERIOD = 0.5
 """Seconds between two looks at who publishes and who subscribes."""
 
@@ -137,9 +136,12 @@ class SegmentationNode(LifecycleNode):
         _free_memory()
 
     def _configure(self) -> None:
-        segmenter, classes, self._network = _load_network(self._settings)
-        self._model_hash = checkpoint_hash(self._settings.checkpoint or None)
-        self._pipeline = Pipeline(self, segmenter, classes, self._settings)
+        segmenter, self._network = _load_network(self._settings)
+        # Of the file that runs, so that the one that was validated can be told from others.
+        self._model_hash = checkpoint_hash(
+            self._settings.engine or self._settings.checkpoint or None
+        )
+        self._pipeline = Pipeline(self, segmenter, self._settings)
         self._reported = {name: Counter() for name in self._pipeline.cameras}
         # Only now: cameras and outputs declare parameters, too.
         for problem in find_unknown(self):
@@ -212,24 +214,18 @@ class SegmentationNode(LifecycleNode):
             **figure_values(figures),
             "memory_filled": stream.memory_filled,
             "memory_size": stream.memory_size,
-            "backend": f"{segmenter.backend} {segmenter.device} {segmenter.dtype}",
+            "backend": f"{segmenter.backend} {segmenter.device} {segmenter.precision}",
             "model_hash": self._model_hash,
         }
         return make_status(name, problems, state, values, hardware_id=listener.topic)
 
 
-def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTable, str]:
-    """A stream on the network, its classes, and all of it in the words of a log line."""
-    torch.set_num_threads(parameters.threads or DEFAULT_THREADS)
-    checkpoint = parameters.checkpoint or DEFAULT_WEIGHTS
+def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
+    """A stream on the network, and what it is in the words of a log line."""
     try:
-        model = load(checkpoint)
-        work_size = _work_size(parameters, checkpoint)
-    except ValueError as error:
-        raise ParameterError(f"parameter 'checkpoint': {error}") from None
-    try:
+        work_size = _work_size(parameters)
         segmenter, choice = open_segmenter(
-            model,
+            parameters.checkpoint or None,
             engine=parameters.engine,
             backend=parameters.backend,
             memory_size=None if parameters.memory_size < 0 else parameters.memory_size,
@@ -237,28 +233,36 @@ def _load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, ClassTabl
             device=parameters.device,
             work_size=work_size,
             output_size=parameters.output_size if any(parameters.output_size) else None,
+            threads=parameters.threads,
         )
+    except CheckpointError as error:
+        raise ParameterError(f"parameter 'checkpoint': {error}") from None
     except GraphFileError as error:
         raise ParameterError(f"parameter 'engine': {error}") from None
+    except MissingExtraError as error:
+        name = "engine" if parameters.engine else "checkpoint"
+        raise ParameterError(f"parameter {name!r}: {error}") from None
     except ValueError as error:
         # The message begins with the name of the argument, which is that of the parameter.
         raise ParameterError(f"parameter {error}") from None
-    classes = model.config.classes
+    classes = segmenter.classes
     size = f"{work_size[0]}x{work_size[1]}" if work_size else "the images' own size"
     words = (
-        f"{checkpoint} ({len(classes)} classes: {', '.join(classes.names)}) "
+        f"{parameters.engine or parameters.checkpoint or DEFAULT_WEIGHTS} "
+        f"({len(classes)} classes: {', '.join(classes.names)}) "
         f"at {'the size of the engine' if parameters.engine else size}, "
         f"a memory of {segmenter.memory_size} frames, {_attention(segmenter)}, "
-        f"on {segmenter.device} in {segmenter.dtype}; backend {choice.backend}: {choice.reason}"
+        f"on {segmenter.device} in {segmenter.precision}; "
+        f"backend {choice.backend}: {choice.reason}"
     )
-    return segmenter, classes, words
+    return segmenter, words
 
 
-def _work_size(parameters: NodeParameters, checkpoint: str) -> tuple[int, int] | None:
+def _work_size(parameters: NodeParameters) -> tuple[int, int] | None:
     """(width, height) asked for or known from training; None: the image's own, or the engine's."""
     if any(parameters.work_size):
         return None if parameters.work_size == IMAGE_SIZE else parameters.work_size
-    return None if parameters.engine else load_training_size(checkpoint)
+    return None if parameters.engine else load_training_size(parameters.checkpoint or None)
 
 
 def _attention(segmenter: VideoSegmenter) -> str:
@@ -266,11 +270,16 @@ def _attention(segmenter: VideoSegmenter) -> str:
         return "no attention"
     if segmenter.backend != "torch":
         return "attention as exported"
-    return f"{default_implementation(segmenter.device, segmenter.dtype)} attention"
+    # A network in PyTorch: then this imports nothing new.
+    from lmanet_core.ops import default_implementation
+    from lmanet_core.runtime.pytorch.precision import DTYPES
+
+    return f"{default_implementation(segmenter.device, DTYPES[segmenter.precision])} attention"
 
 
 def _free_memory() -> None:
     """Hand back what nobody refers to any more."""
     gc.collect()
-    if torch.cuda.is_initialized():
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -74,7 +74,7 @@ class NodeParameters:
         "", "Path of a .safetensors checkpoint or name of shipped weights; empty: shipped default."
     )
     engine: str = _parameter(
-        "", "Path of a file that `lmanet export` made of the checkpoint; empty: none, use PyTorch."
+        "", "Path of a file that `lmanet export` made; empty: none, run the checkpoint in PyTorch."
     )
     backend: str = _parameter(
         "auto", "auto, torch, openvino, onnxruntime, tensorrt or tensorrt_rtx; see `engine`."
@@ -97,7 +97,7 @@ class NodeParameters:
         (0, 0), "[width, height] of what is published; [0, 0]: the image's own size."
     )
     threads: int = _parameter(
-        0, "Threads that PyTorch computes with on the CPU; 0: its choice.", limits=(0, MAX_THREADS)
+        0, "Threads that compute on the CPU; 0: one for each core.", limits=(0, MAX_THREADS)
     )
     image_topics: tuple[str, ...] = _parameter(
         ("image",), "Topic of each camera; with several, outputs are in a namespace per camera."

@@ -22,7 +22,6 @@ class Pipeline:
     Args:
         node: the node that publishes and subscribes.
         segmenter: the network; each camera gets a memory of its own.
-        classes: the network's.
         parameters: of the node.
 
     Raises:
@@ -33,14 +32,13 @@ class Pipeline:
         self,
         node: Node,
         segmenter: VideoSegmenter,
-        classes: ClassTable,
         parameters: NodeParameters,
     ) -> None:
         self.cameras: dict[str, Camera] = {}
         self.is_running = False
         self.segmenter = segmenter
         self._node = node
-        self._own_classes = classes
+        self._own_classes = segmenter.classes
         self._published_classes: tuple[ClassTable, float] | None = None
         self._worker = FrameWorker(_max_batch(segmenter, parameters))
         self._class_topics = ClassTopics(node)
@@ -149,5 +147,5 @@ def _max_batch(segmenter: VideoSegmenter, parameters: NodeParameters) -> int:
     if not segmenter.batches:
         return 1
     # A CPU is busy with one frame: it gains nothing, and the first camera waits for the last.
-    gains = segmenter.device.type == "cuda"
+    gains = segmenter.device.startswith("cuda")
     return parameters.max_batch or (len(parameters.image_topics) if gains else 1)

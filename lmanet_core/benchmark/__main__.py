@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from lmanet_core.benchmark import backends, compile_report, model, ops, training
+from lmanet_core.extras import needs_extra
 from lmanet_core.program import run_program
 
 
 def main() -> int:
+    with needs_extra("torch", "a benchmark"):
+        from lmanet_core.benchmark import backends, compile_report, model, ops, training
+
     parser = argparse.ArgumentParser(prog="python -m lmanet_core.benchmark")
     benchmarks = parser.add_subparsers(required=True, metavar="BENCHMARK")
     model.add_arguments(benchmarks.add_parser("model", help=model.HELP))

@@ -1,12 +1,17 @@
-"""The backends against each other, on one checkpoint: time, wrapper overhead, and quality."""
+"""All that runs a network on this machine's CPU, in one process and in turns."""
 
 from __future__ import annotations
 
 import argparse
 import itertools
 import json
+import platform
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,144 +21,235 @@ import torch
 from lmanet_core.arguments import image_size
 from lmanet_core.benchmark.tables import markdown_table
 from lmanet_core.benchmark.timing import time_in_turns
-from lmanet_core.checkpoint import load
+from lmanet_core.checkpoint import load, save_checkpoint
+from lmanet_core.config import ModelConfig
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
-from lmanet_core.metrics import ConfusionMatrix
-from lmanet_core.models import LMANet
-from lmanet_core.runtime import Backend, VideoSegmenter
-from lmanet_core.runtime.backends.graph_backend import GraphBackend
-from lmanet_core.runtime.backends.torch_backend import TorchBackend
+from lmanet_core.models import LMANet, build_model
+from lmanet_core.runtime import VideoSegmenter, open_segmenter
 
-HELP = "time of a streaming step in PyTorch, ONNX Runtime and OpenVINO, and what int8 costs"
-BASELINE = "torch fp32"
+HELP = "PyTorch, ONNX Runtime and OpenVINO in all precisions: time, agreement, memory, start"
 
 _FIRST_SEED = 2**31
-"""Of streets to score; training draws its own from below."""
+"""Of streets to compare on; training draws its own from below."""
 _CALIBRATION_SEED = 2**31 + 1000
-_COLUMNS = ("backend", "ms", "of torch fp32", "wrapper ms", "mIoU", "lost")
+_COLUMNS = ("network", "S", "w", "backend", "ms", "of fp32", "agreement", "MiB", "start s")
+_START = """
+import resource
+import sys
+import numpy as np
+from lmanet_core.runtime import open_segmenter
+file, backend, precision, width, height = sys.argv[1:]
+which = {"network": file} if backend == "torch" else {"engine": file}
+segmenter, _ = open_segmenter(**which, backend=backend, precision=precision)
+segmenter.step(np.zeros((int(height), int(width), 3), np.uint8))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the benchmark's options on its sub-command."""
     parser.add_argument("--size", type=image_size, default=(1024, 512), help="WIDTHxHEIGHT")
-    parser.add_argument("--checkpoint", help="file or name of shipped weights; default: shipped")
-    parser.add_argument("--memory-size", type=int, default=4)
+    parser.add_argument(
+        "--networks",
+        nargs="+",
+        default=["erfnet"],
+        help="checkpoints or shipped weights, or backbones for random weights; default: erfnet",
+    )
+    parser.add_argument(
+        "--memory-sizes", type=int, nargs="+", default=[0, 1, 2, 4], help="0: the single frame"
+    )
+    parser.add_argument("--windows", type=int, nargs="+", default=[11, 21])
     parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--frames", type=int, default=20, help="frames to score; 0: none")
-    parser.add_argument("--calibration-frames", type=int, default=30, help="for int8; 0: no int8")
+    parser.add_argument("--frames", type=int, default=8, help="to compare labels on")
+    parser.add_argument("--calibration-frames", type=int, default=10, help="for int8; 0: no int8")
+    parser.add_argument("--no-start", action="store_true", help="start no processes")
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.set_defaults(run=run)
 
 
-class Row:
-    """A backend and its figures; times in milliseconds, None where nothing was measured."""
+@dataclass(frozen=True)
+class Contender:
+    """A file, and who runs it in what.
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
-        self.segmenter = VideoSegmenter(backend)
-        self.step = 0.0
-        self.wrapper: float | None = None
-        self.miou: float | None = None
+    Attributes:
+        file: checkpoint or exported file.
+        backend, precision: as `open_segmenter` takes them.
+    """
+
+    file: Path
+    backend: str
+    precision: str
+
+    @property
+    def name(self) -> str:
+        """As the table says it."""
+        form = " tiled" if self.file.suffix == ".onnx" else ""
+        precision = "int8" if self.file.stem == "int8" else self.precision
+        return f"{self.backend} {precision}{form}"
+
+    def open(self) -> VideoSegmenter:
+        """A stream of it; the size of the images is the exported one."""
+        network, engine = (self.file, "") if self.backend == "torch" else (None, self.file)
+        return open_segmenter(
+            network, engine=engine, backend=self.backend, precision=self.precision
+        )[0]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender at one point; PyTorch's fp32 at that point is what it is compared with.
+
+    Attributes:
+        milliseconds: of a step with a full memory, median.
+        ratio: of these to PyTorch's.
+        agreement: share of the pixels with PyTorch's label.
+        resident_mib: largest memory of a process that does nothing else; None: not asked for.
+        start_seconds: from the start of such a process to its first labels; None: not asked for.
+    """
+
+    network: str
+    memory_size: int
+    window_size: int
+    backend: str
+    milliseconds: float
+    ratio: float
+    agreement: float
+    resident_mib: float | None
+    start_seconds: float | None
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Time all backends in turns, score them, and print, or write, the table.
+    """Compare at each point, and print, or write, the table.
 
     Raises:
         ValueError: the extra `export` is missing.
     """
-    model = load(arguments.checkpoint)
-    with tempfile.TemporaryDirectory() as folder:
-        backends = _open_all(model, arguments, Path(folder))
-        rows = {name: Row(backend) for name, backend in backends.items()}
-        _time(rows, arguments)
-        if arguments.frames:
-            for row in rows.values():
-                row.miou = _score(row.segmenter, model, arguments)
-    print(markdown_table(_COLUMNS, _cells(rows)))
+    print(f"{_processor()}, {torch.get_num_threads()} threads, {arguments.size}")
+    rows: list[Row] = []
+    for network in arguments.networks:
+        for memory_size, window_size in _points(arguments):
+            model = _network(network, memory_size, window_size)
+            with tempfile.TemporaryDirectory() as folder:
+                rows += _compare(network, model, Path(folder), arguments)
+    print(markdown_table(_COLUMNS, map(_cells, rows)))
     if arguments.json:
-        arguments.json.write_text(json.dumps(_figures(rows), indent=2) + "\n")
+        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
 
 
-def _open_all(model: LMANet, arguments: argparse.Namespace, folder: Path) -> dict[str, Backend]:
-    # Imported here: other benchmarks do without the extra.
-    from lmanet_core.export import export_onnx
-    from lmanet_core.export.quantization import quantize
-    from lmanet_core.runtime.backends.onnxruntime_backend import OnnxRuntimeBackend
-    from lmanet_core.runtime.backends.openvino_backend import OpenVinoBackend
-
-    size, memory_size, path = arguments.size, arguments.memory_size, folder / "graph.onnx"
-    info = export_onnx(model, path, work_size=size, memory_size=memory_size)
-    backends: dict[str, Backend] = {
-        BASELINE: TorchBackend(model, memory_size, "fp32", "cpu", size),
-        "onnxruntime fp32": OnnxRuntimeBackend(path, info),
-        "openvino fp32": OpenVinoBackend(path, info, "fp32"),
-    }
-    # Where the processor multiplies in bf16, the automatic choice.
-    for backend in (
-        TorchBackend(model, memory_size, "auto", "cpu", size),
-        OpenVinoBackend(path, info, "auto"),
-    ):
-        if backend.dtype == torch.bfloat16:
-            backends[f"{backend.name} bf16"] = backend
-    if arguments.calibration_frames:
-        quantized = folder / "int8.xml"
-        stream = _street(_CALIBRATION_SEED, size)
-        frames = itertools.islice(stream, arguments.calibration_frames)
-        quantize(path, quantized, [image for image, _ in frames])
-        backends["openvino int8"] = OpenVinoBackend(quantized, info, "fp32")
-    return backends
+def _points(arguments: argparse.Namespace) -> Iterator[tuple[int, int]]:
+    """Memory and window sizes; without memory the window makes no difference."""
+    for memory_size in arguments.memory_sizes:
+        windows = arguments.windows if memory_size else arguments.windows[:1]
+        yield from ((memory_size, window_size) for window_size in windows)
 
 
-def _street(seed: int, size: tuple[int, int]) -> StreetVideo:
-    return StreetVideo(seed, StreetConfig(size=size, noise=8, flicker=0.05))
-
-
-def _time(rows: dict[str, Row], arguments: argparse.Namespace) -> None:
-    """Steps with a full memory; for exported graphs also what of a step is not the graph."""
-    image, _ = next(_street(_FIRST_SEED, arguments.size))
-    for row in rows.values():
-        for _ in range(arguments.memory_size):
-            row.segmenter.step(image)
-    steps = {name: partial(row.segmenter.step, image) for name, row in rows.items()}
-    for name, milliseconds in time_in_turns(steps, arguments.repeats, warm_up=1).items():
-        rows[name].step = milliseconds
-    for row in rows.values():
-        if isinstance(row.backend, GraphBackend):
-            row.wrapper = _wrapper(row.backend, row.segmenter, image)
-
-
-def _wrapper(backend: GraphBackend, segmenter: VideoSegmenter, image: np.ndarray) -> float:
-    """Milliseconds of a step without the graph, which is left out."""
-    infer = backend.infer
-    backend.infer = lambda image: None  # type: ignore[method-assign]
+def _network(name: str, memory_size: int, window_size: int) -> LMANet:
+    """A checkpoint's network with another memory; of a backbone, one with random weights."""
     try:
-        (milliseconds,) = time_in_turns({"wrapper": partial(segmenter.step, image)}, 50).values()
-    finally:
-        backend.infer = infer  # type: ignore[method-assign]
-    return milliseconds
+        trained: LMANet | None = load(name)
+    except ValueError:
+        trained = None
+    config = ModelConfig(backbone=name) if trained is None else trained.config
+    torch.manual_seed(0)
+    model = build_model(replace(config, memory_size=memory_size, window_size=window_size)).eval()
+    if trained is not None:
+        # A single-frame network has no use for the memory's weights.
+        model.load_state_dict(trained.state_dict(), strict=memory_size > 0)
+    return model
 
 
-def _score(segmenter: VideoSegmenter, model: LMANet, arguments: argparse.Namespace) -> float:
-    matrix = ConfusionMatrix(len(model.config.classes))
-    segmenter.reset()
-    for image, labels in itertools.islice(_street(_FIRST_SEED, arguments.size), arguments.frames):
-        matrix.update(segmenter.step(image, confidence=False).labels, labels)
-    return matrix.miou()
+def _compare(network: str, model: LMANet, folder: Path, arguments: argparse.Namespace) -> list[Row]:
+    contenders = _contenders(model, folder, arguments)
+    streams = {contender: contender.open() for contender in contenders}
+    street = _street(_FIRST_SEED, arguments)
+    frames = [image for image, _ in itertools.islice(street, arguments.frames)]
+    labels = {contender: _labels(stream, frames) for contender, stream in streams.items()}
+    for stream in streams.values():
+        for _ in range(stream.memory_size):
+            stream.step(frames[0])
+    steps = {c.name: partial(stream.step, frames[0]) for c, stream in streams.items()}
+    times = time_in_turns(steps, arguments.repeats, warm_up=1)
+    baseline = contenders[0]
+    rows = []
+    for contender in contenders:
+        start, resident = (None, None) if arguments.no_start else _start(contender, arguments)
+        rows.append(
+            Row(
+                network=network,
+                memory_size=model.config.memory_size,
+                window_size=model.config.window_size or 0,
+                backend=contender.name,
+                milliseconds=times[contender.name],
+                ratio=times[contender.name] / times[baseline.name],
+                agreement=float((labels[contender] == labels[baseline]).mean()),
+                resident_mib=resident,
+                start_seconds=start,
+            )
+        )
+    return rows
 
 
-def _cells(rows: dict[str, Row]) -> Iterator[tuple[str, ...]]:
-    baseline = rows[BASELINE]
-    for name, row in rows.items():
-        quality = ("", "")
-        if row.miou is not None and baseline.miou is not None:
-            quality = (f"{100 * row.miou:.2f}", f"{100 * (baseline.miou - row.miou):.2f}")
-        wrapper = "" if row.wrapper is None else f"{row.wrapper:.2f}"
-        yield (name, f"{row.step:.1f}", f"{row.step / baseline.step:.2f}", wrapper, *quality)
+def _contenders(model: LMANet, folder: Path, arguments: argparse.Namespace) -> list[Contender]:
+    # Imported here: other benchmarks do without the extra.
+    from lmanet_core.export import export_network, export_onnx
+    from lmanet_core.export.quantization import quantize
+
+    checkpoint, network = folder / "model.safetensors", folder / "fp32.lmanet"
+    save_checkpoint(model, checkpoint)
+    export_network(model, network, work_size=arguments.size)
+    precisions = ("fp32", "bf16") if VideoSegmenter(model).precision == "bf16" else ("fp32",)
+    contenders = [Contender(checkpoint, "torch", precision) for precision in precisions]
+    contenders.append(Contender(network, "onnxruntime", "fp32"))
+    contenders += [Contender(network, "openvino", precision) for precision in precisions]
+    if model.config.memory_size:
+        tiled = folder / "tiled.onnx"
+        export_onnx(model, tiled, work_size=arguments.size)
+        contenders += [Contender(tiled, name, "fp32") for name in ("onnxruntime", "openvino")]
+    if arguments.calibration_frames:
+        street = _street(_CALIBRATION_SEED, arguments)
+        frames = [image for image, _ in itertools.islice(street, arguments.calibration_frames + 2)]
+        quantize(network, folder / "int8.lmanet", frames[:-2], frames[-2:])
+        contenders.append(Contender(folder / "int8.lmanet", "openvino", "auto"))
+    return contenders
 
 
-def _figures(rows: dict[str, Row]) -> dict[str, dict[str, float | None]]:
-    return {
-        name: {"step_ms": row.step, "wrapper_ms": row.wrapper, "miou": row.miou}
-        for name, row in rows.items()
-    }
+def _street(seed: int, arguments: argparse.Namespace) -> StreetVideo:
+    return StreetVideo(seed, StreetConfig(size=arguments.size, noise=8, flicker=0.05))
+
+
+def _labels(stream: VideoSegmenter, frames: list[np.ndarray]) -> np.ndarray:
+    return np.stack([stream.step(frame, confidence=False).labels for frame in frames])
+
+
+def _start(contender: Contender, arguments: argparse.Namespace) -> tuple[float, float]:
+    """Seconds from the start of a process to its first labels, and the MiB that it took."""
+    width, height = arguments.size
+    words = (contender.file, contender.backend, contender.precision, width, height)
+    command = [sys.executable, "-c", _START, *map(str, words)]
+    begin = time.perf_counter()
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    return time.perf_counter() - begin, float(result.stdout)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    resident = "" if row.resident_mib is None else f"{row.resident_mib:.0f}"
+    start = "" if row.start_seconds is None else f"{row.start_seconds:.1f}"
+    return (
+        row.network,
+        str(row.memory_size),
+        str(row.window_size) if row.memory_size else "",
+        row.backend,
+        f"{row.milliseconds:.1f}",
+        f"{row.ratio:.2f}",
+        f"{row.agreement:.2%}",
+        resident,
+        start,
+    )

@@ -5,22 +5,22 @@ from __future__ import annotations
 import argparse
 import hashlib
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from lmanet_core.arguments import window_size
 from lmanet_core.checkpoint import save_checkpoint
 from lmanet_core.classes import CITYSCAPES
-from lmanet_core.conversion import Conversion, ConversionError, convert, read_state_dict
-from lmanet_core.data.recording import read_classes
-from lmanet_core.evaluation.override import with_window_size
+from lmanet_core.extras import needs_extra
 from lmanet_core.program import require_writable
+
+if TYPE_CHECKING:
+    from lmanet_core.conversion import Conversion
 
 HELP = "turn a published .pth checkpoint into a .safetensors checkpoint of this library"
 TRAINING_SIZES = {"erfnet": (1024, 512)}
 """(width, height) that published networks for Cityscapes were trained and are run at; the others'
 were trained on crops of any."""
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+DTYPES = {"fp32": "float32", "fp16": "float16"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +49,13 @@ def run(arguments: argparse.Namespace) -> None:
         CheckpointError: the file cannot be read, or does not fit the network it seems to be of.
         ValueError: the file with the classes is not what it should be.
     """
+    with needs_extra("torch", "converting"):
+        import torch
+
+        from lmanet_core.conversion import ConversionError, convert, read_state_dict
+        from lmanet_core.data.recording import read_classes
+        from lmanet_core.evaluation.override import with_window_size
+
     require_writable(arguments.output, folder=False)
     classes = read_classes(arguments.classes) if arguments.classes else CITYSCAPES
     tensors = read_state_dict(arguments.input)
@@ -65,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
         "sha256": hashlib.sha256(arguments.input.read_bytes()).hexdigest(),
         "recognised_as": conversion.title,
     }
-    dtype = DTYPES[arguments.precision]
+    dtype = getattr(torch, DTYPES[arguments.precision])
     save_checkpoint(
         model,
         arguments.output,

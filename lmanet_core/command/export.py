@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import warnings
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lmanet_core.arguments import image_size
-from lmanet_core.checkpoint import load
+from lmanet_core.checkpoint import checkpoint_hash, load, load_provenance
+from lmanet_core.extras import needs_extra
 from lmanet_core.program import require_writable
+from lmanet_core.runtime.graph_info import GraphInfo
 
-HELP = "turn a checkpoint into an ONNX file or a TensorRT engine for streaming"
+if TYPE_CHECKING:
+    from lmanet_core.models import LMANet
+
+HELP = "turn a checkpoint into a file for streaming without PyTorch"
+FORMATS = ("network", "onnx", "tensorrt")
+_FORMATS_BY_SUFFIX = {".onnx": "onnx", ".engine": "tensorrt"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument("checkpoint", help=".safetensors file or name of shipped weights")
     parser.add_argument("output", type=Path, metavar="OUT", help="file to write")
-    parser.add_argument("--format", choices=("onnx", "tensorrt"), default="onnx")
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="network: for OpenVINO and ONNX Runtime around this library's C++ kernel; onnx: one "
+        "plain graph; default: tensorrt for OUT .engine, onnx for .onnx, else network",
+    )
     parser.add_argument(
         "--operator",
         choices=("plugin", "tiled"),
@@ -34,8 +46,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory-size", type=int, help="frames remembered; default: the model's")
     parser.add_argument(
         "--precision",
-        choices=("fp32", "fp16"),
-        help="of weights, features and memory; default: fp32 for ONNX, fp16 for an engine",
+        choices=("fp32", "fp16", "int8"),
+        help="of weights, features and memory; int8 for the format network only, and not of the "
+        "memory; default: fp16 for an engine, else fp32, which OpenVINO runs in bf16 where that is "
+        "faster",
+    )
+    int8 = parser.add_argument_group("int8")
+    int8.add_argument(
+        "--calibrate",
+        metavar="BAG|VIDEO|FOLDER|synthetic",
+        help="where frames like those to come are from: a recording, a video file, a folder of "
+        "images or the synthetic street",
+    )
+    int8.add_argument("--topic", default="", help="of the recording; default: its only one")
+    int8.add_argument("--calibration-frames", type=int, default=30, help="default: %(default)s")
+    int8.add_argument(
+        "--held-out-frames",
+        type=int,
+        default=10,
+        help="frames after these, on which int8 is compared with fp32; default: %(default)s",
     )
     engine = parser.add_argument_group("engines")
     engine.add_argument(
@@ -66,43 +95,111 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         CheckpointError: the checkpoint cannot be used.
-        ValueError: an option is out of range or a package is missing.
+        ValueError: an option is out of range or does not fit the others.
+        MissingExtraError: a package is missing.
     """
-    # Imported here: reading and converting checkpoints needs nothing of this.
-    from lmanet_core.export import EngineOptions, build_engine, export_onnx
-
     require_writable(arguments.output, folder=False)
-    # The exporter misses a package of no use here, and warns of its own use of PyTorch.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg")
+    file_format = arguments.format or _FORMATS_BY_SUFFIX.get(arguments.output.suffix, "network")
+    _check(file_format, arguments)
+    with needs_extra("export", "exporting"):
+        import onnxscript  # noqa: F401
+        import torch  # noqa: F401
     model = load(arguments.checkpoint)
-    if arguments.format == "tensorrt":
-        options = EngineOptions(
-            runtime=arguments.runtime,
-            operator=arguments.operator,
-            precision=arguments.precision or "fp16",
-            work_size=arguments.size,
-            memory_size=arguments.memory_size,
-            largest_image=arguments.largest_image,
-            chips=tuple(arguments.gpus),
-            timing_cache=arguments.timing_cache,
-        )
-        info = build_engine(
-            model, arguments.output, options, rebuild_if_stale=arguments.rebuild_if_stale
-        )
-        print(f"{arguments.output}: {info.runtime} {info.version} for {', '.join(info.gpus)}")
-        graph = info.graph
-    else:
-        graph = export_onnx(
-            model,
-            arguments.output,
-            operator=arguments.operator or "tiled",
-            precision=arguments.precision or "fp32",
-            work_size=arguments.size,
-            memory_size=arguments.memory_size,
-        )
+    provenance = load_provenance(arguments.checkpoint) | {
+        "checkpoint_sha256": checkpoint_hash(arguments.checkpoint)
+    }
+    export = {"network": _export_network, "onnx": _export_onnx, "tensorrt": _build_engine}
+    graph = export[file_format](model, arguments, provenance)
     width, height = graph.work_size
     print(
         f"{arguments.output}: {width}x{height}, {graph.precision}, "
         f"memory of {graph.memory_size} frames, {graph.operator or 'no'} attention"
     )
+
+
+def _check(file_format: str, arguments: argparse.Namespace) -> None:
+    """Refuse what no format takes, before anything takes time."""
+    if file_format == "network" and arguments.operator is not None:
+        raise ValueError("--operator is for the formats onnx and tensorrt; this one has the kernel")
+    if file_format == "network" and arguments.precision == "fp16":
+        raise ValueError("--precision of the format network is fp32 or int8, got fp16")
+    if (arguments.precision == "int8") != (arguments.calibrate is not None):
+        raise ValueError("--precision int8 and --calibrate go together; give both or neither")
+    if file_format != "network" and arguments.precision == "int8":
+        raise ValueError(f"--precision int8 needs the format network, got {file_format}")
+
+
+def _export_network(
+    model: LMANet, arguments: argparse.Namespace, provenance: dict[str, Any]
+) -> GraphInfo:
+    from lmanet_core.export import export_network
+
+    options = {
+        "work_size": arguments.size,
+        "memory_size": arguments.memory_size,
+        "provenance": provenance,
+    }
+    if arguments.precision != "int8":
+        return export_network(model, arguments.output, **options)
+    from lmanet_core.data.calibration import calibration_frames
+    from lmanet_core.export.quantization import quantize
+
+    calibration, held_out = calibration_frames(
+        arguments.calibrate,
+        arguments.calibration_frames,
+        arguments.held_out_frames,
+        arguments.size,
+        arguments.topic,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "fp32.lmanet"
+        export_network(model, source, **options)
+        print(f"calibrating with {len(calibration)} frames")
+        graph = quantize(source, arguments.output, calibration, held_out)
+    print(
+        f"on {len(held_out)} frames that it was not calibrated with, int8 gives "
+        f"{graph.agreement:.2%} of the pixels the label of fp32"
+    )
+    return graph
+
+
+def _export_onnx(
+    model: LMANet, arguments: argparse.Namespace, provenance: dict[str, Any]
+) -> GraphInfo:
+    from lmanet_core.export import export_onnx
+
+    return export_onnx(
+        model,
+        arguments.output,
+        operator=arguments.operator or "tiled",
+        precision=arguments.precision or "fp32",
+        work_size=arguments.size,
+        memory_size=arguments.memory_size,
+        provenance=provenance,
+    )
+
+
+def _build_engine(
+    model: LMANet, arguments: argparse.Namespace, provenance: dict[str, Any]
+) -> GraphInfo:
+    from lmanet_core.export import EngineOptions, build_engine
+
+    options = EngineOptions(
+        runtime=arguments.runtime,
+        operator=arguments.operator,
+        precision=arguments.precision or "fp16",
+        work_size=arguments.size,
+        memory_size=arguments.memory_size,
+        largest_image=arguments.largest_image,
+        chips=tuple(arguments.gpus),
+        timing_cache=arguments.timing_cache,
+    )
+    info = build_engine(
+        model,
+        arguments.output,
+        options,
+        rebuild_if_stale=arguments.rebuild_if_stale,
+        provenance=provenance,
+    )
+    print(f"{arguments.output}: {info.runtime} {info.version} for {', '.join(info.gpus)}")
+    return info.graph

@@ -1,52 +1,105 @@
-"""`lmanet info`: what is in a checkpoint and what running it costs."""
+"""`lmanet info`: what is in a checkpoint, or an exported file, and what running it costs."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lmanet_core.arguments import image_size
 from lmanet_core.checkpoint import load, load_provenance, load_training_size
-from lmanet_core.models import LMANet
-from lmanet_core.models.cost import NetworkCost, network_cost
+from lmanet_core.runtime.engine_file import is_engine, read_engine
+from lmanet_core.runtime.graph_info import GraphInfo, read_onnx_info
+from lmanet_core.runtime.network_file import is_network_file, read_network_file
 
-HELP = "architecture, classes, parameters, cost and provenance of a checkpoint"
+if TYPE_CHECKING:
+    from lmanet_core.models import LMANet
+    from lmanet_core.models.cost import NetworkCost
+
+HELP = "architecture, classes, cost and provenance of a checkpoint or an exported file"
 DEFAULT_SIZE = (1024, 512)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
-    parser.add_argument("checkpoint", help=".safetensors file or name of shipped weights")
     parser.add_argument(
-        "--size", type=image_size, default=DEFAULT_SIZE, help="WIDTHxHEIGHT; default: 1024x512"
+        "file", help=".safetensors file, name of shipped weights, or what `lmanet export` wrote"
+    )
+    parser.add_argument(
+        "--size",
+        type=image_size,
+        default=DEFAULT_SIZE,
+        help="WIDTHxHEIGHT that a checkpoint's cost is for; default: 1024x512",
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the checkpoint's facts.
+    """Print the file's facts.
 
     Raises:
-        CheckpointError: the file cannot be used.
+        CheckpointError: the checkpoint cannot be used.
+        GraphFileError: the exported file is damaged.
+        MissingExtraError: a package is missing, of which exported files for CPUs need none.
     """
-    model = load(arguments.checkpoint)
-    cost = network_cost(model, arguments.size)
-    sections = {
-        "architecture": _architecture(model),
-        "parameters": _parameters(model),
-        f"GMACs per frame at {cost.size[0]}x{cost.size[1]}": _gmacs(cost),
-        "memory per remembered frame": _memory(model, cost),
-        "training": _lines({"size": load_training_size(arguments.checkpoint) or "not recorded"}),
-        "provenance": _lines(load_provenance(arguments.checkpoint)),
-    }
+    exported = _exported_record(Path(arguments.file))
+    if exported is None:
+        sections = _checkpoint_sections(arguments.file, arguments.size)
+    else:
+        sections = _exported_sections(exported)
     for title, lines in sections.items():
         print(title)
         for line in lines:
             print(f"  {line}")
 
 
-def _architecture(model: LMANet) -> Iterator[str]:
-    values = model.config.to_dict()
+def _checkpoint_sections(file: str, size: tuple[int, int]) -> Mapping[str, Iterator[str]]:
+    model = load(file)
+    from lmanet_core.models.cost import network_cost
+
+    cost = network_cost(model, size)
+    return {
+        "architecture": _architecture(model.config.to_dict()),
+        "parameters": _parameters(model),
+        f"GMACs per frame at {cost.size[0]}x{cost.size[1]}": _gmacs(cost),
+        "memory per remembered frame": _memory(model, cost),
+        "training": _lines({"size": load_training_size(file) or "not recorded"}),
+        "provenance": _lines(load_provenance(file)),
+    }
+
+
+def _exported_record(path: Path) -> dict[str, Any] | None:
+    """What an exported file says of itself; None for a checkpoint."""
+    if not path.is_file() or path.suffix == ".safetensors":
+        return None
+    if is_engine(path):
+        engine = read_engine(path)[0]
+        return asdict(engine.graph) | {
+            "built by": f"{engine.runtime} {engine.version}",
+            "built for": ", ".join(engine.gpus),
+        }
+    info: GraphInfo = read_network_file(path)[0] if is_network_file(path) else read_onnx_info(path)
+    return asdict(info)
+
+
+def _exported_sections(record: dict[str, Any]) -> Mapping[str, Iterator[str]]:
+    config, provenance = record.pop("config"), record.pop("provenance")
+    graph = {
+        name.replace("_", " "): "x".join(map(str, value)) if isinstance(value, tuple) else value
+        for name, value in record.items()
+        if value not in ("", None)
+    }
+    return {
+        "exported graph": _lines(graph),
+        "architecture of the checkpoint": _architecture(config),
+        "provenance of the checkpoint": _lines(provenance),
+    }
+
+
+def _architecture(config: Mapping[str, Any]) -> Iterator[str]:
+    values = dict(config)
     names = values.pop("class_names")
     del values["palette"]
     yield from _lines(values)

@@ -1,6 +1,7 @@
-"""Exported networks: ONNX files and TensorRT engines. Needs the extra `export`."""
+"""Exported networks: network files, ONNX files, TensorRT engines. Needs the extra `export`."""
 
 from lmanet_core.export.onnx_file import export_onnx
+from lmanet_core.export.split import export_network
 from lmanet_core.export.tensorrt_engine import EngineOptions, build_engine
 
-__all__ = ["EngineOptions", "build_engine", "export_onnx"]
+__all__ = ["EngineOptions", "build_engine", "export_network", "export_onnx"]

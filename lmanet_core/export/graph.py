@@ -1,8 +1,14 @@
-"""The network as one graph per frame: camera image and memory in, label map and new memory out."""
+"""The network as graphs that compute a frame: one for all, or two around local attention.
+
+One graph takes the camera's image and the memory and gives labels and what is to be remembered. The
+two leave to their caller what this library's C++ does faster: to resize the image, to read the
+memory and to turn logits into labels.
+"""
 
 from __future__ import annotations
 
 import copy
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +16,7 @@ from torch.nn import functional
 
 from lmanet_core.export.attention import GraphAttention
 from lmanet_core.models import LMANet
-from lmanet_core.runtime.folding import fold_batch_norms
+from lmanet_core.runtime.pytorch.folding import fold_batch_norms
 
 
 class SingleFrameGraph(nn.Module):
@@ -43,6 +49,14 @@ class SingleFrameGraph(nn.Module):
         # To whole steps of brightness, as the library's own resizing does.
         return (pixels.round() / 255).to(self.dtype)
 
+    def logits(self, image: Tensor) -> Tensor:
+        """(H', W', 3) uint8 -> (1, classes, H', W')."""
+        return self.model.decoder(self.model.encoder(self.scale(image)))
+
+    def scale(self, image: Tensor) -> Tensor:
+        """(H', W', 3) uint8 -> (1, 3, H', W') in 0..1."""
+        return (image.permute(2, 0, 1)[None].float() / 255).to(self.dtype)
+
     def classify(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """(1, C, h, w) -> labels and confidence, (H', W') uint8."""
         logits = self.model.decoder(features).squeeze(0).float()
@@ -53,11 +67,27 @@ class SingleFrameGraph(nn.Module):
         return labels, confidence.round().to(torch.uint8)
 
 
+class Encoded(NamedTuple):
+    """What of a frame goes around or through local attention, and what is remembered of it."""
+
+    query: Tensor
+    """(1, Dk, h, w)."""
+    query_value: Tensor
+    """(1, Dv, h, w)."""
+    features: Tensor
+    """(1, C, h, w), what the decoder reads while the memory is empty."""
+    key: Tensor
+    """(h, w, Dk)."""
+    value: Tensor
+    """(h, w, Dv)."""
+
+
 class StreamingGraph(SingleFrameGraph):
     """One step of a stream. The caller keeps the memory and writes each new key and value into it.
 
     Args:
-        attention: one of `lmanet_core.export.attention.FORMS`.
+        attention: one of `lmanet_core.export.attention.FORMS`; None: the caller's, who takes
+            `encode` and `decode`.
 
     Raises:
         ValueError: the model has no memory, or one without a window.
@@ -68,7 +98,7 @@ class StreamingGraph(SingleFrameGraph):
         model: LMANet,
         work_size: tuple[int, int],
         dtype: torch.dtype,
-        attention: GraphAttention,
+        attention: GraphAttention | None,
     ) -> None:
         super().__init__(model, work_size, dtype)
         memory = self.model.memory
@@ -93,13 +123,43 @@ class StreamingGraph(SingleFrameGraph):
             labels (H', W') uint8, confidence (H', W') uint8 where 255 is certain, key (h, w, Dk)
             and value (h, w, Dv) to remember.
         """
-        features = self.model.encoder(self.normalize(image))
-        frame = self.memory.project(features)
-        query = frame.query_key.squeeze(0).permute(1, 2, 0)
+        assert self.attention is not None
+        frame = self._encode(self.normalize(image))
+        query = frame.query.squeeze(0).permute(1, 2, 0)
         read = self.attention(query, keys, values, filled, self.window_size)
-        fused = self.memory.fusion(frame.query_value, read.permute(2, 0, 1)[None], features)
-        # An empty memory says nothing: the decoder reads the features themselves.
-        labels, confidence = self.classify(torch.where(filled > 0, fused, features))
+        fused = self._fuse(read, frame.query_value, frame.features, filled)
+        return *self.classify(fused), frame.key, frame.value
+
+    def encode(self, image: Tensor) -> Encoded:
+        """All that comes before local attention, of an image (H', W', 3) uint8."""
+        return self._encode(self.scale(image))
+
+    def decode(self, read: Tensor, query_value: Tensor, features: Tensor, filled: Tensor) -> Tensor:
+        """All that comes after it: read (h, w, Dv) and the rest as in `Encoded` -> logits."""
+        return self.model.decoder(self._fuse(read, query_value, features, filled))
+
+    def _encode(self, pixels: Tensor) -> Encoded:
+        features = self.model.encoder(pixels)
+        frame = self.memory.project(features)
         key = frame.memory_key.squeeze(0).permute(1, 2, 0)
         value = frame.memory_value.squeeze(0).permute(1, 2, 0)
-        return labels, confidence, key, value
+        return Encoded(frame.query_key, frame.query_value, features, key, value)
+
+    def _fuse(self, read: Tensor, query_value: Tensor, features: Tensor, filled: Tensor) -> Tensor:
+        fused = self.memory.fusion(query_value, read.permute(2, 0, 1)[None], features)
+        # An empty memory says nothing: the decoder reads the features themselves.
+        return torch.where(filled > 0, fused, features)
+
+
+class Part(nn.Module):
+    """One method of a graph as a graph of its own."""
+
+    def __init__(self, graph: SingleFrameGraph, method: str) -> None:
+        super().__init__()
+        # Not `graph`: the exporter's own modules call something so.
+        self.whole = graph
+        self.method = method
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...] | Tensor:
+        """What the method gives."""
+        return getattr(self.whole, self.method)(*inputs)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
+from lmanet_core.checkpoint import fingerprint
 from lmanet_core.config import MAX_MEMORY_SIZE
 from lmanet_core.export.attention import FORMS
 from lmanet_core.export.graph import SingleFrameGraph, StreamingGraph
+from lmanet_core.extras import needs_extra
 from lmanet_core.models import LMANet
 from lmanet_core.models.cost import network_cost
-from lmanet_core.runtime.graph_info import METADATA_KEY, GraphInfo, fingerprint
+from lmanet_core.runtime.graph_info import METADATA_KEY, GraphInfo
 
 OPSET = 18
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
@@ -27,6 +34,7 @@ def export_onnx(
     precision: str = "fp32",
     work_size: tuple[int, int] = (1024, 512),
     memory_size: int | None = None,
+    provenance: Mapping[str, Any] | None = None,
 ) -> GraphInfo:
     """Write the graph of a streaming step, see `lmanet_core.export.graph.StreamingGraph`.
 
@@ -39,6 +47,7 @@ def export_onnx(
         precision: 'fp32' or 'fp16', of weights, features and memory.
         work_size: (width, height) at which the network runs, rounded to what the model accepts.
         memory_size: S, slots of the memory; None: the model's own; 0: every frame on its own.
+        provenance: of the checkpoint, as `lmanet_core.load_provenance` gives it.
 
     Returns:
         What the file says of itself.
@@ -47,10 +56,11 @@ def export_onnx(
         ValueError: an argument is out of range, a setting of the model cannot be exported, or a
             package is missing.
     """
-    info = describe_graph(model, operator, precision, work_size, memory_size)
+    _check_operator(operator)
+    info = describe_graph(model, operator, precision, work_size, memory_size, provenance)
     dtype = PRECISIONS[info.precision]
     graph: SingleFrameGraph
-    # Sides of the camera's image that are no one else's, so that they stay free.
+    # Sides of the camera's image that are no one else's.
     inputs = {"image": torch.zeros((480, 640, 3), dtype=torch.uint8)}
     dynamic = {"image": {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}}
     outputs = ["labels", "confidence"]
@@ -64,26 +74,45 @@ def export_onnx(
         outputs += MEMORY_OUTPUTS
     else:
         graph = SingleFrameGraph(model, info.work_size, dtype)
-    try:
+    program = to_onnx(graph, inputs, outputs, dynamic)
+    program.model.metadata_props[METADATA_KEY] = info.to_json()
+    path.write_bytes(program.model_proto.SerializeToString())
+    return info
+
+
+def to_onnx(
+    graph: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    dynamic: Mapping[str, dict[int, Any]],
+) -> torch.onnx.ONNXProgram:
+    """A module as an ONNX program.
+
+    Args:
+        graph: the module.
+        inputs: by name, in order; shapes and types are what counts.
+        outputs: names.
+        dynamic: dimensions of inputs that are no one else's, so that they stay free.
+    """
+    with needs_extra("export", "exporting"):
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    # The exporter misses a package of no use here, and warns of its own use of PyTorch.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg")
         program = torch.onnx.export(
             graph.eval(),
             tuple(inputs.values()),
             input_names=list(inputs),
-            output_names=outputs,
-            dynamic_shapes=tuple(dynamic.get(name) for name in inputs),
+            output_names=list(outputs),
+            dynamic_shapes=tuple(dynamic.get(name) for name in inputs) if dynamic else None,
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
         )
-    except ImportError as error:
-        raise ValueError(
-            f"exporting needs the packages onnx and onnxscript ({error}); "
-            "install them with: pip install onnx onnxscript"
-        ) from None
     assert program is not None
-    program.model.metadata_props[METADATA_KEY] = info.to_json()
-    path.write_bytes(program.model_proto.SerializeToString())
-    return info
+    return program
 
 
 def describe_graph(
@@ -92,11 +121,12 @@ def describe_graph(
     precision: str,
     work_size: tuple[int, int],
     memory_size: int | None,
+    provenance: Mapping[str, Any] | None = None,
 ) -> GraphInfo:
     """What a file of these arguments says of itself, see `export_onnx`."""
     config = model.config
     memory_size = config.memory_size if memory_size is None else memory_size
-    _check(model, operator, precision, work_size, memory_size)
+    _check(model, precision, work_size, memory_size)
     width, height = (model.size_rule.nearest(side) for side in work_size)
     channels, rows, columns = network_cost(model, (width, height)).features
     return GraphInfo(
@@ -107,17 +137,21 @@ def describe_graph(
         memory_size=memory_size,
         write_interval=config.write_interval,
         feature_size=(columns, rows),
+        feature_channels=channels,
         key_channels=config.key_channels,
         value_channels=config.value_channels or channels,
+        config=config.to_dict(),
+        provenance=dict(provenance or {}),
     )
 
 
-def _check(
-    model: LMANet, operator: str, precision: str, work_size: tuple[int, int], memory_size: int
-) -> None:
-    config = model.config
+def _check_operator(operator: str) -> None:
     if operator not in FORMS:
         raise ValueError(f"operator must be one of {list(FORMS)}, got {operator!r}")
+
+
+def _check(model: LMANet, precision: str, work_size: tuple[int, int], memory_size: int) -> None:
+    config = model.config
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {list(PRECISIONS)}, got {precision!r}")
     if min(work_size) < model.size_rule.smallest:

@@ -3,55 +3,123 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from lmanet_core.runtime.backends.onnxruntime_backend import OnnxRuntimeBackend
-from lmanet_core.runtime.graph_info import read_onnx_info
+from lmanet_core.extras import needs_extra
+from lmanet_core.runtime import open_segmenter
+from lmanet_core.runtime.backends.cpu_graph import CpuGraph, GraphSource, Run
+from lmanet_core.runtime.backends.split_graph import SplitGraphBackend
+from lmanet_core.runtime.graph_info import GraphInfo
+from lmanet_core.runtime.network_file import read_network_file, write_network_file
+from lmanet_core.runtime.threads import default_threads
+
+# Sums and products stay: gates, residuals and the scaling of images lose more than they gain.
+_LEFT_ALONE = ["Add", "Multiply", "Select"]
 
 
-def quantize(onnx_path: Path, path: Path, images: Sequence[np.ndarray]) -> None:
-    """Write an OpenVINO model, `.xml` and `.bin`, of an exported file.
-
-    Attention stays as it is: its mask of infinities has no place on a scale of 256 steps, and its
-    products are a small part of the work.
+def quantize(
+    source: Path, path: Path, calibration: Sequence[np.ndarray], held_out: Sequence[np.ndarray]
+) -> GraphInfo:
+    """Write a network file in int8, and in it what that costs.
 
     Args:
-        onnx_path: the file, in the tiled form.
-        path: file to write, `*.xml`.
-        images: a stream like those to come, in order; (H, W, 3) uint8 each.
+        source: network file in fp32.
+        path: file to write.
+        calibration: a stream like those to come, in order; (H, W, 3) uint8 each.
+        held_out: another one, on which the two networks are compared.
+
+    Returns:
+        What the file says of itself; its `agreement` is that on `held_out`.
 
     Raises:
-        ValueError: a package is missing.
+        GraphFileError: the source is no network file.
+        ValueError: there are no images, or the source is in int8 already.
+        MissingExtraError: a package is missing.
     """
-    try:
+    info, contents = read_network_file(source)
+    if info.precision != "fp32":
+        raise ValueError(f"expected a network file in fp32, got {info.precision}")
+    if not calibration or not held_out:
+        raise ValueError("quantising needs frames to calibrate with and others to compare on")
+    graphs = _quantize_graphs(info, contents, calibration)
+    info = replace(info, precision="int8")
+    write_network_file(path, info, graphs)
+    info = replace(info, agreement=_agreement(source, path, held_out))
+    write_network_file(path, info, graphs)
+    return info
+
+
+class _Recorder:
+    """A graph that keeps what its runs are given."""
+
+    def __init__(self, graph: CpuGraph, inputs: Sequence[str]) -> None:
+        self.name = graph.name
+        self.precision = graph.precision
+        self.recorded: list[dict[str, np.ndarray]] = []
+        self._graph = graph
+        self._inputs = inputs
+
+    def bind(self, arrays: Mapping[str, np.ndarray]) -> Run:
+        """See `CpuGraph`."""
+        run = self._graph.bind(arrays)
+
+        def run_and_record(others: Mapping[str, np.ndarray]) -> None:
+            given = {**arrays, **others}
+            self.recorded.append({name: given[name].copy() for name in self._inputs})
+            run(others)
+
+        return run_and_record
+
+
+def _quantize_graphs(
+    info: GraphInfo, contents: Mapping[str, bytes], calibration: Sequence[np.ndarray]
+) -> dict[str, bytes]:
+    with needs_extra("int8", "quantising"):
         import nncf
         import openvino
-    except ImportError as error:
-        raise ValueError(
-            f"quantising needs the packages nncf and openvino ({error}); "
-            "install them with: pip install nncf openvino"
-        ) from None
-    # What is not quantised is listed below; NNCF would name each of its operations.
+
+        from lmanet_core.runtime.backends.openvino_graph import OpenVinoGraph
+    # What is not quantised is listed above; NNCF would name each of its operations.
     nncf.set_log_level(logging.ERROR)
-    graph = openvino.Core().read_model(str(onnx_path))
-    quantized = nncf.quantize(
-        graph,
-        nncf.Dataset(_inputs(onnx_path, images)),
-        subset_size=len(images),
-        ignored_scope=nncf.IgnoredScope(types=["MatMul", "Softmax", "Add", "Multiply", "Select"]),
-    )
-    openvino.save_model(quantized, str(path), compress_to_fp16=False)
-
-
-def _inputs(onnx_path: Path, images: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """What the graph is given over the stream, the memory as it is at that time."""
-    backend = OnnxRuntimeBackend(onnx_path, read_onnx_info(onnx_path))
-    inputs = []
-    for image in images:
-        memory = {name: tensor.numpy().copy() for name, tensor in backend.inputs.items()}
-        inputs.append({"image": image, **memory})
+    core, threads = openvino.Core(), default_threads()
+    models = {name.partition(".")[0]: core.read_model(onnx) for name, onnx in contents.items()}
+    recorders = {}
+    for name, content in contents.items():
+        stem = name.partition(".")[0]
+        graph = OpenVinoGraph(GraphSource(name, content), "fp32", "fp32", threads)
+        recorders[stem] = _Recorder(graph, [port.any_name for port in models[stem].inputs])
+    backend = SplitGraphBackend(info, recorders, threads)
+    for image in calibration:
         backend.run(image, confidence=False)
-    return inputs
+    graphs: dict[str, bytes] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for stem, model in models.items():
+            quantized = nncf.quantize(
+                model,
+                nncf.Dataset(recorders[stem].recorded),
+                subset_size=len(calibration),
+                ignored_scope=nncf.IgnoredScope(types=_LEFT_ALONE, validate=False),
+            )
+            file = Path(folder) / f"{stem}.xml"
+            openvino.save_model(quantized, str(file), compress_to_fp16=False)
+            for part in (file, file.with_suffix(".bin")):
+                graphs[part.name] = part.read_bytes()
+    return graphs
+
+
+def _agreement(expected: Path, found: Path, images: Sequence[np.ndarray]) -> float:
+    """Share of the pixels that get the same label, over a stream from an empty memory."""
+    streams = [
+        open_segmenter(engine=path, backend="openvino", precision="fp32")[0]
+        for path in (expected, found)
+    ]
+    shares = []
+    for image in images:
+        ours, theirs = (stream.step(image, confidence=False).labels for stream in streams)
+        shares.append((ours == theirs).mean())
+    return float(np.mean(shares))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -58,6 +58,7 @@ def build_engine(
     options: EngineOptions,
     *,
     rebuild_if_stale: bool = False,
+    provenance: Mapping[str, Any] | None = None,
     say: Say = print,
 ) -> EngineInfo:
     """Build an engine and write it with a record of what it is.
@@ -67,6 +68,7 @@ def build_engine(
         path: file to write, by convention `*.engine`.
         options: what the engine is to be.
         rebuild_if_stale: leave a file alone that is what would be built.
+        provenance: of the checkpoint, as `lmanet_core.load_provenance` gives it.
         say: where decisions go.
 
     Raises:
@@ -74,7 +76,7 @@ def build_engine(
     """
     runtime = _choose_runtime(options.runtime)
     trt = import_module(runtime)
-    info = _describe(model, trt, options, say)
+    info = _describe(model, trt, options, provenance, say)
     if rebuild_if_stale:
         if (reason := _stale(path, info)) is None:
             say(f"{path} is up to date")
@@ -90,6 +92,7 @@ def build_engine(
             precision=graph.precision,
             work_size=graph.work_size,
             memory_size=graph.memory_size,
+            provenance=provenance,
         )
         plan = build_plan(onnx_path, info, options.timing_cache)
     write_engine(path, info, plan)
@@ -108,10 +111,16 @@ def _choose_runtime(asked: str | None) -> str:
     )
 
 
-def _describe(model: LMANet, trt: Any, options: EngineOptions, say: Say) -> EngineInfo:
+def _describe(
+    model: LMANet,
+    trt: Any,
+    options: EngineOptions,
+    provenance: Mapping[str, Any] | None,
+    say: Say,
+) -> EngineInfo:
     operator = _choose_operator(trt, options.operator, say)
     graph = describe_graph(
-        model, operator, options.precision, options.work_size, options.memory_size
+        model, operator, options.precision, options.work_size, options.memory_size, provenance
     )
     gpus = tuple(f"sm_{chip}" for chip in _choose_chips(trt, options.chips, say))
     return EngineInfo(graph, trt.__name__, trt.__version__, gpus, options.largest_image)

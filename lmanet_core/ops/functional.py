@@ -106,7 +106,7 @@ def _autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors)
 
 
-def default_implementation(device: torch.device, dtype: torch.dtype) -> str:
+def default_implementation(device: torch.device | str, dtype: torch.dtype) -> str:
     """Which one of `IMPLEMENTATIONS` 'auto' is for tensors like that."""
     return _choose("auto", torch.empty(0, dtype=dtype, device=device))
 

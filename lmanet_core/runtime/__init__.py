@@ -1,10 +1,15 @@
-"""Streaming inference."""
+"""Streaming inference. Importing it needs no PyTorch; what does is in the folder `pytorch`."""
 
+from typing import TYPE_CHECKING, Any
+
+from lmanet_core.extras import needs_extra
 from lmanet_core.runtime.backend import Backend, Prediction
 from lmanet_core.runtime.choice import BACKENDS, Choice, choose_backend, open_segmenter
 from lmanet_core.runtime.graph_info import GraphFileError
-from lmanet_core.runtime.ring_buffer import RingBuffer
 from lmanet_core.runtime.segmenter import SegmentationResult, VideoSegmenter, step_together
+
+if TYPE_CHECKING:
+    from lmanet_core.runtime.pytorch.ring_buffer import RingBuffer
 
 __all__ = [
     "BACKENDS",
@@ -19,3 +24,11 @@ __all__ = [
     "open_segmenter",
     "step_together",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "RingBuffer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with needs_extra("torch", "lmanet_core.runtime.RingBuffer"):
+        from lmanet_core.runtime.pytorch.ring_buffer import RingBuffer
+    return RingBuffer

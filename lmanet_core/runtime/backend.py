@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from typing_extensions import Self
+
+from lmanet_core.classes import ClassTable
 
 
 class Prediction(NamedTuple):
@@ -19,6 +20,7 @@ class Prediction(NamedTuple):
     """(H', W') uint8, probability of the label scaled to 0..255; None when not asked for."""
 
 
+@runtime_checkable
 class Backend(Protocol):
     """A network, the memory of one stream, and a library that computes them.
 
@@ -30,12 +32,16 @@ class Backend(Protocol):
         """One of `lmanet_core.runtime.BACKENDS`."""
 
     @property
-    def device(self) -> torch.device:
-        """Where the memory is."""
+    def classes(self) -> ClassTable:
+        """What the labels mean."""
 
     @property
-    def dtype(self) -> torch.dtype:
-        """What the network computes in."""
+    def device(self) -> str:
+        """Where the memory is: 'cpu' or 'cuda:N'."""
+
+    @property
+    def precision(self) -> str:
+        """What the network computes in: 'fp32', 'bf16', 'fp16' or 'int8'."""
 
     @property
     def batches(self) -> bool:

@@ -5,18 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lmanet_core.models import LMANet
+from lmanet_core import kernel
+from lmanet_core.checkpoint import checkpoint_fingerprint, fingerprint, load
+from lmanet_core.extras import needs_extra
 from lmanet_core.runtime.backend import Backend
-from lmanet_core.runtime.engine_file import EngineInfo, is_engine, read_engine
-from lmanet_core.runtime.graph_info import GraphFileError, GraphInfo, fingerprint, read_onnx_info
-from lmanet_core.runtime.precision import PRECISIONS, resolve_device
+from lmanet_core.runtime.backends.cpu_graph import CpuGraph, GraphSource
+from lmanet_core.runtime.backends.split_graph import SplitGraphBackend
+from lmanet_core.runtime.backends.whole_graph import WholeGraphBackend
+from lmanet_core.runtime.engine_file import is_engine, read_engine
+from lmanet_core.runtime.graph_info import GraphFileError, GraphInfo, read_onnx_info
+from lmanet_core.runtime.network_file import is_network_file, read_network_file
 from lmanet_core.runtime.segmenter import VideoSegmenter
+from lmanet_core.runtime.threads import default_threads
+
+if TYPE_CHECKING:
+    from lmanet_core.models import LMANet
 
 BACKENDS = ("auto", "torch", "openvino", "onnxruntime", "tensorrt", "tensorrt_rtx")
-"""Names that `open_segmenter` accepts; of those that take ONNX files, the faster one first."""
+"""Names that `open_segmenter` accepts; of those for CPUs, the faster one first."""
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+"""Words for what a network computes in."""
 
-_OF_ONNX = ("openvino", "onnxruntime")
+_ON_CPUS = ("openvino", "onnxruntime")
 _OF_ENGINES = ("tensorrt", "tensorrt_rtx")
 
 
@@ -28,8 +40,19 @@ class Choice:
     reason: str
 
 
+@dataclass(frozen=True)
+class _Wishes:
+    """What the caller says besides the file; see `open_segmenter`."""
+
+    memory_size: int | None
+    precision: str
+    device: str
+    work_size: tuple[int, int] | None
+    threads: int
+
+
 def open_segmenter(
-    model: LMANet,
+    network: LMANet | str | Path | None = None,
     *,
     engine: str | Path = "",
     backend: str = "auto",
@@ -38,29 +61,41 @@ def open_segmenter(
     device: str = "auto",
     work_size: tuple[int, int] | None = None,
     output_size: tuple[int, int] | None = None,
+    threads: int = 0,
 ) -> tuple[VideoSegmenter, Choice]:
-    """Open a stream on the best backend for it.
+    """Open a stream on the best backend for it. With a file for CPUs, nothing imports PyTorch.
 
     Args:
-        model: the network; a file must be an export of it.
-        engine: file that `lmanet export` wrote; empty: the model itself runs, in PyTorch.
+        network: a model, or a checkpoint as `lmanet_core.load` takes it; None: what `engine` holds
+            or, without one, the shipped default. Where both are given, the file must be an export
+            of the network.
+        engine: file that `lmanet export` wrote; empty: the network itself runs, in PyTorch.
         backend: one of `BACKENDS`.
         memory_size, precision, device, work_size: as `VideoSegmenter` takes them; a file has its
             own, so that they must be left out or be the same.
         output_size: as `VideoSegmenter` takes it.
+        threads: on the CPU; 0: one for each core, in PyTorch its own choice.
 
     Raises:
         ValueError: an argument is out of range or does not fit the others; the message begins with
             its name.
+        CheckpointError: the checkpoint cannot be used.
         GraphFileError: the file cannot be used here.
+        MissingExtraError: a package is not installed.
     """
     path = Path(engine) if str(engine) else None
     choice = choose_backend(backend, path)
-    network: LMANet | Backend = model
     if path is not None:
-        network = _open_file(path, choice.backend, model, memory_size, precision, device, work_size)
+        wishes = _Wishes(memory_size, precision, device, work_size, threads or default_threads())
+        opened = _open_file(path, choice.backend, network, wishes)
+        return VideoSegmenter(opened, output_size=output_size), choice
+    model = load(network) if network is None or isinstance(network, str | Path) else network
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
     options = (memory_size, precision, device, work_size, output_size)
-    return VideoSegmenter(network, *options), choice
+    return VideoSegmenter(model, *options), choice
 
 
 def choose_backend(backend: str, engine: Path | None) -> Choice:
@@ -87,7 +122,7 @@ def choose_backend(backend: str, engine: Path | None) -> Choice:
         )
     if is_engine(engine):
         return _choose_for_engine(backend, engine)
-    return _choose_for_onnx(backend, engine)
+    return _choose_for_cpu(backend, engine)
 
 
 def _choose_for_engine(backend: str, engine: Path) -> Choice:
@@ -99,16 +134,16 @@ def _choose_for_engine(backend: str, engine: Path) -> Choice:
     return Choice(runtime, f"{engine.name} is built for it")
 
 
-def _choose_for_onnx(backend: str, engine: Path) -> Choice:
+def _choose_for_cpu(backend: str, engine: Path) -> Choice:
     if backend in _OF_ENGINES:
         raise ValueError(
             f"backend {backend!r} takes engines; make one with: lmanet export CHECKPOINT "
             f"{engine.with_suffix('.engine')} --format tensorrt"
         )
-    installed = [name for name in _OF_ONNX if find_spec(name) is not None]
+    installed = [name for name in _ON_CPUS if find_spec(name) is not None]
     if backend == "auto" and not installed:
         raise ValueError(
-            f"backend 'auto' found none of {list(_OF_ONNX)} to run {engine}; "
+            f"backend 'auto' found none of {list(_ON_CPUS)} to run {engine}; "
             "install one with: pip install openvino"
         )
     if backend == "auto":
@@ -119,77 +154,108 @@ def _choose_for_onnx(backend: str, engine: Path) -> Choice:
 
 
 def _open_file(
-    path: Path,
-    backend: str,
-    model: LMANet,
-    memory_size: int | None,
-    precision: str,
-    device: str,
-    work_size: tuple[int, int] | None,
+    path: Path, backend: str, network: LMANet | str | Path | None, wishes: _Wishes
 ) -> Backend:
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {list(PRECISIONS)}, got {precision!r}")
+    if wishes.precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {list(PRECISIONS)}, got {wishes.precision!r}")
     if backend in _OF_ENGINES:
-        info, plan = read_engine(path)
-        _check_fit(backend, path, info.graph, model, memory_size, work_size, precision)
-        return _open_engine(path, info, plan, device)
-    graph = read_onnx_info(path)
-    _check_fit(backend, path, graph, model, memory_size, work_size, precision)
-    return _open_onnx(backend, path, graph, precision, device)
-
-
-def _open_onnx(backend: str, path: Path, info: GraphInfo, precision: str, device: str) -> Backend:
-    if resolve_device(device).type != "cpu" and device != "auto":
-        raise ValueError(
-            f"device must be 'auto' or 'cpu' for ONNX files, got {device!r}; for a GPU, build an "
-            "engine with: lmanet export CHECKPOINT OUT --format tensorrt"
-        )
+        return _open_engine(path, backend, network, wishes)
+    _check_cpu(wishes.device)
+    if is_network_file(path):
+        info, contents = read_network_file(path)
+        _check_fit(backend, path, info, network, wishes)
+        return _open_network(backend, path, info, contents, wishes)
+    info = read_onnx_info(path)
+    _check_fit(backend, path, info, network, wishes)
     if info.operator == "plugin":
         raise GraphFileError(
             f"{path} holds the operator com.lmanet::LocalAttention, which is TensorRT's "
             "plugin; for other backends export with --operator tiled"
         )
+    source = GraphSource(str(path), path.read_bytes())
+    return WholeGraphBackend(info, _load_graph(backend, source, info, wishes))
+
+
+def _open_engine(
+    path: Path, backend: str, network: LMANet | str | Path | None, wishes: _Wishes
+) -> Backend:
+    info, plan = read_engine(path)
+    _check_fit(backend, path, info.graph, network, wishes)
+    with needs_extra("torch", f"backend {backend!r}, whose memory PyTorch holds,"):
+        from lmanet_core.runtime.pytorch.precision import resolve_device
+        from lmanet_core.runtime.pytorch.tensorrt_backend import TensorRtBackend
+    return TensorRtBackend(path, info, plan, resolve_device(wishes.device))
+
+
+def _open_network(
+    backend: str, path: Path, info: GraphInfo, contents: dict[str, bytes], wishes: _Wishes
+) -> Backend:
+    if info.precision == "int8" and backend != "openvino":
+        raise ValueError(f"backend must be 'openvino' for {path}, which is int8, got {backend!r}")
+    if not kernel.is_available():
+        raise GraphFileError(
+            f"{path} needs the C++ kernel, which was not built when the package was installed; "
+            "install it where there is a C++ compiler, or export with --format onnx"
+        )
+    graphs = {}
+    for name, content in contents.items():
+        stem, _, suffix = name.partition(".")
+        if suffix != "bin":
+            source = GraphSource(f"{path}: {name}", content, contents.get(f"{stem}.bin"))
+            graphs[stem] = _load_graph(backend, source, info, wishes)
+    return SplitGraphBackend(info, graphs, wishes.threads)
+
+
+def _load_graph(backend: str, source: GraphSource, info: GraphInfo, wishes: _Wishes) -> CpuGraph:
     if backend == "openvino":
-        from lmanet_core.runtime.backends.openvino_backend import OpenVinoBackend
+        from lmanet_core.runtime.backends.openvino_graph import OpenVinoGraph
 
-        return OpenVinoBackend(path, info, precision)
-    from lmanet_core.runtime.backends.onnxruntime_backend import OnnxRuntimeBackend
+        return OpenVinoGraph(source, info.precision, wishes.precision, wishes.threads)
+    from lmanet_core.runtime.backends.onnxruntime_graph import OnnxRuntimeGraph
 
-    return OnnxRuntimeBackend(path, info)
+    return OnnxRuntimeGraph(source, info.precision, wishes.threads)
 
 
-def _open_engine(path: Path, info: EngineInfo, plan: bytes, device: str) -> Backend:
-    from lmanet_core.runtime.backends.tensorrt_backend import TensorRtBackend
-
-    return TensorRtBackend(path, info, plan, resolve_device(device))
+def _check_cpu(device: str) -> None:
+    if device not in ("auto", "cpu"):
+        raise ValueError(
+            f"device must be 'auto' or 'cpu' for this file, got {device!r}; for a GPU, build an "
+            "engine with: lmanet export CHECKPOINT OUT --format tensorrt"
+        )
 
 
 def _check_fit(
     backend: str,
     path: Path,
     info: GraphInfo,
-    model: LMANet,
-    memory_size: int | None,
-    work_size: tuple[int, int] | None,
-    precision: str,
+    network: LMANet | str | Path | None,
+    wishes: _Wishes,
 ) -> None:
     """Whether the file is what the caller's other settings say."""
-    if info.model != fingerprint(model):
+    if network is not None and info.model != _fingerprint(network):
         raise GraphFileError(
             f"{path} is an export of another network than the checkpoint; export that one "
             f"with: lmanet export CHECKPOINT {path}"
         )
-    if memory_size not in (None, info.memory_size):
+    if wishes.memory_size not in (None, info.memory_size):
         raise ValueError(
             f"memory_size must be left out or {info.memory_size}, as {path} has it, "
-            f"got {memory_size}"
+            f"got {wishes.memory_size}"
         )
-    if work_size not in (None, info.work_size):
+    if wishes.work_size not in (None, info.work_size):
         raise ValueError(
-            f"work_size must be left out or {info.work_size}, as {path} has it, got {work_size}"
+            f"work_size must be left out or {info.work_size}, as {path} has it, "
+            f"got {wishes.work_size}"
         )
     # OpenVINO computes in a precision of its choice, whatever the file's.
-    if precision not in ("auto", info.precision) and backend != "openvino":
+    if wishes.precision not in ("auto", info.precision) and backend != "openvino":
         raise ValueError(
-            f"precision must be 'auto' or '{info.precision}', as {path} has it, got {precision!r}"
+            f"precision must be 'auto' or '{info.precision}', as {path} has it, "
+            f"got {wishes.precision!r}"
         )
+
+
+def _fingerprint(network: LMANet | str | Path) -> str:
+    if isinstance(network, str | Path):
+        return checkpoint_fingerprint(network)
+    return fingerprint(network)

@@ -1,16 +1,17 @@
-"""What an exported file says of itself, so that no one runs it with another network's memory."""
+"""What an exported file says of itself: all that is needed to run it, and where it is from."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from lmanet_core.models import LMANet
+from lmanet_core.classes import ClassTable
+from lmanet_core.config import ModelConfig
+from lmanet_core.extras import needs_extra
 
-FORMAT = "lmanet-graph-1"
+FORMAT = "lmanet-graph-2"
 METADATA_KEY = "lmanet"
 """The entry of an ONNX file's metadata that holds a `GraphInfo`."""
 
@@ -24,15 +25,22 @@ class GraphInfo:
     """An exported graph, see `lmanet_core.export.graph`.
 
     Attributes:
-        model: `fingerprint` of the network.
-        operator: 'plugin' or 'tiled', the form of local attention; '' without memory.
-        precision: 'fp32' or 'fp16', of weights and features, and so of the memory.
+        model: `lmanet_core.checkpoint.fingerprint` of the network.
+        operator: the form of local attention: 'plugin', 'tiled', or 'fused', which is the kernel of
+            this library between two graphs; '' without memory.
+        precision: 'fp32', 'fp16' or 'int8', of the convolutions; the memory is of 'fp32' for int8.
         work_size: (width, height) at which the network runs.
         memory_size: S, slots of the memory; 0: the graph takes and gives no memory.
         write_interval: of the frames, the first and every so many-th after it enter the memory.
-        feature_size: (width, height) of keys and values.
+        feature_size: (width, height) of features, keys and values.
+        feature_channels: C.
         key_channels: Dk.
         value_channels: Dv.
+        config: the network's `ModelConfig`, as `to_dict` gives it; its `memory_size` is the
+            checkpoint's, not this graph's.
+        provenance: the checkpoint's.
+        agreement: of an int8 network, the share of pixels, on frames that it was not calibrated
+            with, that get the label that the fp32 network gives them.
     """
 
     model: str
@@ -42,8 +50,17 @@ class GraphInfo:
     memory_size: int
     write_interval: int
     feature_size: tuple[int, int]
+    feature_channels: int
     key_channels: int
     value_channels: int
+    config: dict[str, Any]
+    provenance: dict[str, Any] = field(default_factory=dict)
+    agreement: float | None = None
+
+    @property
+    def classes(self) -> ClassTable:
+        """What the labels mean."""
+        return ModelConfig.from_dict(self.config).classes
 
     def to_json(self) -> str:
         """One line, the inverse of `from_json`."""
@@ -56,7 +73,9 @@ class GraphInfo:
         Raises:
             ValueError: it is something else.
         """
-        return cls(**read_record(text, FORMAT, cls))
+        info = cls(**read_record(text, FORMAT, cls))
+        ModelConfig.from_dict(info.config)
+        return info
 
 
 def read_record(text: str, expected_format: str, layout: type) -> dict[str, Any]:
@@ -74,29 +93,16 @@ def read_record(text: str, expected_format: str, layout: type) -> dict[str, Any]
     return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
 
 
-def fingerprint(model: LMANet) -> str:
-    """SHA-256 of a network's configuration and weights, in hexadecimal."""
-    digest = hashlib.sha256(json.dumps(model.config.to_dict(), sort_keys=True).encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
 def read_onnx_info(path: Path) -> GraphInfo:
     """What an ONNX file says of itself.
 
     Raises:
         GraphFileError: it was not written by `lmanet export`, or is damaged.
-        ValueError: the package onnx is missing.
+        MissingExtraError: the package onnx is missing.
     """
-    try:
+    with needs_extra("export", "engine, an ONNX file,"):
         import onnx
         from google.protobuf.message import DecodeError
-    except ImportError:
-        raise ValueError(
-            "engine is an ONNX file, for which the package onnx is needed; pip install onnx"
-        ) from None
     remedy = "make it anew with: lmanet export CHECKPOINT " + str(path)
     try:
         proto = onnx.load(str(path), load_external_data=False)

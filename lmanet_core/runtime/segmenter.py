@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 
-from lmanet_core.models import LMANet
+from lmanet_core.classes import ClassTable
 from lmanet_core.runtime.backend import Backend, Prediction
-from lmanet_core.runtime.backends.torch_backend import TorchBackend
 from lmanet_core.runtime.images import resize
+
+if TYPE_CHECKING:
+    from lmanet_core.models import LMANet
 
 WARM_UP_SIZE = (64, 64)
 
@@ -60,11 +62,15 @@ class VideoSegmenter:
                 f"output_size must be (width, height), each at least 1, got {output_size}"
             )
         self._output_size = output_size
-        self._backend: Backend = (
-            TorchBackend(model, memory_size, precision, device, work_size, antialias)
-            if isinstance(model, LMANet)
-            else model
-        )
+        if isinstance(model, Backend):
+            self._backend: Backend = model
+        else:
+            # Whoever has a model has PyTorch; exported files do without.
+            from lmanet_core.runtime.pytorch.torch_backend import TorchBackend
+
+            self._backend = TorchBackend(
+                model, memory_size, precision, device, work_size, antialias
+            )
         self._network_size: tuple[int, int] | None = None
 
     @property
@@ -73,14 +79,19 @@ class VideoSegmenter:
         return self._backend.name
 
     @property
-    def device(self) -> torch.device:
-        """Where the memory is."""
+    def classes(self) -> ClassTable:
+        """What the labels mean."""
+        return self._backend.classes
+
+    @property
+    def device(self) -> str:
+        """Where the memory is: 'cpu' or 'cuda:N'."""
         return self._backend.device
 
     @property
-    def dtype(self) -> torch.dtype:
-        """What the network computes in."""
-        return self._backend.dtype
+    def precision(self) -> str:
+        """What the network computes in: 'fp32', 'bf16', 'fp16' or 'int8'."""
+        return self._backend.precision
 
     @property
     def batches(self) -> bool:

@@ -26,7 +26,7 @@ from lmanet_core.data.clips import ClipSource
 from lmanet_core.data.config import open_clips
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.models import LMANet, LocalMemory
-from lmanet_core.runtime.precision import resolve_device, resolve_precision
+from lmanet_core.runtime.pytorch.precision import resolve_device, resolve_precision
 from lmanet_core.training.average_start import start_as_average
 from lmanet_core.training.callbacks import LossCurve, ResumeFile, Validation
 from lmanet_core.training.class_weights import count_classes, weigh_classes

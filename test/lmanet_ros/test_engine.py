@@ -12,40 +12,58 @@ pytest.importorskip("onnxscript", reason="the extra `export` is missing")
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """A checkpoint and its ONNX file."""
-    from lmanet_core.export import export_onnx
+    """A checkpoint and its network file."""
+    from lmanet_core.export import export_network
 
     folder = tmp_path_factory.mktemp("exported")
     torch.manual_seed(0)
     model = build_model(ModelConfig(memory_size=2, window_size=3)).eval()
     save_checkpoint(model, folder / "model.safetensors")
-    export_onnx(model, folder / "model.onnx", work_size=(64, 32))
-    return folder / "model.safetensors", folder / "model.onnx"
+    export_network(model, folder / "model.lmanet", work_size=(64, 32))
+    return folder / "model.safetensors", folder / "model.lmanet"
 
 
-def node(checkpoint, engine, **more: str) -> NodeProcess:
-    values = {"checkpoint": checkpoint, "engine": engine, **more}
+def node(environment=None, **values: object) -> NodeProcess:
     options = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
-    return NodeProcess([*NODE_COMMAND, "--ros-args", *options])
+    return NodeProcess([*NODE_COMMAND, "--ros-args", *options], environment=environment)
 
 
-def test_the_node_runs_the_file_and_says_why(exported):
+@pytest.fixture
+def without_torch(tmp_path):
+    """Environment of a process that finds PyTorch missing."""
+    missing = "raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')\n"
+    (tmp_path / "torch.py").write_text(missing)
+    return {"PYTHONPATH": str(tmp_path)}
+
+
+def test_the_node_runs_the_file_without_torch_and_says_why(exported, without_torch):
     checkpoint, engine = exported
     segmenter = VideoSegmenter(load(checkpoint), precision="fp32", work_size=(64, 32))
-    process = node(checkpoint, engine, precision="fp32")
+    process = node(without_torch, engine=engine, precision="fp32")
     try:
         with connected(process) as client:
-            assert "backend openvino: of those that take model.onnx" in process.output
+            assert "on cpu in fp32 with a memory of 2 frames" in process.output
+            assert "backend openvino: of those that take model.lmanet" in process.output
             answers_like(client, segmenter)
+    finally:
+        process.end()
+
+
+def test_without_torch_a_checkpoint_stops_the_start_and_the_extra_is_named(exported, without_torch):
+    process = node(without_torch, checkpoint=exported[0])
+    try:
+        assert process.wait() == 1
+        assert "parameter 'checkpoint'" in process.output
+        assert "pip install '.[torch]'" in process.output
     finally:
         process.end()
 
 
 def test_a_damaged_file_stops_the_start_and_is_named(exported, tmp_path):
     checkpoint, engine = exported
-    damaged = tmp_path / "damaged.onnx"
+    damaged = tmp_path / "damaged.lmanet"
     damaged.write_bytes(engine.read_bytes()[:-500])
-    process = node(checkpoint, damaged)
+    process = node(checkpoint=checkpoint, engine=damaged)
     try:
         assert process.wait() == 1
         assert "parameter 'engine'" in process.output

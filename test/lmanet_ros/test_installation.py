@@ -52,7 +52,7 @@ def test_the_installed_executable_segments_and_ends_on_ctrl_c(workspace, prefix)
 
 
 def test_colcon_builds_the_fused_kernel(prefix):
-    assert list(prefix.glob("lib/python*/site-packages/lmanet_core/ops/backends/_fused_cpu*.so"))
+    assert list(prefix.glob("lib/python*/site-packages/lmanet_core/kernel/_kernel*.so"))
 
 
 def build_wheel(workspace: Path, folder: Path, **environment: str) -> Path:
@@ -68,7 +68,7 @@ def build_wheel(workspace: Path, folder: Path, **environment: str) -> Path:
 def test_a_wheel_without_a_compiler_holds_all_but_the_kernel(workspace, tmp_path):
     with zipfile.ZipFile(build_wheel(workspace, tmp_path, CC="false", CXX="false")) as archive:
         names = archive.namelist()
-    assert "lmanet_core/ops/backends/fused_cpu.py" in names
+    assert "lmanet_core/kernel/library.py" in names
     assert not any(name.endswith(".so") for name in names)
 
 
@@ -82,6 +82,6 @@ def test_a_wheel_holds_code_kernel_weights_and_entry_point(workspace, tmp_path):
     assert f"lmanet_core/weights/{DEFAULT_WEIGHTS}.safetensors" in names
     assert "lmanet_ros/node.py" in names
     assert "lmanet_ros/evaluation/report.html" in names
-    assert any(re.match(r"lmanet_core/ops/backends/_fused_cpu.*\.so", name) for name in names)
+    assert any(re.match(r"lmanet_core/kernel/_kernel.*\.so", name) for name in names)
     assert any(name.endswith("share/lmanet_ros/launch/segmentation.launch.py") for name in names)
     assert not any(name.startswith(("test", "training")) for name in names)

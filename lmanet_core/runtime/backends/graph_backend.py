@@ -5,19 +5,20 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 from typing_extensions import Self
 
+from lmanet_core.classes import ClassTable
 from lmanet_core.resizing import is_reduced, resize_image
 from lmanet_core.runtime.backend import Prediction
 from lmanet_core.runtime.graph_info import GraphInfo
 from lmanet_core.runtime.images import as_buffer
-from lmanet_core.runtime.ring_buffer import RingBuffer
+from lmanet_core.runtime.slots import Slots
 
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
+FEATURE_TYPES = {"fp32": "float32", "fp16": "float16", "int8": "float32"}
+"""`GraphInfo.precision` -> type of keys and values."""
 
 
 class GraphBackend(ABC):
@@ -29,49 +30,53 @@ class GraphBackend(ABC):
 
     Attributes:
         inputs: keys (S, h, w, Dk), values (S, h, w, Dv) and filled (1), by the graph's names; the
-            image is missing. Empty without memory.
+            image is missing. Empty without memory. Arrays of numpy, or what `zeros` gives.
         outputs: labels and confidence (H', W'), and with memory key (h, w, Dk), value (h, w, Dv).
     """
 
     name: str
     batches = False
 
-    def __init__(self, info: GraphInfo, device: torch.device) -> None:
+    def __init__(self, info: GraphInfo, device: str) -> None:
         self.info = info
         self.device = device
-        self.dtype = DTYPES[info.precision]
+        self.precision = info.precision
         self.memory_size = info.memory_size
         self._allocate()
 
     def _allocate(self) -> None:
-        self.inputs: dict[str, Tensor] = {}
+        self.inputs: dict[str, Any] = {}
         width, height = self.info.work_size
-        self.outputs = {
-            name: torch.zeros((height, width), dtype=torch.uint8, device=self.device)
-            for name in ("labels", "confidence")
+        self.outputs: dict[str, Any] = {
+            name: self.zeros((height, width), "uint8") for name in ("labels", "confidence")
         }
-        self._store: RingBuffer | None = None
+        self._slots: Slots | None = None
         if self.memory_size:
-            self._allocate_memory(RingBuffer(self.memory_size, self.info.write_interval))
+            self._allocate_memory()
 
-    def _allocate_memory(self, store: RingBuffer) -> None:
+    def _allocate_memory(self) -> None:
         width, height = self.info.feature_size
+        kind = FEATURE_TYPES[self.info.precision]
         channels = {"key": self.info.key_channels, "value": self.info.value_channels}
         for name, count in channels.items():
-            self.outputs[name] = torch.zeros(
-                (height, width, count), dtype=DTYPES[self.info.precision], device=self.device
-            )
-        self._store = store
-        slots = store.allocate(*self._newest())
-        # Channels are innermost in the slots: views without a batch, no copies.
-        keys, values = (tensor[0].permute(0, 2, 3, 1) for tensor in slots)
-        filled = torch.zeros(1, dtype=torch.int32, device=self.device)
-        self.inputs = {"keys": keys, "values": values, "filled": filled}
+            self.outputs[name] = self.zeros((height, width, count), kind)
+            self.inputs[f"{name}s"] = self.zeros((self.memory_size, height, width, count), kind)
+        self.inputs["filled"] = self.zeros((1,), "int32")
+        self._slots = Slots(self.memory_size, self.info.write_interval)
+
+    def zeros(self, shape: tuple[int, ...], kind: str) -> Any:
+        """An array on the device, of a type that is named as numpy does it."""
+        return np.zeros(shape, kind)
+
+    @property
+    def classes(self) -> ClassTable:
+        """What the labels mean."""
+        return self.info.classes
 
     @property
     def filled(self) -> int:
         """Number of past frames in memory."""
-        return 0 if self._store is None else self._store.filled
+        return 0 if self._slots is None else self._slots.filled
 
     def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """The size that the graph was exported for, whatever the image's."""
@@ -79,9 +84,9 @@ class GraphBackend(ABC):
 
     def reset(self) -> None:
         """Forget all frames; the slots stay as they are, and are not read."""
-        if self._store is not None:
-            self._store.clear()
-            self.inputs["filled"].zero_()
+        if self._slots is not None:
+            self._slots.clear()
+            self.inputs["filled"][:] = 0
 
     def new_stream(self) -> Self:
         """The same loaded graph with buffers of its own; see `Backend`."""
@@ -90,16 +95,16 @@ class GraphBackend(ABC):
         stream.connect()
         return stream
 
-    @torch.inference_mode()
     def run(self, image: np.ndarray, *, confidence: bool) -> Prediction:
         """Segment a frame and remember it; see `Backend`."""
         # A graph resizes without antialiasing, so it gets no image that needs it.
         if is_reduced(image, self.info.work_size):
             image = resize_image(image, self.info.work_size)
-        self.infer(as_buffer(image))
-        if self._store is not None:
-            self._store.write(*self._newest())
-            self.inputs["filled"].fill_(self._store.filled)
+        self.infer(as_buffer(image), confidence)
+        if self._slots is not None and (slot := self._slots.take()) is not None:
+            self.inputs["keys"][slot] = self.outputs["key"]
+            self.inputs["values"][slot] = self.outputs["value"]
+            self.inputs["filled"][:] = self._slots.filled
         return Prediction(self.fetch("labels"), self.fetch("confidence") if confidence else None)
 
     def run_together(
@@ -116,14 +121,12 @@ class GraphBackend(ABC):
         """Make the loaded graph work on `inputs` and `outputs`."""
 
     @abstractmethod
-    def infer(self, image: np.ndarray) -> None:
-        """Run the graph on a contiguous image: `inputs` and image to `outputs`."""
+    def infer(self, image: np.ndarray, confidence: bool) -> None:
+        """Run the graph on a contiguous image: `inputs` and image to `outputs`.
+
+        The output `confidence` may be left as it is where it is not wanted.
+        """
 
     def fetch(self, name: str) -> np.ndarray:
         """A copy of an output for the host."""
-        return self.outputs[name].numpy().copy()
-
-    def _newest(self) -> tuple[Tensor, Tensor]:
-        """The new key and value as frames of a batch of one, (1, D, h, w)."""
-        key, value = (self.outputs[name][None].permute(0, 3, 1, 2) for name in ("key", "value"))
-        return key, value
+        return self.outputs[name].copy()

@@ -56,6 +56,15 @@ def tiny_onnx(tiny, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def tiny_network(tiny, tmp_path_factory):
+    """The tiny network around the kernel."""
+    export = pytest.importorskip("lmanet_core.export", reason="the extra `export` is missing")
+    path = tmp_path_factory.mktemp("network") / "tiny.lmanet"
+    export.export_network(tiny, path, work_size=SIZE, provenance={"data": "noise"})
+    return path
+
+
+@pytest.fixture(scope="session")
 def plugin_onnx(tiny, tmp_path_factory):
     """The tiny network with the plugin's node."""
     return _export(tiny, tmp_path_factory, "plugin")

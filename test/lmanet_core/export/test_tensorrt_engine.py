@@ -9,9 +9,9 @@ from export_cases import MEMORY_SIZE, SIZE
 
 from lmanet_core.command.__main__ import main
 from lmanet_core.runtime import GraphFileError, choose_backend, open_segmenter
-from lmanet_core.runtime.backends.tensorrt_backend import check_engine, check_image_size
 from lmanet_core.runtime.engine_file import EngineInfo, read_engine, write_engine
 from lmanet_core.runtime.graph_info import read_onnx_info
+from lmanet_core.runtime.pytorch.tensorrt_backend import check_engine, check_image_size
 
 trt = pytest.importorskip("tensorrt_rtx", reason="the extra `export` is missing")
 

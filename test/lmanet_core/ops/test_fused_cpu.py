@@ -171,6 +171,26 @@ def test_number_of_threads_does_not_change_the_result():
     assert torch.equal(alone, together)
 
 
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_labels_and_confidence_are_those_of_the_softmax(instruction_set, dtype):
+    """In rows longer than a piece, and of no whole vectors; whatever the strides."""
+    logits = (3 * torch.randn(2, 19, 5, 301)).to(dtype)
+    logits[:, 4] = logits[:, 7]  # equals: the first one
+    for strided in (logits, logits.contiguous(memory_format=torch.channels_last)):
+        labels, confidence = fused_cpu.classify(
+            strided, confidence=True, instruction_set=instruction_set
+        )
+        assert torch.equal(labels.long(), logits.float().argmax(1))
+        expected = 255 * logits.float().softmax(1).amax(1)
+        assert (confidence - expected).abs().max() < 0.501
+    assert fused_cpu.classify(logits, confidence=False)[1] is None
+    logits[0, 3, 2, 100] = torch.nan
+    labels, confidence = fused_cpu.classify(logits, confidence=True)
+    assert confidence[0, 2, 100] == 0
+    assert torch.equal(labels[1].long(), logits[1].float().argmax(0)), "and no other pixel's"
+
+
 def test_without_the_library_the_tiled_form_takes_over_and_says_so_once(tmp_path):
     package = Path(fused_cpu.__file__).parents[2]
     ignored = shutil.ignore_patterns("*.so", "__pycache__", "weights")
@@ -192,5 +212,5 @@ def test_without_the_library_the_tiled_form_takes_over_and_says_so_once(tmp_path
         text=True,
         check=True,
     )
-    assert len(re.findall("without its fused CPU kernel", result.stderr)) == 1
+    assert len(re.findall(r"without its C\+\+ kernel", result.stderr)) == 1
     assert "compiler" in result.stderr

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from lmanet_core import ModelConfig, build_model
+from lmanet_core.checkpoint import fingerprint
 from lmanet_core.runtime import GraphFileError, choice, choose_backend, open_segmenter
-from lmanet_core.runtime.graph_info import METADATA_KEY, GraphInfo, fingerprint
+from lmanet_core.runtime.graph_info import METADATA_KEY, GraphInfo
 
 onnx = pytest.importorskip("onnx", reason="the extra `export` is missing")
 
@@ -29,8 +30,10 @@ def info_of(network, **changes) -> GraphInfo:
         "memory_size": 2,
         "write_interval": 1,
         "feature_size": (8, 4),
+        "feature_channels": 128,
         "key_channels": 16,
         "value_channels": 64,
+        "config": network.config.to_dict(),
     }
     return GraphInfo(**values | changes)
 
@@ -140,5 +143,5 @@ def test_a_file_that_does_not_fit_is_refused(model, tmp_path, changes, arguments
 def test_the_package_that_is_missing_is_named(model, tmp_path, monkeypatch):
     path = write_onnx(tmp_path / "a.onnx", info_of(model))
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ValueError, match="pip install onnx"):
+    with pytest.raises(ValueError, match=r"pip install '.\[export\]'"):
         open_segmenter(model, engine=path, backend="onnxruntime")

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from lmanet_core import ModelConfig, build_model
-from lmanet_core.runtime.folding import fold_batch_norms
+from lmanet_core.runtime.pytorch.folding import fold_batch_norms
 
 
 @torch.no_grad()

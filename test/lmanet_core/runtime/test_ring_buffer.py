@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from lmanet_core.runtime import RingBuffer, ring_buffer
+from lmanet_core.runtime.pytorch import ring_buffer
+from lmanet_core.runtime.pytorch.ring_buffer import RingBuffer
 
 
 def write_number(buffer: RingBuffer, number: float) -> None:

@@ -7,38 +7,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lmanet_core.runtime.slots import Slots
 
-class RingBuffer:
+
+class RingBuffer(Slots):
     """Fixed slots for S frames; the newest overwrites the oldest, nothing is shifted or copied.
 
-    The slots' order is not the frames' order. Attention does not mind: its softmax runs over an
-    unordered set of frames. Satisfies `lmanet_core.models.MemoryStore`.
-
-    Args:
-        memory_size: S, number of slots.
-        write_interval: of the frames offered, the first and every so many-th after it are kept.
-
-    Raises:
-        ValueError: an argument is below 1.
+    Satisfies `lmanet_core.models.MemoryStore`; for arguments and errors see `Slots`.
     """
 
     def __init__(self, memory_size: int, write_interval: int = 1) -> None:
-        if memory_size < 1:
-            raise ValueError(f"memory_size must be at least 1, got {memory_size}")
-        if write_interval < 1:
-            raise ValueError(f"write_interval must be at least 1, got {write_interval}")
-        self.memory_size = memory_size
-        self.write_interval = write_interval
-        self.filled = 0
-        self._next = 0
-        self._offered = 0
+        super().__init__(memory_size, write_interval)
         self._keys: Tensor | None = None
         self._values: Tensor | None = None
-
-    @property
-    def progress(self) -> tuple[int, int]:
-        """Two buffers with the same, and the same sizes, hold equally many frames ever after."""
-        return self.filled, self._offered % self.write_interval
 
     def read(self) -> tuple[Tensor, Tensor] | None:
         """Views of the filled slots, keys (B, S, Dk, H, W) and values (B, S, Dv, H, W).
@@ -72,20 +53,9 @@ class RingBuffer:
             self.allocate(key, value)
             assert self._keys is not None
             assert self._values is not None
-        due = self._offered % self.write_interval == 0
-        self._offered += 1
-        if not due:
-            return
-        self._keys[:, self._next] = key
-        self._values[:, self._next] = value
-        self._next = (self._next + 1) % self.memory_size
-        self.filled = min(self.filled + 1, self.memory_size)
-
-    def clear(self) -> None:
-        """Forget all frames; the slots stay allocated."""
-        self.filled = 0
-        self._next = 0
-        self._offered = 0
+        if (slot := self.take()) is not None:
+            self._keys[:, slot] = key
+            self._values[:, slot] = value
 
 
 class BatchOfStores:

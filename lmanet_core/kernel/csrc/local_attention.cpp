@@ -5,10 +5,10 @@
 
 namespace {
 
-const Kernels *kernels_for(const LmanetProblem &problem) {
-  if (problem.type == kLmanetDouble)
+const Kernels *kernels_for(int32_t type, int32_t instructions) {
+  if (type == kLmanetDouble)
     return &baseline_kernels;
-  switch (problem.instructions) {
+  switch (instructions) {
   case kLmanetBaseline:
     return &baseline_kernels;
 #if defined(__x86_64__)
@@ -39,7 +39,7 @@ int32_t lmanet_best_instructions() {
 int32_t lmanet_forward(const LmanetProblem *problem, const LmanetArray *query,
                        const LmanetArray *keys, const LmanetArray *values,
                        const LmanetArray *read, const LmanetArray *log_sum_exp) {
-  const Kernels *kernels = kernels_for(*problem);
+  const Kernels *kernels = kernels_for(problem->type, problem->instructions);
   if (!kernels)
     return 1;
   return kernels->forward(*problem, *query, *keys, *values, *read, *log_sum_exp);
@@ -50,9 +50,17 @@ int32_t lmanet_backward(const LmanetProblem *problem, const LmanetArray *query,
                         const LmanetArray *read, const LmanetArray *log_sum_exp,
                         const LmanetArray *grad_read, const LmanetArray *grad_query,
                         const LmanetArray *grad_keys, const LmanetArray *grad_values) {
-  const Kernels *kernels = kernels_for(*problem);
+  const Kernels *kernels = kernels_for(problem->type, problem->instructions);
   if (!kernels)
     return 1;
   return kernels->backward(*problem, *query, *keys, *values, *read, *log_sum_exp, *grad_read,
                            *grad_query, *grad_keys, *grad_values);
+}
+
+int32_t lmanet_classify(const LmanetLogits *problem, const LmanetArray *logits, uint8_t *labels,
+                        uint8_t *confidence) {
+  const Kernels *kernels = kernels_for(problem->type, problem->instructions);
+  if (!kernels)
+    return 1;
+  return kernels->classify(*problem, *logits, labels, confidence);
 }

@@ -12,6 +12,8 @@ struct Kernels {
                       const LmanetArray &log_sum_exp, const LmanetArray &grad_read,
                       const LmanetArray &grad_query, const LmanetArray &grad_keys,
                       const LmanetArray &grad_values);
+  int32_t (*classify)(const LmanetLogits &, const LmanetArray &logits, uint8_t *labels,
+                      uint8_t *confidence);
 };
 
 extern const Kernels baseline_kernels;

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+from lmanet_core.runtime.choice import PRECISIONS
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def resolve_device(device: str) -> torch.device:
@@ -43,7 +45,12 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
         if device.type == "cuda":
             return torch.float16
         return torch.bfloat16 if _cpu_multiplies_bf16() else torch.float32
-    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    return DTYPES[precision]
+
+
+def precision_name(dtype: torch.dtype) -> str:
+    """The user's word for a number format."""
+    return next(name for name, known in DTYPES.items() if known == dtype)
 
 
 def _cpu_multiplies_bf16() -> bool:

@@ -17,13 +17,14 @@
 #pragma once
 
 #include "backward.h"
+#include "classify.h"
 #include "forward.h"
 
 namespace {
 
 // Call `function` with a value of the problem's element type; 1 if there is no such type.
-template <typename Function> int32_t with_type(const LmanetProblem &problem, Function function) {
-  switch (problem.type) {
+template <typename Function> int32_t with_type(int32_t type, Function function) {
+  switch (type) {
   case kLmanetFloat:
     return function(float());
   case kLmanetBfloat16:
@@ -40,7 +41,7 @@ template <typename Function> int32_t with_type(const LmanetProblem &problem, Fun
 int32_t forward(const LmanetProblem &problem, const LmanetArray &query, const LmanetArray &keys,
                 const LmanetArray &values, const LmanetArray &read,
                 const LmanetArray &log_sum_exp) {
-  return with_type(problem, [&](auto element) {
+  return with_type(problem.type, [&](auto element) {
     using E = decltype(element);
     using In = Array<const E>;
     const Forward<E> pass{problem, In(query), In(keys), In(values), Array<E>(read),
@@ -55,7 +56,7 @@ int32_t backward(const LmanetProblem &problem, const LmanetArray &query, const L
                  const LmanetArray &log_sum_exp, const LmanetArray &grad_read,
                  const LmanetArray &grad_query, const LmanetArray &grad_keys,
                  const LmanetArray &grad_values) {
-  return with_type(problem, [&](auto element) {
+  return with_type(problem.type, [&](auto element) {
     using E = decltype(element);
     using T = Compute<E>;
     using In = Array<const E>;
@@ -71,6 +72,19 @@ int32_t backward(const LmanetProblem &problem, const LmanetArray &query, const L
                                         Array<E>(grad_values)};
     run_tiles(memory_pass, streams, memory_pass.tiling);
     return 0;
+  });
+}
+
+int32_t classify(const LmanetLogits &problem, const LmanetArray &logits, uint8_t *labels,
+                 uint8_t *confidence) {
+  return with_type(problem.type, [&](auto element) {
+    using E = decltype(element);
+    if constexpr (std::is_same_v<E, double>) {
+      return 1;
+    } else {
+      Classification<E>{problem, Array<const E>(logits), labels, confidence}.run();
+      return 0;
+    }
   });
 }
 

@@ -14,10 +14,15 @@ from lmanet_core.config import MAX_MEMORY_SIZE
 from lmanet_core.models import LMANet, MemoryStore
 from lmanet_core.resizing import resize_image
 from lmanet_core.runtime.backend import Prediction
-from lmanet_core.runtime.folding import fold_batch_norms
 from lmanet_core.runtime.images import as_buffer
-from lmanet_core.runtime.precision import resolve_device, resolve_precision
-from lmanet_core.runtime.ring_buffer import BatchOfStores, RingBuffer
+from lmanet_core.runtime.pytorch.classification import classify
+from lmanet_core.runtime.pytorch.folding import fold_batch_norms
+from lmanet_core.runtime.pytorch.precision import (
+    precision_name,
+    resolve_device,
+    resolve_precision,
+)
+from lmanet_core.runtime.pytorch.ring_buffer import BatchOfStores, RingBuffer
 
 
 class TorchBackend:
@@ -49,8 +54,11 @@ class TorchBackend:
                 f"work_size must be (width, height), each at least {smallest}, got {work_size}"
             )
         self.memory_size = memory_size
-        self.device = resolve_device(device)
-        self.dtype = resolve_precision(precision, self.device)
+        self._device = resolve_device(device)
+        self._dtype = resolve_precision(precision, self._device)
+        self.device = str(self._device)
+        self.precision = precision_name(self._dtype)
+        self.classes = model.config.classes
         self._work_size = work_size
         self._antialias = antialias
         self._store: RingBuffer | None = None
@@ -60,7 +68,7 @@ class TorchBackend:
         self._model = copy.deepcopy(model).eval().requires_grad_(False)
         # Before the conversion: folded in full precision, rounded once.
         fold_batch_norms(self._model)
-        self._model.to(self.device, self.dtype)
+        self._model.to(self._device, self._dtype)
         # PyTorch's annotations lack this overload.
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -113,20 +121,17 @@ class TorchBackend:
     @torch.inference_mode()
     def _run(self, images: Tensor, store: MemoryStore | None, confidence: bool) -> list[Prediction]:
         """Segment (B, 3, H', W') images of B streams."""
-        logits = self._model.step(images, store)
-        best, labels = logits.max(1)
-        label_maps = labels.byte().cpu().numpy()
-        if not confidence:
+        labels, confidences = classify(self._model.step(images, store), confidence=confidence)
+        label_maps = labels.cpu().numpy()
+        if confidences is None:
             return [Prediction(label_map, None) for label_map in label_maps]
-        # The largest of the softmax is 1 / sum(exp(logits - best)).
-        probability = 1 / (logits - best[:, None]).float().exp_().sum(1)
-        confidences = (probability * 255).round().byte().cpu().numpy()
-        return [Prediction(*maps) for maps in zip(label_maps, confidences, strict=True)]
+        pairs = zip(label_maps, confidences.cpu().numpy(), strict=True)
+        return [Prediction(*maps) for maps in pairs]
 
     def _to_tensor(self, image: np.ndarray) -> Tensor:
         """(H, W, 3) uint8 -> (1, 3, H', W') in 0..1 at working size, channels_last."""
         size = self.network_size((image.shape[1], image.shape[0]))
         image = resize_image(image, size, antialias=self._antialias)
-        pixels = torch.from_numpy(as_buffer(image)).to(self.device)
+        pixels = torch.from_numpy(as_buffer(image)).to(self._device)
         # Interleaved pixels are what channels_last means: a view, no transposition.
-        return pixels.to(self.dtype).div_(255)[None].permute(0, 3, 1, 2)
+        return pixels.to(self._dtype).div_(255)[None].permute(0, 3, 1, 2)

@@ -8,5 +8,5 @@
 #define VECTOR_REGISTERS 16
 #include "kernel.h"
 
-extern const Kernels avx2_kernels = {forward, backward};
+extern const Kernels avx2_kernels = {forward, backward, classify};
 #endif

@@ -8,5 +8,5 @@
 #define VECTOR_REGISTERS 32
 #include "kernel.h"
 
-extern const Kernels avx512_kernels = {forward, backward};
+extern const Kernels avx512_kernels = {forward, backward, classify};
 #endif

@@ -40,7 +40,8 @@ class TensorRtBackend(GraphBackend):
         trt = import_module(info.runtime)
         major, minor = torch.cuda.get_device_capability(device)
         check_engine(path, info, trt.__version__, f"sm_{major}{minor}")
-        super().__init__(info.graph, device)
+        self._device = device
+        super().__init__(info.graph, str(device))
         self.name = info.runtime
         self._largest = info.largest_image
         logger = trt.Logger(trt.Logger.ERROR)
@@ -53,35 +54,40 @@ class TensorRtBackend(GraphBackend):
             raise GraphFileError(f"{info.runtime} cannot load {path}; {_remedy(path, info)}")
         self.connect()
 
+    def zeros(self, shape: tuple[int, ...], kind: str) -> torch.Tensor:
+        """A tensor on the device."""
+        return torch.zeros(shape, dtype=getattr(torch, kind), device=self._device)
+
     def connect(self) -> None:
         """Give the buffers to an execution context and a CUDA stream of their own."""
-        with torch.cuda.device(self.device):
+        with torch.cuda.device(self._device):
             self._context = self._engine.create_execution_context()
-        self._stream = torch.cuda.Stream(self.device)
+        self._stream = torch.cuda.Stream(self._device)
         for name, tensor in {**self.inputs, **self.outputs}.items():
             self._context.set_tensor_address(name, tensor.data_ptr())
         self._results = {
             name: torch.empty_like(self.outputs[name], device="cpu").pin_memory()
             for name in ("labels", "confidence")
         }
-        self._image = torch.empty(0, device=self.device)
+        self._image = torch.empty(0, device=self._device)
         self._staging = torch.empty(0)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._runs_at_this_size = 0
         # The buffers were filled on another stream.
-        torch.cuda.synchronize(self.device)
+        torch.cuda.synchronize(self._device)
 
     def reset(self) -> None:
         """Forget all frames; the slots stay as they are, and are not read."""
         with torch.cuda.stream(self._stream):
             super().reset()
 
+    @torch.inference_mode()
     def run(self, image: np.ndarray, *, confidence: bool) -> Prediction:
         """Segment a frame and remember it; see `Backend`."""
         with torch.cuda.stream(self._stream):
             return super().run(image, confidence=confidence)
 
-    def infer(self, image: np.ndarray) -> None:
+    def infer(self, image: np.ndarray, confidence: bool) -> None:
         """Start the engine; the stream is not waited for.
 
         Raises:
@@ -110,7 +116,7 @@ class TensorRtBackend(GraphBackend):
     def _make_room(self, shape: tuple[int, ...]) -> None:
         """Buffers for images of another size."""
         check_image_size(shape, self._largest)
-        self._image = torch.empty(shape, dtype=torch.uint8, device=self.device)
+        self._image = torch.empty(shape, dtype=torch.uint8, device=self._device)
         self._context.set_input_shape("image", shape)
         self._context.set_tensor_address("image", self._image.data_ptr())
         self._graph, self._runs_at_this_size = None, 0

@@ -10,4 +10,4 @@
 #endif
 #include "kernel.h"
 
-extern const Kernels baseline_kernels = {forward, backward};
+extern const Kernels baseline_kernels = {forward, backward, classify};

@@ -1,4 +1,4 @@
-// C interface of the fused local attention; see local_attention.cpp.
+// C interface of the kernel: local attention, and labels of logits; see local_attention.cpp.
 #pragma once
 
 #include <cstdint>
@@ -27,10 +27,17 @@ struct LmanetProblem {
   int32_t threads;
 };
 
+struct LmanetLogits {
+  int64_t batch, classes, height, width; // at most 256 classes
+  int32_t type;                          // not double
+  int32_t instructions;
+  int32_t threads;
+};
+
 // The best instructions that both this library and this processor have.
 int32_t lmanet_best_instructions();
 
-// Both return 0, or 1 for a type or instructions that are not there.
+// All return 0, or 1 for a type or instructions that are not there.
 
 // Writes `read` (of the inputs' type) and `log_sum_exp` (double for double inputs, else float).
 int32_t lmanet_forward(const LmanetProblem *problem, const LmanetArray *query,
@@ -43,4 +50,9 @@ int32_t lmanet_backward(const LmanetProblem *problem, const LmanetArray *query,
                         const LmanetArray *read, const LmanetArray *log_sum_exp,
                         const LmanetArray *grad_read, const LmanetArray *grad_query,
                         const LmanetArray *grad_keys, const LmanetArray *grad_values);
+
+// Writes the label and, where there is room for it, the confidence of each pixel: (batch, row,
+// column) bytes without gaps.
+int32_t lmanet_classify(const LmanetLogits *problem, const LmanetArray *logits, uint8_t *labels,
+                        uint8_t *confidence);
 }

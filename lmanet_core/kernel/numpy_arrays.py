@@ -1,0 +1,52 @@
+"""The kernel on numpy arrays, for runtimes that have a frame's arrays without a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lmanet_core.kernel import library
+from lmanet_core.kernel.library import View
+
+
+def local_attention(
+    query: np.ndarray,
+    keys: np.ndarray,
+    values: np.ndarray,
+    read: np.ndarray,
+    window_size: int,
+    threads: int,
+) -> None:
+    """Read the memory; see `lmanet_core.ops.local_attention`. Any strides will do.
+
+    Args:
+        query: (Dk, H, W) float32.
+        keys: (S, Dk, H, W) float32, S >= 1.
+        values: (S, Dv, H, W) float32.
+        read: (Dv, H, W) float32, which is written.
+        window_size: odd.
+        threads: to compute with.
+    """
+    log_sum_exp = np.empty((1, *query.shape[1:]), np.float32)
+    arrays = (query[None], keys[None], values[None], read[None], log_sum_exp)
+    library.forward(map(_view, arrays), window_size, threads)
+
+
+def classify(
+    logits: np.ndarray, labels: np.ndarray, confidence: np.ndarray | None, threads: int
+) -> None:
+    """Write label and confidence of each pixel in one pass over the logits.
+
+    Args:
+        logits: (C, H, W) float32, 1 <= C <= 256, of any strides.
+        labels: (H, W) uint8 without gaps: the class with the largest logit, of equals the first.
+        confidence: (H, W) uint8 without gaps: its softmax, 255 is certain; 0 where a logit is NaN.
+            None: not wanted.
+        threads: to compute with.
+    """
+    address = None if confidence is None else confidence.ctypes.data
+    library.classify(_view(logits[None]), labels.ctypes.data, address, threads)
+
+
+def _view(array: np.ndarray) -> View:
+    strides = tuple(stride // array.itemsize for stride in array.strides)
+    return View(array.ctypes.data, array.shape, strides, array.dtype.name)

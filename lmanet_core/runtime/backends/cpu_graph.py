@@ -1,0 +1,40 @@
+"""The seam between the backends of exported graphs on the CPU and the libraries that run graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+Run = Callable[[Mapping[str, np.ndarray]], None]
+"""Runs a graph on the arrays it is bound to and on those given, which are elsewhere every time."""
+
+
+class CpuGraph(Protocol):
+    """A graph that a library has loaded."""
+
+    @property
+    def name(self) -> str:
+        """One of `lmanet_core.runtime.BACKENDS`."""
+
+    @property
+    def precision(self) -> str:
+        """What it computes in."""
+
+    def bind(self, arrays: Mapping[str, np.ndarray]) -> Run:
+        """Let one stream's runs read inputs and write outputs where they are, by their names.
+
+        The caller keeps the arrays.
+        """
+
+
+class GraphSource(NamedTuple):
+    """What a library loads."""
+
+    origin: str
+    """The file it is from, for messages."""
+    model: bytes
+    """An ONNX model, or an OpenVINO model's XML."""
+    weights: bytes | None = None
+    """Those of OpenVINO's XML."""

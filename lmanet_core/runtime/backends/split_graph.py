@@ -1,0 +1,78 @@
+"""A step of a stream as two graphs, with the kernel in between: network files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from lmanet_core import kernel
+from lmanet_core.runtime.backends.cpu_graph import CpuGraph
+from lmanet_core.runtime.backends.graph_backend import GraphBackend
+from lmanet_core.runtime.graph_info import GraphInfo
+from lmanet_core.runtime.images import as_buffer, resize
+
+
+class SplitGraphBackend(GraphBackend):
+    """Runs the graphs of a network file, see `lmanet_core.runtime.network_file`.
+
+    The kernel reads the memory where it is, and turns logits into labels.
+
+    Args:
+        info: what the file is.
+        graphs: by their names without suffix, loaded.
+        threads: of the kernel.
+    """
+
+    def __init__(self, info: GraphInfo, graphs: Mapping[str, CpuGraph], threads: int) -> None:
+        self._graphs = graphs
+        self._threads = threads
+        self._window_size: int = info.config["window_size"]
+        super().__init__(info, "cpu")
+        first = next(iter(graphs.values()))
+        self.name = first.name
+        self.precision = first.precision
+        self.connect()
+
+    def connect(self) -> None:
+        """Bind the buffers, and make those that are between the graphs."""
+        width, height = self.info.work_size
+        logits = self.zeros((1, len(self.classes), height, width), "float32")
+        self._logits = logits[0]
+        if not self.memory_size:
+            self._run = self._graphs["frame"].bind({"logits": logits})
+            return
+        width, height = self.info.feature_size
+        key_channels, value_channels = self.info.key_channels, self.info.value_channels
+        # Kept: the graphs know their addresses only.
+        self._between = between = {
+            "query_value": self.zeros((1, value_channels, height, width), "float32"),
+            "features": self.zeros((1, self.info.feature_channels, height, width), "float32"),
+        }
+        query = self.zeros((1, key_channels, height, width), "float32")
+        read = self.zeros((height, width, value_channels), "float32")
+        newest = {name: self.outputs[name] for name in ("key", "value")}
+        self._run = self._graphs["before"].bind({"query": query, **between, **newest})
+        self._run_after = self._graphs["after"].bind(
+            {"read": read, **between, "filled": self.inputs["filled"], "logits": logits}
+        )
+        # As the kernel takes them: views with their channels in front of the rows.
+        self._query, self._read = query[0], read.transpose(2, 0, 1)
+        self._keys, self._values = (
+            self.inputs[name].transpose(0, 3, 1, 2) for name in ("keys", "values")
+        )
+
+    def infer(self, image: np.ndarray, confidence: bool) -> None:
+        """Run the graphs; an image of the work size is read where it is."""
+        image = as_buffer(resize(image, self.info.work_size, cv2.INTER_LINEAR))
+        self._run({"image": image})
+        if self._slots is not None:
+            if filled := self._slots.filled:
+                keys, values = self._keys[:filled], self._values[:filled]
+                kernel.local_attention(
+                    self._query, keys, values, self._read, self._window_size, self._threads
+                )
+            self._run_after({})
+        wanted = self.outputs["confidence"] if confidence else None
+        kernel.classify(self._logits, self.outputs["labels"], wanted, self._threads)

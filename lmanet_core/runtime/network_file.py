@@ -1,0 +1,65 @@
+"""Network files: the graphs of a network around its local attention, and a record of what they are.
+
+What `lmanet export` writes for CPUs, by convention `*.lmanet`: a ZIP archive that holds
+
+    lmanet.json     `GraphInfo`
+    before.onnx     image -> query, query_value, features, key, value
+    after.onnx      read, query_value, features, filled -> logits
+
+or, without memory, `frame.onnx`, image -> logits. In int8 each graph is an OpenVINO model, a file
+`.xml` and one `.bin`. In between, this library's kernel reads the memory, and at the end it turns
+logits into labels; see `lmanet_core.export.graph` for shapes.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from lmanet_core.runtime.graph_info import GraphFileError, GraphInfo
+
+RECORD = "lmanet.json"
+_MAGIC = b"PK\x03\x04"
+
+
+def is_network_file(path: Path) -> bool:
+    """Whether a file begins like a ZIP archive, which no other exported file does."""
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
+def write_network_file(path: Path, info: GraphInfo, graphs: Mapping[str, bytes]) -> None:
+    """Write a network file.
+
+    Args:
+        path: file to write.
+        info: the record.
+        graphs: contents by name, such as 'before.onnx'.
+    """
+    # Weights are noise: packing them takes time and saves nothing.
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(RECORD, info.to_json())
+        for name, content in graphs.items():
+            archive.writestr(name, content)
+
+
+def read_network_file(path: Path) -> tuple[GraphInfo, dict[str, bytes]]:
+    """The record and the graphs of a network file.
+
+    Raises:
+        GraphFileError: the file is none, or damaged.
+    """
+    remedy = f"make it anew with: lmanet export CHECKPOINT {path}"
+    try:
+        # Checks what it reads against the archive's checksums.
+        with zipfile.ZipFile(path) as archive:
+            contents = {name: archive.read(name) for name in archive.namelist()}
+        info = GraphInfo.from_json(contents.pop(RECORD).decode())
+    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise GraphFileError(f"{path} is truncated or damaged ({error}); {remedy}") from None
+    except (KeyError, ValueError) as error:
+        raise GraphFileError(
+            f"{path} is no network file of this release ({error}); {remedy}"
+        ) from None
+    return info, contents

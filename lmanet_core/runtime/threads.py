@@ -1,0 +1,23 @@
+"""How many threads to compute with on the CPU."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+
+
+def default_threads() -> int:
+    """One for each core that this process may use, as two on one core share its multipliers."""
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    return len({_core(processor) for processor in os.sched_getaffinity(0)})
+
+
+def _core(processor: int) -> str:
+    """The same for all processors of one core."""
+    try:
+        return Path(_SIBLINGS.format(processor)).read_text()
+    except OSError:
+        return str(processor)

@@ -1,0 +1,182 @@
+"""Network files: what they give, what they refuse, and that nothing of it needs PyTorch."""
+
+import os
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from dataclasses import replace
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from export_cases import MEMORY_SIZE, SIZE, TINY, assert_streams_alike
+
+from lmanet_core import VideoSegmenter, build_model
+from lmanet_core.command.__main__ import main
+from lmanet_core.runtime import GraphFileError, open_segmenter
+from lmanet_core.runtime.network_file import read_network_file
+
+pytest.importorskip("onnxruntime", reason="the extra `export` is missing")
+pytest.importorskip("onnxscript", reason="the extra `export` is missing")
+
+from lmanet_core.export import export_network
+
+PROJECT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_a_clip_from_a_cold_start_gets_the_labels_of_the_library(tiny, clip, tiny_network, backend):
+    library = VideoSegmenter(tiny, precision="fp32")
+    exported, _ = open_segmenter(tiny, engine=tiny_network, backend=backend, precision="fp32")
+    other = exported.new_stream()
+    assert_streams_alike(library, exported, clip[: MEMORY_SIZE + 3])
+    library.reset()
+    assert_streams_alike(library, other, clip[5:8])
+    assert exported.filled == MEMORY_SIZE, "each stream has a memory of its own"
+
+
+@pytest.mark.parametrize(
+    ("setting", "backend"),
+    [
+        ({"memory_size": 0}, "onnxruntime"),
+        (
+            {"value_channels": None, "fusion": "bottleneck", "memory_policy": "every_nth"},
+            "openvino",
+        ),
+    ],
+)
+def test_other_memories_are_exported_too(clip, tmp_path, setting, backend):
+    """None, and one of the features themselves that keeps every second frame."""
+    model = build_model(replace(TINY, **setting)).eval()
+    export_network(model, tmp_path / "model.lmanet", work_size=SIZE)
+    exported, _ = open_segmenter(
+        engine=tmp_path / "model.lmanet", backend=backend, precision="fp32", threads=1
+    )
+    assert_streams_alike(VideoSegmenter(model, precision="fp32"), exported, clip[:5])
+
+
+def test_images_of_other_sizes_are_resized_as_in_the_library(tiny, tiny_network):
+    image = np.random.default_rng(0).integers(0, 256, (50, 97, 3), dtype=np.uint8)
+    library = VideoSegmenter(tiny, precision="fp32", work_size=SIZE)
+    exported, _ = open_segmenter(engine=tiny_network, precision="fp32")
+    assert np.array_equal(exported.step(image).labels, library.step(image).labels)
+
+
+def test_a_checkpoint_that_is_given_too_must_be_the_exported_one(
+    tiny, tiny_checkpoint, tiny_network
+):
+    open_segmenter(tiny_checkpoint, engine=tiny_network)
+    with pytest.raises(GraphFileError, match="another network than the checkpoint"):
+        open_segmenter("erfnet-lma-synthetic", engine=tiny_network)
+
+
+def test_damaged_files_are_refused(tiny_network, tmp_path):
+    content = bytearray(tiny_network.read_bytes())
+    content[len(content) // 2] ^= 1
+    for damaged in (content, content[:-100]):
+        path = tmp_path / "damaged.lmanet"
+        path.write_bytes(damaged)
+        with pytest.raises(GraphFileError, match=r"truncated or damaged.*lmanet export"):
+            open_segmenter(engine=path)
+
+
+def exported_in_int8(checkpoint: Path, path: Path, *options: str) -> str:
+    """What the program said."""
+    width, height = SIZE
+    arguments = ["export", str(checkpoint), str(path), "--size", f"{width}x{height}"]
+    arguments += ["--precision", "int8", "--calibrate", "synthetic"]
+    arguments += ["--calibration-frames", "4", "--held-out-frames", "2", *options]
+    with redirect_stdout(StringIO()) as said:
+        assert main(arguments) == 0
+    return said.getvalue()
+
+
+@pytest.mark.parametrize("options", [(), ("--memory-size", "0")])
+def test_int8_says_what_it_costs(tiny, tiny_checkpoint, clip, tmp_path, options):
+    pytest.importorskip("nncf", reason="the extra `int8` is missing")
+    path = tmp_path / "int8.lmanet"
+    said = exported_in_int8(tiny_checkpoint, path, *options)
+    info, _ = read_network_file(path)
+    assert 0.8 < info.agreement <= 1
+    assert f"int8 gives {info.agreement:.2%} of the pixels" in said
+    exported, _ = open_segmenter(engine=path)
+    assert exported.precision == "int8"
+    library = VideoSegmenter(tiny, 0 if options else None, precision="fp32")
+    shares = [(exported.step(i).labels == library.step(i).labels).mean() for i in clip[:4]]
+    assert min(shares) > 0.8
+    with pytest.raises(ValueError, match="backend must be 'openvino'"):
+        open_segmenter(engine=path, backend="onnxruntime")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--precision", "int8"], "--precision int8 and --calibrate go together"),
+        (["--precision", "fp16"], "fp32 or int8"),
+        (["--operator", "tiled"], "--operator is for the formats"),
+    ],
+)
+def test_options_that_do_not_fit_are_explained(tiny_checkpoint, tmp_path, capsys, options, message):
+    assert main(["export", str(tiny_checkpoint), str(tmp_path / "no.lmanet"), *options]) == 1
+    assert message in capsys.readouterr().err
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None  # whoever imports it now finds that it is missing
+from importlib import import_module
+for name in {modules!r}:
+    import_module(name)
+import numpy as np
+from lmanet_core import load
+from lmanet_core.command.__main__ import main
+from lmanet_core.extras import MissingExtraError
+from lmanet_core.runtime import open_segmenter
+for backend in ("openvino", "onnxruntime"):
+    segmenter, _ = open_segmenter(engine={file!r}, backend=backend)
+    for _ in range(3):
+        assert segmenter.step(np.zeros((64, 64, 3), np.uint8)).labels.shape == (64, 64)
+    assert segmenter.filled == 3
+assert main(["info", {file!r}]) == 0
+for words in (["info", "erfnet-lma-synthetic"], ["export", "a", "b"], ["convert", "a", "b"]):
+    assert main(words) == 1
+try:
+    load()
+except MissingExtraError as error:
+    assert "extra 'torch'" in str(error), error
+else:
+    raise AssertionError("loaded without PyTorch")
+"""
+FREE_OF_TORCH = ("lmanet_core/kernel", "lmanet_core/runtime", "lmanet_core/command", "lmanet_ros")
+"""Folders that must be importable without PyTorch; so must the modules right in `lmanet_core`."""
+MAY_NEED_TORCH = "lmanet_core/runtime/pytorch"
+
+
+def modules_free_of_torch() -> list[str]:
+    files = [*PROJECT.glob("lmanet_core/*.py")]
+    for folder in FREE_OF_TORCH:
+        files += (PROJECT / folder).rglob("*.py")
+    names = (str(file.relative_to(PROJECT)) for file in files if file.stem != "__main__")
+    free = (name for name in names if not name.startswith(MAY_NEED_TORCH))
+    return sorted(name.removesuffix(".py").replace("/", ".") for name in free)
+
+
+def test_what_runs_exported_files_does_without_torch(tiny_network):
+    modules = modules_free_of_torch()
+    assert "lmanet_ros.node" in modules
+    if find_spec("rclpy") is None:
+        modules = [name for name in modules if not name.startswith("lmanet_ros")]
+    script = WITHOUT_TORCH.format(modules=modules, file=str(tiny_network))
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    for fact in ("fused", "19: road", "noise"):
+        assert fact in result.stdout, "what `lmanet info` says of the file"
+    assert result.stderr.count("pip install '.[") == 3, "programs name the extra, too"
