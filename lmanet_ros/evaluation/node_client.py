@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.msg import ParameterValue
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter_client import AsyncParameterClient
@@ -266,15 +265,6 @@ class NodeClient:
         """What the node does not do, with what it says of itself."""
         says = self._says or "nothing"
         return ProcessError(f"{what}; of itself it says on /diagnostics: {says}")
-
-    def _parameter(self, name: str) -> ParameterValue:
-        client = AsyncParameterClient(self._node, NODE_NAME)
-        self.listen(client.services_are_ready, CONNECTION_TIMEOUT)
-        future = client.get_parameters([name])
-        if not self.listen(future.done, CONNECTION_TIMEOUT):
-            raise ProcessError(f"{NODE_NAME} does not tell its parameters")
-        value: ParameterValue = future.result().values[0]
-        return value
 
     def _listen_for(self, frame: SentFrame, timeout: float) -> bool:
         return self.listen(lambda: frame.is_complete, timeout)
