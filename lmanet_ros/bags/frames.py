@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lmanet_ros.bags.reading import BagError, read_bag
-from lmanet_ros.bags.survey import Survey, deserialize, survey_bag
+from lmanet_ros.bags.reading import Bag, BagError
+from lmanet_ros.bags.survey import Survey, survey_bag
+from lmanet_ros.bags.topics import deserialize
 from lmanet_ros.image_conversion import to_rgb
 
 
@@ -20,7 +21,7 @@ def read_frames(path: Path) -> Iterator[np.ndarray]:
     Raises:
         BagError: there is no recording, no image in it that can be used, or several cameras.
     """
-    survey = survey_bag(path)
+    survey = survey_bag(Bag(path))
     sizes = [frame.size for frame in survey.frames if frame.problem is None]
     if not sizes:
         raise BagError(f"none of {len(survey.frames)} frames of {survey.image_topic} is usable")
@@ -28,7 +29,8 @@ def read_frames(path: Path) -> Iterator[np.ndarray]:
 
 
 def _read(survey: Survey, usable: set[int]) -> Iterator[np.ndarray]:
-    messages = (message for message in read_bag(survey.path) if message.topic == survey.image_topic)
-    for number, message in enumerate(messages):
-        if number in usable:
-            yield to_rgb(deserialize(message, survey.image_type))
+    with survey.bag as bag:
+        images = (message for message in bag.messages() if message.topic == survey.image_topic)
+        for number, message in enumerate(images):
+            if number in usable:
+                yield to_rgb(deserialize(message, survey.image_type))

@@ -52,6 +52,9 @@ def answered_frames(
         messages.add(message)
         while waiting and messages.are_complete_for(waiting[0]):
             yield messages.take(waiting.popleft())
+    # Where playing was interrupted, the true labels that come after their images are missing.
+    while waiting and messages.have_answer_to(waiting[0]):
+        yield messages.take(waiting.popleft())
     if waiting:
         number = waiting[0].frame.number
         raise BagError(f"{recording}: expected frame {number} with its labels, they are not there")
@@ -97,18 +100,20 @@ class _Messages:
 
     def are_complete_for(self, played: PlayedFrame) -> bool:
         number, stamp = played.frame.number, played.frame.stamp
-        return (
-            number in self._images
-            and number in self._predicted
-            and (number not in self._to_compare.get(stamp, ()) or stamp in self._true)
-        )
+        is_labelled = number in self._to_compare.get(stamp, ())
+        return self.have_answer_to(played) and (not is_labelled or stamp in self._true)
+
+    def have_answer_to(self, played: PlayedFrame) -> bool:
+        """Whether image and predicted labels are there."""
+        number = played.frame.number
+        return number in self._images and number in self._predicted
 
     def take(self, played: PlayedFrame) -> AnsweredFrame:
         number, stamp = played.frame.number, played.frame.stamp
         image = deserialize(self._images.pop(number), self._survey.image_type)
         labels = deserialize(self._predicted.pop(number), Image)
         true, problem = None, None
-        if number in self._to_compare.get(stamp, ()):
+        if number in self._to_compare.get(stamp, ()) and stamp in self._true:
             try:
                 true = to_labels(deserialize(self._true[stamp], self._survey.label_type))
             except ImageError as error:

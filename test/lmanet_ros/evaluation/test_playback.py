@@ -202,7 +202,7 @@ def test_without_loss_a_node_that_keeps_to_a_rate_is_refused(played):
 
 
 def test_a_node_that_listens_to_something_else_is_not_waited_for_for_ever(played, monkeypatch):
-    monkeypatch.setattr(node_client, "CONNECTION_TIMEOUT", 1.0)
+    monkeypatch.setattr(node_client, "CONNECTION_TIMEOUT", 3.0)
     with pytest.raises(ProcessError, match=r"no segmentation_node .* /image; .*segmenting /robot"):
         played(3, Mode(), processed, topic="/robot")
 
