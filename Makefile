@@ -17,7 +17,7 @@ BAG ?=
 # A ROS installation that is sourced brings packages and libraries of another Python and release.
 unexport PYTHONPATH LD_LIBRARY_PATH AMENT_PREFIX_PATH RMW_IMPLEMENTATION
 
-.PHONY: demo bag evaluate test test-gpu soak lint benchmark clean help
+.PHONY: demo bag evaluate test test-gpu test-triton soak lint benchmark clean help
 
 demo: $(INSTALLED)
 	$(RUN) -m lmanet_ros.demo $(if $(VIDEO),--video "$(VIDEO)") $(ARGS)
@@ -35,6 +35,10 @@ test: lint
 # In an environment that has a CUDA build of PyTorch already.
 test-gpu:
 	$(PYTHON) -m pytest -m gpu test/lmanet_core/ops test/lmanet_core/export $(ARGS)
+
+# The CUDA kernels with every release of Triton that a supported PyTorch brings, compiled and interpreted.
+test-triton: $(INSTALLED)
+	$(RUN) test/triton_releases.py $(ARGS)
 
 # About a quarter of an hour.
 SOAK_LENGTH := --soak-frames 10000 --soak-malformed 1000 --soak-cycles 50
@@ -61,6 +65,7 @@ help:
 	@echo "make evaluate BAG=path [ARGS=...]  score the node on a recording; report in evaluation_output/"
 	@echo "make test [ARGS=...]               lint, types and the whole test suite"
 	@echo "make test-gpu PYTHON=python3       the tests that need a CUDA device, in the current environment"
+	@echo "make test-triton [ARGS=...]        the CUDA kernels with every release of Triton, without a device"
 	@echo "make soak [ARGS=...]               the node under overload and faults, in the long form"
 	@echo "make lint                          ruff and mypy alone"
 	@echo "make benchmark                     the operator, cost of the memory, overhead of the node"

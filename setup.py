@@ -42,7 +42,9 @@ setup(
         (f"share/{PACKAGE}/config", sorted(glob("config/*.*"))),
     ],
     zip_safe=False,
-    install_requires=["torch", "numpy", "safetensors", "opencv-python-headless", "pyyaml"],
+    # The oldest PyTorch with which the project is tested; the CUDA kernels take Triton from 3.2 on,
+    # which it brings.
+    install_requires=["torch>=2.6", "numpy", "safetensors", "opencv-python-headless", "pyyaml"],
     extras_require={
         # For machines without a ROS 2 installation; on one, its own packages are used.
         "ros": [
@@ -77,7 +79,7 @@ setup(
             "ruff",
             "mypy",
             "colcon-common-extensions",
-            # Interprets and compiles the CUDA kernels without a GPU. The tests know this release.
+            # Interprets and compiles the CUDA kernels without a GPU; `make test-triton` has others.
             "triton==3.9.*",
             "matplotlib",
             "transformers",

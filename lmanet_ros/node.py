@@ -16,6 +16,7 @@ from rclpy.parameter import Parameter
 from lmanet_core import ClassTable, VideoSegmenter, load
 from lmanet_core.checkpoint import checkpoint_hash
 from lmanet_core.runtime import Choice, GraphFileError, open_segmenter
+from lmanet_core.runtime.attention import describe_attention
 from lmanet_ros.diagnostics import ERROR, figure_values, find_problems, make_status
 from lmanet_ros.parameters import (
     NodeParameters,
@@ -138,7 +139,8 @@ class SegmentationNode(LifecycleNode):
         self.get_logger().info(
             f"segmenting {topics} on {segmenter.device} in {segmenter.dtype} "
             f"with a memory of {segmenter.memory_size} frames; "
-            f"backend {self._choice.backend}: {self._choice.reason}"
+            f"backend {self._choice.backend}: {self._choice.reason}; "
+            f"local attention: {describe_attention(segmenter)}"
         )
 
     def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
@@ -194,6 +196,7 @@ class SegmentationNode(LifecycleNode):
             "memory_filled": stream.memory_filled,
             "memory_size": stream.memory_size,
             "backend": f"{segmenter.backend} {segmenter.device} {segmenter.dtype}",
+            "local_attention": describe_attention(segmenter),
             "model_hash": self._model_hash,
         }
         return make_status(name, problems, state, values, hardware_id=topic)

@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lmanet_core.command import convert, export, info
+from lmanet_core.command import convert, doctor, export, info
 
-VERBS = {"convert": convert, "export": export, "info": info}
+VERBS = {"convert": convert, "doctor": doctor, "export": export, "info": info}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
