@@ -42,8 +42,7 @@ setup(
         (f"share/{PACKAGE}/config", sorted(glob("config/*.*"))),
     ],
     zip_safe=False,
-    # The oldest PyTorch with which the project is tested; the CUDA kernels take Triton from 3.2 on,
-    # which it brings.
+    # PyTorch 2.6 brings Triton 3.2, the oldest that the CUDA kernels compile with.
     install_requires=["torch>=2.6", "numpy", "safetensors", "opencv-python-headless", "pyyaml"],
     extras_require={
         # For machines without a ROS 2 installation; on one, its own packages are used.

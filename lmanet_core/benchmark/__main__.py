@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lmanet_core.benchmark import backends, compile_report, model, ops, training
+from lmanet_core.benchmark import backends, compile_report, gpu, model, ops, training
 
 
 def main() -> None:
@@ -14,6 +14,7 @@ def main() -> None:
     backends.add_arguments(benchmarks.add_parser("backends", help=backends.HELP))
     ops.add_arguments(benchmarks.add_parser("ops", help=ops.HELP))
     compile_report.add_arguments(benchmarks.add_parser("cuda-compile", help=compile_report.HELP))
+    gpu.add_arguments(benchmarks.add_parser("gpu", help=gpu.HELP))
     training.add_arguments(benchmarks.add_parser("training", help=training.HELP))
     arguments = parser.parse_args()
     arguments.run(arguments)
