@@ -8,7 +8,8 @@ from setuptools import Extension, find_packages, setup
 PACKAGE = "lmanet_ros"
 MANIFEST = ElementTree.parse("package.xml").getroot()
 MAINTAINER = MANIFEST.find("maintainer")
-TORCH = ["torch"]
+# PyTorch 2.6 brings Triton 3.2, the oldest that the CUDA kernels compile with.
+TORCH = ["torch>=2.6"]
 EXPORT = [*TORCH, "onnx", "onnxscript", "onnxruntime"]
 TEST = ["pytest", "hypothesis"]
 
@@ -104,7 +105,7 @@ setup(
             "ruff",
             "mypy",
             "colcon-common-extensions",
-            # Interprets and compiles the CUDA kernels without a GPU. The tests know this release.
+            # Interprets and compiles the CUDA kernels without a GPU; `make test-triton` has others.
             "triton==3.9.*",
             "matplotlib",
             "transformers",

@@ -6,6 +6,7 @@ from lmanet_core import CheckpointError, VideoSegmenter
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS, load_training_size
 from lmanet_core.extras import MissingExtraError
 from lmanet_core.runtime import GraphFileError, open_segmenter
+from lmanet_core.runtime.attention import describe_attention
 from lmanet_ros.parameters import IMAGE_SIZE, NodeParameters, ParameterError
 
 
@@ -47,7 +48,8 @@ def load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
         f"{parameters.engine or parameters.checkpoint or DEFAULT_WEIGHTS} "
         f"({len(classes)} classes: {', '.join(classes.names)}) "
         f"at {'the size of the engine' if parameters.engine else size}, "
-        f"a memory of {segmenter.memory_size} frames, {_attention(segmenter)}, "
+        f"a memory of {segmenter.memory_size} frames, "
+        f"local attention: {describe_attention(segmenter)}, "
         f"on {segmenter.device} in {segmenter.precision}; "
         f"backend {choice.backend}: {choice.reason}"
     )
@@ -59,15 +61,3 @@ def _work_size(parameters: NodeParameters) -> tuple[int, int] | None:
     if any(parameters.work_size):
         return None if parameters.work_size == IMAGE_SIZE else parameters.work_size
     return None if parameters.engine else load_training_size(parameters.checkpoint or None)
-
-
-def _attention(segmenter: VideoSegmenter) -> str:
-    if segmenter.memory_size == 0:
-        return "no attention"
-    if segmenter.backend != "torch":
-        return "attention as exported"
-    # A network in PyTorch: then this imports nothing new.
-    from lmanet_core.ops import default_implementation
-    from lmanet_core.runtime.pytorch.precision import DTYPES
-
-    return f"{default_implementation(segmenter.device, DTYPES[segmenter.precision])} attention"

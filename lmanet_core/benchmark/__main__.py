@@ -11,7 +11,7 @@ from lmanet_core.program import run_program
 
 def main() -> int:
     with needs_extra("torch", "a benchmark"):
-        from lmanet_core.benchmark import backends, compile_report, model, ops, training
+        from lmanet_core.benchmark import backends, compile_report, gpu, model, ops, training
 
     parser = argparse.ArgumentParser(prog="python -m lmanet_core.benchmark")
     benchmarks = parser.add_subparsers(required=True, metavar="BENCHMARK")
@@ -19,6 +19,7 @@ def main() -> int:
     backends.add_arguments(benchmarks.add_parser("backends", help=backends.HELP))
     ops.add_arguments(benchmarks.add_parser("ops", help=ops.HELP))
     compile_report.add_arguments(benchmarks.add_parser("cuda-compile", help=compile_report.HELP))
+    gpu.add_arguments(benchmarks.add_parser("gpu", help=gpu.HELP))
     training.add_arguments(benchmarks.add_parser("training", help=training.HELP))
     arguments = parser.parse_args()
     return run_program("benchmark", lambda: arguments.run(arguments), extra="export")

@@ -1,24 +1,23 @@
 """The TensorRT plugin, as far as it shows without a GPU: its kernel, and how it is started."""
 
 import re
-import subprocess
 
 import pytest
 import torch
 from export_cases import MEMORY_SIZE
 
-triton = pytest.importorskip("triton", reason="Triton is not installed")
+pytest.importorskip("triton", reason="Triton is not installed")
 
-from tensorrt_stand_in import Size, tensorrt_stand_in  # noqa: E402
-from triton_interpreter import triton_interpreter  # noqa: E402
+from tensorrt_stand_in import Size, tensorrt_stand_in
+from triton_interpreter import triton_interpreter
 
-from lmanet_core.benchmark.cuda_compilation import CHIPS  # noqa: E402
-from lmanet_core.export.plugin_kernel import (  # noqa: E402
+from lmanet_core.benchmark.cuda_compilation import CHIPS, assemble
+from lmanet_core.export.plugin_kernel import (
     DEFAULT_SHARED_MEMORY,
     compile_plugin,
     plugin_launch,
 )
-from lmanet_core.ops.reference import local_attention_reference  # noqa: E402
+from lmanet_core.ops.reference import local_attention_reference
 
 ERFNET = {"key_channels": 16, "value_channels": 64, "window_size": 21}
 
@@ -36,21 +35,10 @@ def kernels():
     return make
 
 
-def assemble(ptx: str, folder) -> None:
-    """Have CUDA's assembler read it, that of the newest chips, which knows the others, too."""
-    source = folder / "kernel.ptx"
-    source.write_text(ptx)
-    (target,) = re.findall(r"^\.target (\w+)", ptx, re.MULTILINE)
-    assembler = triton.knobs.nvidia.ptxas_blackwell.path
-    command = [assembler, f"-arch={target}", source, "-o", folder / "kernel.cubin"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.parametrize("chip", CHIPS)
-def test_the_kernel_assembles_and_takes_what_tensorrt_passes(kernels, chip, tmp_path):
+def test_the_kernel_assembles_and_takes_what_tensorrt_passes(kernels, chip):
     kernel = kernels(chip)
-    assemble(kernel.ptx, tmp_path)
+    assemble(kernel.ptx)
     (parameters,) = re.findall(r"\.entry plugin_kernel\((.*?)\n\)", kernel.ptx, re.DOTALL)
     kinds = re.findall(r"\.param \.(u\d+)", parameters)
     # Addresses of the inputs, height and width, address of the output.
@@ -60,9 +48,9 @@ def test_the_kernel_assembles_and_takes_what_tensorrt_passes(kernels, chip, tmp_
     assert ".loc" not in kernel.ptx, "names of this machine's folders"
 
 
-def test_the_kernel_assembles_in_single_precision(tmp_path):
+def test_the_kernel_assembles_in_single_precision():
     kernel = compile_plugin(**ERFNET, dtype=torch.float32, compute_capability=87)
-    assemble(kernel.ptx, tmp_path)
+    assemble(kernel.ptx)
 
 
 def test_a_kernel_that_takes_too_much_shared_memory_is_refused():
