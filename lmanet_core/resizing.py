@@ -37,7 +37,7 @@ def resize_image(
         antialias = is_reduced(image, size)
     if not antialias:
         return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-    if "torch" in sys.modules:
+    if sys.modules.get("torch"):
         return _resize_with_torch(image, size)
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
 

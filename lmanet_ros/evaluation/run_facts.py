@@ -10,9 +10,11 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
-
 from lmanet_core.checkpoint import CheckpointError, checkpoint_hash
+
+PACKAGES = ("lmanet_ros", "torch", "onnxruntime", "openvino")
+MODEL = ("model name", "Model")
+GPUS = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
 
 
 def run_facts(
@@ -29,7 +31,7 @@ def run_facts(
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "machine": _machine(),
-        "software": f"lmanet_ros {_version('lmanet_ros')}, PyTorch {torch.__version__}",
+        "software": ", ".join(f"{package} {_version(package)}" for package in PACKAGES),
         "model_hash": node_facts.get("model_hash") or _hash(checkpoint),
         "backend": node_facts.get("backend", "not told"),
         "memory_size": node_facts.get("memory_size", "not told"),
@@ -38,18 +40,16 @@ def run_facts(
 
 
 def _machine() -> str:
-    names = [
-        line.partition(":")[2].strip()
-        for line in _lines(Path("/proc/cpuinfo"))
-        if line.startswith(("model name", "Model"))
-    ]
-    processor = names[0] if names else platform.machine()
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    processors = _models(Path("/proc/cpuinfo"))
+    processor = processors[0] if processors else platform.machine()
+    gpus = [model for file in GPUS for model in _models(file)]
     return ", ".join([platform.node(), f"{os.cpu_count()} x {processor}", *gpus])
 
 
-def _lines(file: Path) -> list[str]:
-    return file.read_text().splitlines() if file.is_file() else []
+def _models(file: Path) -> list[str]:
+    """What the kernel calls the devices in one of its files."""
+    lines = file.read_text().splitlines() if file.is_file() else []
+    return [line.partition(":")[2].strip() for line in lines if line.startswith(MODEL)]
 
 
 def _version(package: str) -> str:
