@@ -78,6 +78,7 @@ help:
 	@echo "make benchmark                     the operator, cost of the memory, overhead of the node"
 	@echo "make clean                         remove what the other targets made"
 
+# NVIDIA's Python of the TensorRT that JetPack 6 has is for tests, in a folder of its own.
 # Only a '+cpu' version is asked for, so that no index can answer with a CUDA build of PyTorch.
 # Some indices have it; PyPI has not, there it comes from PyTorch's own index.
 $(INSTALLED): setup.py pyproject.toml
@@ -88,4 +89,6 @@ $(INSTALLED): setup.py pyproject.toml
 		|| { echo "the package index has no $(TORCH), asking $(TORCH_INDEX)"; \
 		$(RUN) -m pip install --extra-index-url $(TORCH_INDEX) "$(TORCH)"; }
 	$(RUN) -m pip install --disable-pip-version-check --editable ".[ros,train,evaluation,export,dev]"
+	$(RUN) -m pip install --disable-pip-version-check --no-deps --upgrade --target $(VENV)/tensorrt-10.3 \
+		tensorrt-cu12-bindings==10.3.0
 	touch $@

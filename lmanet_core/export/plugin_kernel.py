@@ -30,6 +30,8 @@ DEFAULT_SHARED_MEMORY = 48 << 10
 """Bytes that a block may take without being asked for; TensorRT is not known to ask for more."""
 OLDEST_PTX = 88
 """Version 8.8, which drivers for CUDA 12.9 and later assemble; Triton's default is its newest."""
+JETPACK_6_PTX = 85
+"""Version 8.5, which drivers for CUDA 12.5 and later assemble."""
 PTX_VERSIONS = {110: 90}
 """Of chips that version does not know."""
 PARAMETERS = ("query", "keys", "values", "filled", "height", "width", "read")
@@ -122,8 +124,12 @@ def compile_plugin(
     window_size: int,
     dtype: torch.dtype,
     compute_capability: int,
+    oldest_ptx: int = OLDEST_PTX,
 ) -> PluginKernel:
     """Compile the kernel for a chip, 87 for example, that need not be there.
+
+    Args:
+        oldest_ptx: version of PTX, 88 for 8.8, where the chip needs no later one.
 
     Raises:
         ValueError: blocks would need more shared memory than TensorRT gives them.
@@ -140,7 +146,7 @@ def compile_plugin(
     )
     filled = torch.empty(1, dtype=torch.int32, device="meta")
     launch = plugin_launch(query, keys, values, filled, read, window_size, compute_capability)
-    ptx_version = PTX_VERSIONS.get(compute_capability, OLDEST_PTX)
+    ptx_version = PTX_VERSIONS.get(compute_capability, oldest_ptx)
     compiled = compile_launch(launch, compute_capability, ptx_version=ptx_version)
     shared_memory = compiled.metadata.shared
     if shared_memory > DEFAULT_SHARED_MEMORY:
@@ -151,6 +157,33 @@ def compile_plugin(
         )
     ptx = _without_scratch(compiled.asm["ptx"])
     return PluginKernel(compiled.metadata.name, ptx, launch.cut, 32 * launch.warps, shared_memory)
+
+
+def class_plugin_kernels(compute_capability: int) -> Callable[[int, int, int, Any], Any]:
+    """What `lmanet_core.runtime.tensorrt_plugin_v3` compiles its kernels with, for a chip."""
+    import tensorrt as trt
+
+    from lmanet_core.runtime.tensorrt_plugin_v3 import Kernel
+
+    dtypes = {trt.float16: torch.float16, trt.float32: torch.float32}
+    # The driver of JetPack 6 is one for CUDA 12.6; chips that PTX does not know came later.
+    oldest_ptx = JETPACK_6_PTX if compute_capability < 100 else OLDEST_PTX
+
+    def compile(key_channels: int, value_channels: int, window_size: int, dtype: Any) -> Kernel:
+        made = compile_plugin(
+            key_channels, value_channels, window_size, dtypes[dtype], compute_capability, oldest_ptx
+        )
+        return Kernel(
+            made.name,
+            made.ptx,
+            made.cut.tile_rows,
+            made.cut.tile_columns,
+            made.cut.value_block,
+            made.threads,
+            made.shared_memory,
+        )
+
+    return compile
 
 
 def _cut(

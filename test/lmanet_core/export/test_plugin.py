@@ -1,6 +1,9 @@
 """The TensorRT plugin, as far as it shows without a GPU: its kernel, and how it is started."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -111,3 +114,14 @@ def test_launch_arithmetic_is_that_of_the_kernels_own_grid(plugin, dtype):
         assert made.numbers == (height, width)
         assert made.kernel_name == "plugin_kernel"
         assert 0 < made.shared_memory <= DEFAULT_SHARED_MEMORY
+
+
+def test_tensorrt_10_3_accepts_the_plugin_and_is_told_to_start_the_kernels_own_grid():
+    folder = Path(sys.prefix) / "tensorrt-10.3"
+    if not folder.exists():
+        pytest.skip("tensorrt-cu12-bindings==10.3.0 is not there; `make test` installs it")
+    script = Path(__file__).with_name("tensorrt_10_3.py")
+    command = [sys.executable, script, folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "accepted"
