@@ -74,6 +74,8 @@ setup(
         # `lmanet export`, and the backends that run what it writes. TensorRT itself comes with
         # JetPack or from NVIDIA's index.
         "export": EXPORT,
+        # `rerun_view`.
+        "rerun": ["rerun-sdk"],
         # The backbone segformer_b0.
         "segformer": ["transformers"],
         # By this name `colcon test` knows that it is pytest which runs the tests.
@@ -100,6 +102,7 @@ setup(
             "segmentation_node = lmanet_ros.segmentation_node:main",
             "evaluate_bag = lmanet_ros.evaluate_bag:main",
             "make_bag = lmanet_ros.make_bag:main",
+            "rerun_view = lmanet_ros.rerun_view:main",
             "video_publisher = lmanet_ros.video_publisher:main",
         ],
     },
