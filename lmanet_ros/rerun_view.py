@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import rerun
 from std_msgs.msg import String
 
 from lmanet_core import CheckpointError, ClassTable, load
@@ -16,6 +15,11 @@ from lmanet_ros.bags.survey import IMAGE_TYPES, LABEL_NAMES, deserialize
 from lmanet_ros.bags.writing import type_name
 from lmanet_ros.class_json import from_json
 from lmanet_ros.image_conversion import check, to_labels, to_rgb
+
+try:
+    import rerun
+except ModuleNotFoundError:
+    raise ModuleNotFoundError("rerun_view needs Rerun: pip install rerun-sdk") from None
 
 
 def main(args: list[str] | None = None) -> int:
