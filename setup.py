@@ -96,6 +96,8 @@ setup(
         "export": EXPORT,
         # `lmanet export --precision int8`.
         "int8": [*EXPORT, "nncf"],
+        # `rerun_view`.
+        "rerun": ["rerun-sdk"],
         # The backbone segformer_b0.
         "segformer": [*TORCH, "transformers"],
         # By this name `colcon test` knows that it is pytest which runs the tests.
@@ -122,6 +124,7 @@ setup(
             "segmentation_node = lmanet_ros.segmentation_node:main",
             "evaluate_bag = lmanet_ros.evaluate_bag:main",
             "make_bag = lmanet_ros.make_bag:main",
+            "rerun_view = lmanet_ros.rerun_view:main",
             "video_publisher = lmanet_ros.video_publisher:main",
         ],
         # Recordings that `lmanet_core.data.video_files.read_video` can read, by suffix.
