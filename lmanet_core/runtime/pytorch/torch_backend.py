@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -40,6 +41,7 @@ class TorchBackend:
         device: str = "auto",
         work_size: tuple[int, int] | None = None,
         antialias: bool | None = None,
+        work_pixels: int | None = None,
     ) -> None:
         memory_size = model.config.memory_size if memory_size is None else memory_size
         if not 0 <= memory_size <= MAX_MEMORY_SIZE:
@@ -54,6 +56,8 @@ class TorchBackend:
             raise ValueError(
                 f"work_size must be (width, height), each at least {smallest}, got {work_size}"
             )
+        if work_size is not None and work_pixels is not None:
+            raise ValueError("work_pixels is for images without a work_size, got both")
         self.memory_size = memory_size
         self._device = resolve_device(device)
         self._dtype = resolve_precision(precision, self._device)
@@ -61,6 +65,7 @@ class TorchBackend:
         self.precision = precision_name(self._dtype)
         self.classes = model.config.classes
         self._work_size = work_size
+        self._work_pixels = work_pixels
         self._antialias = antialias
         self._transfer = Transfer(self._device)
         self._replays: Replays[tuple[Tensor, list[Tensor]]] = Replays()
@@ -82,10 +87,13 @@ class TorchBackend:
         return 0 if self._store is None else self._store.filled
 
     def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        """The work size, or else the image's, rounded to what the model accepts."""
+        """The work size, or else the image's own or its proportions, as the model accepts it."""
         width, height = self._work_size or image_size
+        scale = 1.0
+        if self._work_pixels is not None:
+            scale = math.sqrt(self._work_pixels / (width * height))
         nearest = self._model.size_rule.nearest
-        return nearest(width), nearest(height)
+        return nearest(scale * width), nearest(scale * height)
 
     def reset(self) -> None:
         """Forget all frames."""
