@@ -172,6 +172,11 @@ def backward_launches(
 ) -> list[Launch]:
     """How `backward` fills `gradients`, in this order, like `forward_launch`."""
     cut = choose_cut(keys, values, window_size, compute_capability)
+    # Triton 3.2 aborts where eight warps of a Hopper compute these, and four have fewer registers.
+    old_on_hopper = compute_capability == 90 and triton.__version__.startswith("3.2.")
+    few_warps = old_on_hopper and cut.step > 32
+    if few_warps:
+        cut = replace(cut, step=32)
     tensors = {
         "grad_read": grad_read,
         "query": query,
@@ -192,7 +197,7 @@ def backward_launches(
     # Triton before 3.9 need smaller steps then, to have registers for both.
     if key_blocks == value_blocks == 1 and cut.key_block + cut.value_block <= 128:
         passes, memory_cut = [(1, True, True)], replace(cut, step=min(cut.step, 32))
-    return [
+    launches = [
         _launch(grad_query_kernel, (tiles, key_blocks, streams), tensors, cut=cut),
         *(
             _launch(
@@ -206,6 +211,7 @@ def backward_launches(
             for blocks, of_keys, of_values in passes
         ),
     ]
+    return [replace(launch, warps=4) for launch in launches] if few_warps else launches
 
 
 def choose_cut(keys: Tensor, values: Tensor, window_size: int, compute_capability: int) -> Cut:
