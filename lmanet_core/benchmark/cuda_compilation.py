@@ -142,7 +142,8 @@ def assemble(ptx: str) -> str:
     with tempfile.TemporaryDirectory() as made:
         source = Path(made) / "kernel.ptx"
         source.write_text(ptx)
-        command = [newest if newest.exists() else folder / "ptxas", "-v", f"-arch={chip}", source]
+        ptxas = newest if newest.exists() else folder / "ptxas"
+        command = [str(ptxas), "-v", f"-arch={chip}", str(source)]
         done = subprocess.run(
             [*command, "-o", f"{source}.cubin"], capture_output=True, text=True, check=False
         )

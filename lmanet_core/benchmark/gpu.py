@@ -9,6 +9,7 @@ import argparse
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,10 @@ def correctness(plan: Plan) -> Rows:
         for dtype in plan.dtypes:
             inputs = [tensor.requires_grad_() for tensor in _inputs(plan, size, dtype)]
             exact = [tensor.detach().double().requires_grad_() for tensor in inputs]
-            read = local_attention(*inputs, size.window_size)
-            expected = local_attention_reference(*exact, size.window_size)
+            query, keys, values = inputs
+            read = local_attention(query, keys, values, size.window_size)
+            query, keys, values = exact
+            expected = local_attention_reference(query, keys, values, size.window_size)
             weights = torch.randn_like(read)
             found = torch.autograd.grad(read, inputs, weights)
             wanted = torch.autograd.grad(expected, exact, weights.double())
@@ -234,7 +237,7 @@ def networks(plan: Plan, backbone: str, size: tuple[int, int]) -> Rows:
             "network": f"{backbone} {size[0]}x{size[1]}",
             "S": frames,
             "window": window or "global",
-            "step ms": round(_time(plan, {"step": lambda s=segmenter: s.step(image)})["step"], 3),
+            "step ms": round(_time(plan, {"step": partial(segmenter.step, image)})["step"], 3),
         }
         if plan.device == "cuda":
             row["peak MiB"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)

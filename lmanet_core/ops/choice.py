@@ -72,9 +72,11 @@ def _try_on_cuda(device: torch.device, dtype: torch.dtype) -> str:
     try:
         from lmanet_core.ops.backends import fused_cuda
 
-        inputs = [torch.full(shape, 0.25, dtype=dtype, device=device) for shape in shapes]
-        read, _ = fused_cuda.forward(*inputs, window_size=3)
-        expected = local_attention_reference(*inputs, window_size=3)
+        query, keys, values = (
+            torch.full(shape, 0.25, dtype=dtype, device=device) for shape in shapes
+        )
+        read, _ = fused_cuda.forward(query, keys, values, 3)
+        expected = local_attention_reference(query, keys, values, 3)
     # Whatever it is that compilers, assemblers and drivers raise: the tiled form will do.
     except Exception as error:
         problem = (str(error).strip().splitlines() or ["no message"])[-1]

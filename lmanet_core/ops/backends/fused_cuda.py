@@ -265,7 +265,7 @@ def _launch(
 
 def _strided(name: str, tensor: Tensor) -> dict[str, Any]:
     """A tensor (B, S, D, H, W) or (B, D, H, W) and its strides; one (B, H, W) is contiguous."""
-    dimensions = ("stream", "frame", "channel", "row", "column")
+    dimensions: tuple[str, ...] = ("stream", "frame", "channel", "row", "column")
     if tensor.dim() == 4:
         dimensions = ("stream", "channel", "row", "column")
     strides = tensor.stride() if tensor.dim() > 3 else ()
