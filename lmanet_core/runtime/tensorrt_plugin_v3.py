@@ -67,7 +67,7 @@ class LocalAttentionPlugin(
         self, window_size: int, compile: Compile | None, kernel: Kernel | None = None
     ) -> None:
         for base in type(self).__bases__:
-            base.__init__(self)
+            base.__init__(self)  # type: ignore[misc]
         self.plugin_namespace, self.plugin_name, self.plugin_version = NAMESPACE, NAME, VERSION
         self.num_outputs = 1
         self.window_size = window_size
