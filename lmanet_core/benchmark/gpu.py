@@ -168,8 +168,8 @@ def _inputs(plan: Plan, size: Size, dtype: torch.dtype) -> list[Tensor]:
 
 
 def _error(found: Tensor, wanted: Tensor) -> float:
-    scale = max(1.0, float(wanted.abs().max()))
-    return float((found.double() - wanted).abs().max()) / scale
+    found, wanted = found.detach().double(), wanted.detach()
+    return float((found - wanted).abs().max()) / max(1.0, float(wanted.abs().max()))
 
 
 def ceilings(plan: Plan) -> dict[str, Any]:
