@@ -58,7 +58,7 @@ class Camera:
         self._node = node
         self._submit = submit
         self._started = False
-        self._silence_told = 0.0
+        self._silence_told = float("-inf")
         self._info: CameraInfo | None = None
         self._rate_limit = RateLimit(parameters.max_rate)
         self._images = FittingSubscription(
@@ -155,12 +155,11 @@ class Camera:
         self.stream.close()
 
     def _report_silence(self) -> None:
-        silence = self.stream.statistics.figures().silence
-        if not 0 < self._parameters.silence_timeout < silence:
-            self._silence_told = 0.0
-        elif not self._silence_told or silence > self._silence_told + LOG_PERIOD:
+        silence, now = self.stream.statistics.figures().silence, perf_counter()
+        is_due = now > self._silence_told + LOG_PERIOD
+        if is_due and 0 < self._parameters.silence_timeout < silence:
             # Not throttled by ROS, which would let one camera speak for all.
-            self._silence_told = silence
+            self._silence_told = now
             self._node.get_logger().warning(
                 f"no image on {self.topic} for {silence:.0f} s: "
                 f"{explain_silence(self._node, self._images)}"
