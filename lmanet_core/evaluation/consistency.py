@@ -8,8 +8,8 @@ import numpy as np
 from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.evaluation.tally import Ratio
 
-SMALLEST_FOR_FLOW = 16
-"""Pixels of a side that the optical flow needs."""
+SMALLEST_FOR_FLOW, FLATTEST_FOR_FLOW = 32, 8
+"""Pixels of a side, and ratio of the sides, beyond which OpenCV's flow fails or is no number."""
 
 
 class TemporalConsistency:
@@ -42,13 +42,17 @@ class TemporalConsistency:
             0..1, of this frame alone; None without a frame before it.
         """
         share = None
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        height, width = labels.shape
+        grey = _continued(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
+        labels = _continued(labels)
         if self._before is not None:
             grey_before, labels_before = self._before
-            to_before = _follow(self._flow, grey, grey_before)
-            to_now = _follow(self._flow, grey_before, grey)
+            # OpenCV's annotations do not know None, which asks for a new array.
+            to_before = self._flow.calc(grey, grey_before, None)  # type: ignore[call-overload]
+            to_now = self._flow.calc(grey_before, grey, None)  # type: ignore[call-overload]
             places = _grid(grey.shape) + to_before
             visible = _visible(places, to_before, to_now)
+            visible[height:] = visible[:, width:] = False
             moved = _look_up(labels_before, places, cv2.INTER_NEAREST)
             visible_here = int(visible.sum())
             agreeing_here = int((visible & (moved == labels)).sum())
@@ -133,14 +137,10 @@ def _visible(places: np.ndarray, to_before: np.ndarray, to_now: np.ndarray) -> n
     return inside & (deviation < bound)
 
 
-def _follow(flow: cv2.DISOpticalFlow, grey: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """(H, W, 2), how far each pixel of an (H, W) image lies from where it is in another."""
-    height, width = grey.shape
-    # Small pictures are continued beyond their border.
-    missing = [max(0, SMALLEST_FOR_FLOW - side) for side in (height, width)]
-    if any(missing):
-        border = (0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
-        grey, other = (cv2.copyMakeBorder(picture, *border) for picture in (grey, other))
-    # OpenCV's annotations do not know None, which asks for a new array.
-    to_other = flow.calc(grey, other, None)  # type: ignore[call-overload]
-    return np.asarray(to_other[:height, :width])
+def _continued(picture: np.ndarray) -> np.ndarray:
+    """An (H, W) picture that is large enough for the optical flow, by what is at its border."""
+    smallest = max(SMALLEST_FOR_FLOW, max(picture.shape) // FLATTEST_FOR_FLOW)
+    missing = [max(0, smallest - side) for side in picture.shape]
+    if not any(missing):
+        return picture
+    return cv2.copyMakeBorder(picture, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
