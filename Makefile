@@ -19,7 +19,7 @@ BAG ?=
 # A ROS installation that is sourced brings packages and libraries of another Python and release.
 unexport PYTHONPATH LD_LIBRARY_PATH AMENT_PREFIX_PATH RMW_IMPLEMENTATION
 
-.PHONY: demo bag evaluate test test-gpu soak lint benchmark clean help
+.PHONY: demo bag evaluate test test-gpu benchmark-gpu test-triton soak lint benchmark clean help
 
 demo: $(INSTALLED)
 	$(RUN) -m lmanet_ros.demo $(if $(VIDEO),--video "$(VIDEO)") $(ARGS)
@@ -38,6 +38,14 @@ test: lint
 test-gpu:
 	$(PYTHON) -m pytest -m gpu test/lmanet_core/ops test/lmanet_core/export $(ARGS)
 
+# Likewise; ends with gpu.json and gpu.md in gpu_output/. ARGS=--dry-run needs no device.
+benchmark-gpu:
+	$(PYTHON) -m lmanet_core.benchmark gpu --output gpu_output $(ARGS)
+
+# The CUDA kernels with every release of Triton that a supported PyTorch brings, compiled and interpreted.
+test-triton: $(INSTALLED)
+	$(RUN) test/triton_releases.py $(ARGS)
+
 # About a quarter of an hour.
 SOAK_LENGTH := --soak-frames 10000 --soak-malformed 1000 --soak-cycles 50
 
@@ -55,7 +63,7 @@ benchmark: $(INSTALLED)
 	$(RUN) -m lmanet_ros.benchmark --size 1024x512
 
 clean:
-	rm -rf $(VENV) build install log demo_output bag_output evaluation_output *.egg-info
+	rm -rf $(VENV) build install log demo_output bag_output evaluation_output gpu_output *.egg-info
 
 help:
 	@echo "make demo [VIDEO=path] [ARGS=...]  segment a video with the real node; results in demo_output/"
@@ -63,11 +71,14 @@ help:
 	@echo "make evaluate BAG=path [ARGS=...]  score the node on a recording; report in evaluation_output/"
 	@echo "make test [ARGS=...]               lint, types and the whole test suite"
 	@echo "make test-gpu PYTHON=python3       the tests that need a CUDA device, in the current environment"
+	@echo "make benchmark-gpu PYTHON=python3  what a CUDA device gives, in the current environment"
+	@echo "make test-triton [ARGS=...]        the CUDA kernels with every release of Triton, without a device"
 	@echo "make soak [ARGS=...]               the node under overload and faults, in the long form"
 	@echo "make lint                          ruff and mypy alone"
 	@echo "make benchmark                     the operator, cost of the memory, overhead of the node"
 	@echo "make clean                         remove what the other targets made"
 
+# NVIDIA's Python of the TensorRT that JetPack 6 has is for tests, in a folder of its own.
 # Only a '+cpu' version is asked for, so that no index can answer with a CUDA build of PyTorch.
 # Some indices have it; PyPI has not, there it comes from PyTorch's own index.
 $(INSTALLED): setup.py pyproject.toml
@@ -78,4 +89,6 @@ $(INSTALLED): setup.py pyproject.toml
 		|| { echo "the package index has no $(TORCH), asking $(TORCH_INDEX)"; \
 		$(RUN) -m pip install --extra-index-url $(TORCH_INDEX) "$(TORCH)"; }
 	$(RUN) -m pip install --disable-pip-version-check --editable ".[ros,train,evaluation,export,dev]"
+	$(RUN) -m pip install --disable-pip-version-check --no-deps --upgrade --target $(VENV)/tensorrt-10.3 \
+		tensorrt-cu12-bindings==10.3.0
 	touch $@

@@ -8,7 +8,8 @@ from setuptools import Extension, find_packages, setup
 PACKAGE = "lmanet_ros"
 MANIFEST = ElementTree.parse("package.xml").getroot()
 MAINTAINER = MANIFEST.find("maintainer")
-TORCH = ["torch"]
+# PyTorch 2.6 brings Triton 3.2, the oldest that the CUDA kernels compile with.
+TORCH = ["torch>=2.6"]
 EXPORT = [*TORCH, "onnx", "onnxscript", "onnxruntime"]
 TEST = ["pytest", "hypothesis"]
 
@@ -95,6 +96,8 @@ setup(
         "export": EXPORT,
         # `lmanet export --precision int8`.
         "int8": [*EXPORT, "nncf"],
+        # `rerun_view`.
+        "rerun": ["rerun-sdk"],
         # The backbone segformer_b0.
         "segformer": [*TORCH, "transformers"],
         # By this name `colcon test` knows that it is pytest which runs the tests.
@@ -104,7 +107,7 @@ setup(
             "ruff",
             "mypy",
             "colcon-common-extensions",
-            # Interprets and compiles the CUDA kernels without a GPU. The tests know this release.
+            # Interprets and compiles the CUDA kernels without a GPU; `make test-triton` has others.
             "triton==3.9.*",
             "matplotlib",
             "transformers",
@@ -121,6 +124,7 @@ setup(
             "segmentation_node = lmanet_ros.segmentation_node:main",
             "evaluate_bag = lmanet_ros.evaluate_bag:main",
             "make_bag = lmanet_ros.make_bag:main",
+            "rerun_view = lmanet_ros.rerun_view:main",
             "video_publisher = lmanet_ros.video_publisher:main",
         ],
         # Recordings that `lmanet_core.data.video_files.read_video` can read, by suffix.

@@ -6,6 +6,7 @@ from lmanet_core import CheckpointError, VideoSegmenter
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS, load_training_size
 from lmanet_core.extras import MissingExtraError
 from lmanet_core.runtime import GraphFileError, open_segmenter
+from lmanet_core.runtime.attention import describe_attention
 from lmanet_ros.parameters import IMAGE_SIZE, NodeParameters, ParameterError
 
 
@@ -19,7 +20,7 @@ def load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
         ParameterError: a parameter cannot be used, or does not fit the others.
     """
     try:
-        work_size = _work_size(parameters)
+        known = _training_size(parameters)
         segmenter, choice = open_segmenter(
             parameters.checkpoint or None,
             engine=parameters.engine,
@@ -27,7 +28,8 @@ def load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
             memory_size=None if parameters.memory_size < 0 else parameters.memory_size,
             precision=parameters.precision,
             device=parameters.device,
-            work_size=work_size,
+            work_size=_work_size(parameters),
+            work_pixels=known and known[0] * known[1],
             output_size=parameters.output_size if any(parameters.output_size) else None,
             threads=parameters.threads,
         )
@@ -42,12 +44,12 @@ def load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
         # The message begins with the name of the argument, which is that of the parameter.
         raise ParameterError(f"parameter {error}") from None
     classes = segmenter.classes
-    size = f"{work_size[0]}x{work_size[1]}" if work_size else "the images' own size"
     words = (
         f"{parameters.engine or parameters.checkpoint or DEFAULT_WEIGHTS} "
         f"({len(classes)} classes: {', '.join(classes.names)}) "
-        f"at {'the size of the engine' if parameters.engine else size}, "
-        f"a memory of {segmenter.memory_size} frames, {_attention(segmenter)}, "
+        f"at {_describe_size(parameters, known)}, "
+        f"a memory of {segmenter.memory_size} frames, "
+        f"local attention: {describe_attention(segmenter)}, "
         f"on {segmenter.device} in {segmenter.precision}; "
         f"backend {choice.backend}: {choice.reason}"
     )
@@ -55,19 +57,22 @@ def load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
 
 
 def _work_size(parameters: NodeParameters) -> tuple[int, int] | None:
-    """(width, height) asked for or known from training; None: the image's own, or the engine's."""
-    if any(parameters.work_size):
-        return None if parameters.work_size == IMAGE_SIZE else parameters.work_size
-    return None if parameters.engine else load_training_size(parameters.checkpoint or None)
+    """(width, height) asked for; None: none is."""
+    asked_for = any(parameters.work_size) and parameters.work_size != IMAGE_SIZE
+    return parameters.work_size if asked_for else None
 
 
-def _attention(segmenter: VideoSegmenter) -> str:
-    if segmenter.memory_size == 0:
-        return "no attention"
-    if segmenter.backend != "torch":
-        return "attention as exported"
-    # A network in PyTorch: then this imports nothing new.
-    from lmanet_core.ops import default_implementation
-    from lmanet_core.runtime.pytorch.precision import DTYPES
+def _training_size(parameters: NodeParameters) -> tuple[int, int] | None:
+    """(width, height) that the checkpoint knows, where nothing else is asked for."""
+    if any(parameters.work_size) or parameters.engine:
+        return None
+    return load_training_size(parameters.checkpoint or None)
 
-    return f"{default_implementation(segmenter.device, DTYPES[segmenter.precision])} attention"
+
+def _describe_size(parameters: NodeParameters, known: tuple[int, int] | None) -> str:
+    if parameters.engine:
+        return "the size of the engine"
+    if known is not None:
+        return f"as many pixels as {known[0]}x{known[1]}, in the images' proportions"
+    size = _work_size(parameters)
+    return f"{size[0]}x{size[1]}" if size else "the images' own size"

@@ -14,6 +14,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from lmanet_core.checkpoint import checkpoint_hash
+from lmanet_core.runtime.attention import describe_attention
 from lmanet_ros.bond import ManagerBond
 from lmanet_ros.diagnostics import ERROR, figure_values, find_problems, make_status
 from lmanet_ros.image_conversion import CONVERSION
@@ -211,6 +212,7 @@ class SegmentationNode(LifecycleNode):
             "memory_filled": stream.memory_filled,
             "memory_size": stream.memory_size,
             "backend": f"{segmenter.backend} {segmenter.device} {segmenter.precision}",
+            "local_attention": describe_attention(segmenter),
             "model_hash": self._model_hash,
         }
         return make_status(name, problems, state, values, hardware_id=listener.topic)

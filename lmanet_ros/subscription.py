@@ -20,8 +20,8 @@ from lmanet_ros.parameters import (
     naming_qos_overrides,
 )
 
-QOS_DEPTH = 5
-"""As sensor data has it: bridges the time that this process needs to look."""
+QOS_DEPTH = 10
+"""As publishers have it: bridges the time that this process needs to look."""
 
 
 class FittingSubscription:

@@ -48,7 +48,7 @@ def _hint_at_sibling(node: Node, subscription: FittingSubscription) -> str:
         sibling, remedy = subscription.topic.removesuffix(_SUFFIX), "set 'compressed' to false"
         if sibling.endswith(_SUFFIX):
             remedy = f"leave '{_SUFFIX}' out of 'image_topics'"
-    return f", but {sibling}; {remedy}" if _types(node, sibling) else ""
+    return f", but {sibling} is published; {remedy}" if _types(node, sibling) else ""
 
 
 def _types(node: Node, topic: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Score a network on a data set, frame by frame as a robot would see it.
 
     python training/evaluate.py --dataset camvid --root data/camvid --split val \\
-        --checkpoint erfnet-lma-camvid --memory-size 4 --json result.json
+        --checkpoint street --memory-size 4 --json result.json
 
 Without --dataset it drives down synthetic streets that training never sees. Two results side by
 side, with an interval for the gain:

@@ -104,10 +104,10 @@ def forward_work(point: str, compute_capability: int) -> Work:
 
     sizes = OPERATING_POINTS[point]
     launch = launches(sizes, torch.float16, compute_capability)["forward"]
-    cut, (tiles, blocks, _) = launch.constants["cut"], launch.grid
+    cut, (tiles, blocks, _) = launch.cut, launch.grid
+    radius = cut.window_size // 2
     halos = [
-        cut.halo_columns
-        * (min(row + cut.tile_rows + cut.radius, sizes.height) - max(row - cut.radius, 0))
+        cut.halo_columns * (min(row + cut.tile_rows + radius, sizes.height) - max(row - radius, 0))
         for row in range(0, sizes.height, cut.tile_rows)
     ]
     walks = tiles // len(halos) * blocks * sizes.frames

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import re
+import subprocess
 import tempfile
-from contextlib import redirect_stdout
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import torch
 import triton
 from torch import Tensor
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
 
 from lmanet_core.benchmark.ops_cases import Size
 from lmanet_core.ops.backends.fused_cuda import Launch, backward_launches, forward_launch
+from lmanet_core.ops.backends.fused_cuda_compile import compile_launch
 
 REGISTERS = 65536
 """32-bit registers of a multiprocessor, on all chips below; one scheduler has a quarter."""
@@ -117,27 +115,41 @@ def compile_for_chip(launch: Launch, compute_capability: int) -> Resources:
     """Compile and assemble a kernel; needs no GPU.
 
     Raises:
-        triton.runtime.errors.PTXASError: the assembler refuses what the compiler made.
+        RuntimeError: the assembler refuses what the compiler made.
     """
-    target = GPUTarget("cuda", compute_capability, 32)
-    log = io.StringIO()
-    with (
-        tempfile.TemporaryDirectory() as cache,
-        triton.knobs.cache.scope(),
-        triton.knobs.nvidia.scope(),
-        redirect_stdout(log),
-    ):
-        # A kernel from the cache would come without the assembler's log.
-        triton.knobs.cache.dir = cache
-        triton.knobs.nvidia.dump_ptxas_log = True
-        compiled = triton.compile(_source(launch), target=target, options=launch.options)
+    compiled = compile_launch(launch, compute_capability)
+    log = assemble(compiled.asm["ptx"])
     return Resources(
-        registers=_figure(log.getvalue(), r"Used (\d+) registers"),
-        spilled=_figure(log.getvalue(), r"(\d+) bytes spill stores"),
+        registers=_figure(log, r"Used (\d+) registers"),
+        spilled=_figure(log, r"(\d+) bytes spill stores"),
         shared_memory=compiled.metadata.shared,
-        tensor_memory=compiled.metadata.tmem_size or 0,
+        # Releases before 3.3 know no chip that has such memory.
+        tensor_memory=getattr(compiled.metadata, "tmem_size", 0) or 0,
         threads=32 * compiled.metadata.num_warps,
     )
+
+
+def assemble(ptx: str) -> str:
+    """What the assembler that comes with Triton says of a kernel.
+
+    Raises:
+        RuntimeError: it refuses it.
+    """
+    (chip,) = re.findall(r"^\.target (\w+)", ptx, re.MULTILINE)
+    folder = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
+    # That of the newest chips knows the others, too.
+    newest = folder / "ptxas-blackwell"
+    with tempfile.TemporaryDirectory() as made:
+        source = Path(made) / "kernel.ptx"
+        source.write_text(ptx)
+        ptxas = newest if newest.exists() else folder / "ptxas"
+        command = [str(ptxas), "-v", f"-arch={chip}", str(source)]
+        done = subprocess.run(
+            [*command, "-o", f"{source}.cubin"], capture_output=True, text=True, check=False
+        )
+    if done.returncode != 0:
+        raise RuntimeError(f"the assembler refuses the kernel for {chip}: {done.stderr}")
+    return done.stderr
 
 
 def _name(launch: Launch) -> str:
@@ -152,40 +164,3 @@ def _figure(log: str, pattern: str) -> int:
     if match is None:
         raise RuntimeError(f"the assembler's log has no {pattern!r}: {log!r}")
     return int(match[1])
-
-
-def _source(launch: Launch) -> ASTSource:
-    """The kernel as it is specialised when these arguments are passed to it on a device."""
-    signature: dict[str, Any] = {}
-    constants: dict[tuple[int, ...], Any] = {}
-    attributes: dict[tuple[int, ...], Any] = {}
-    for index, name in enumerate(launch.kernel.arg_names):
-        if name in launch.constants:
-            signature[name] = "constexpr"
-            constants[(index,)] = launch.constants[name]
-        else:
-            signature[name] = _specialise(launch.arguments[name], (index,), constants, attributes)
-    return ASTSource(launch.kernel, signature, constants, attributes)
-
-
-def _specialise(
-    argument: Any,
-    path: tuple[int, ...],
-    constants: dict[tuple[int, ...], Any],
-    attributes: dict[tuple[int, ...], Any],
-) -> Any:
-    """The argument's type; notes what is 1 or divisible by 16, as Triton does."""
-    if isinstance(argument, tuple):
-        types = [
-            _specialise(element, (*path, index), constants, attributes)
-            for index, element in enumerate(argument)
-        ]
-        return type(argument)(*types)
-    if isinstance(argument, int) and argument == 1:
-        constants[path] = 1
-        return "constexpr"
-    if isinstance(argument, Tensor) or argument % 16 == 0:
-        attributes[path] = [["tt.divisibility", 16]]
-    if isinstance(argument, Tensor):
-        return "*" + triton.runtime.jit.type_canonicalisation_dict[str(argument.dtype)[6:]]
-    return "i32" if argument < 2**31 else "i64"

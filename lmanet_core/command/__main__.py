@@ -6,12 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lmanet_core.command import attention, convert, export, info, label
+from lmanet_core.command import attention, convert, doctor, export, info, label
 from lmanet_core.program import run_program
 
 VERBS = {
     "attention": attention,
     "convert": convert,
+    "doctor": doctor,
     "export": export,
     "info": info,
     "label": label,

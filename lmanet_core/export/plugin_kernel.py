@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
 
-from lmanet_core.ops.backends.fused_cuda import Launch, choose_cut, choose_warps
+from lmanet_core.ops.backends.fused_cuda import Cut, Launch, choose_cut, choose_warps
+from lmanet_core.ops.backends.fused_cuda_compile import compile_launch
 from lmanet_core.ops.backends.fused_cuda_kernels import (
-    Cut,
-    Planes,
+    VARYING,
     read_memory,
     store,
     tile_of_program,
@@ -32,28 +30,38 @@ DEFAULT_SHARED_MEMORY = 48 << 10
 """Bytes that a block may take without being asked for; TensorRT is not known to ask for more."""
 OLDEST_PTX = 88
 """Version 8.8, which drivers for CUDA 12.9 and later assemble; Triton's default is its newest."""
+JETPACK_6_PTX = 85
+"""Version 8.5, which drivers for CUDA 12.5 and later assemble."""
 PTX_VERSIONS = {110: 90}
 """Of chips that version does not know."""
+PARAMETERS = ("query", "keys", "values", "filled", "height", "width", "read")
+"""What the kernel is started with."""
 
 
-@triton.jit
-def plugin_kernel(query, keys, values, filled, height, width, read, cut: tl.constexpr):
+@triton.jit(do_not_specialize=VARYING)
+def plugin_kernel(
+    query, keys, values, filled, height, width, read,
+    window_size: tl.constexpr, key_channels: tl.constexpr, value_channels: tl.constexpr,
+    tile_rows: tl.constexpr, tile_columns: tl.constexpr, step: tl.constexpr,
+    key_depth: tl.constexpr, value_block: tl.constexpr,
+):  # fmt: skip
     """Grid: tiles of queries, blocks of value channels. All tensors have their channels innermost.
 
     Other than in `forward_kernel`, a NaN among the values may reach all that is within a tile.
     """
     # One slot at least is read: of an empty memory that gives a number, which the graph drops.
     frames = tl.maximum(tl.load(filled), 1)
-    positions = height * width
-    key_row, value_row = width * cut.key_channels, width * cut.value_channels
-    query = Planes(query, 0, 0, 1, key_row, cut.key_channels)
-    keys = Planes(keys, 0, positions * cut.key_channels, 1, key_row, cut.key_channels)
-    values = Planes(values, 0, positions * cut.value_channels, 1, value_row, cut.value_channels)
-    read = Planes(read, 0, 0, 1, value_row, cut.value_channels)
-    tile = tile_of_program(height, width, cut)
-    channels = tl.program_id(1) * cut.value_block + tl.arange(0, cut.value_block)
-    result, _ = read_memory(query, keys, values, 0, frames, height, width, tile, channels, cut)
-    store(read, result, 0, 0, tile, channels, cut.value_channels)
+    rows, columns, inside = tile_of_program(height, width, tile_rows, tile_columns)
+    channels = tl.program_id(1) * value_block + tl.arange(0, value_block)
+    positions = rows * width + columns
+    result, _ = read_memory(
+        query, positions * key_channels, 1,
+        keys, height * width * key_channels, 1, width * key_channels, key_channels,
+        values, height * width * value_channels, 1, width * value_channels, value_channels,
+        frames, height, width, rows, columns, inside, channels,
+        window_size, key_channels, value_channels, tile_rows, tile_columns, step, key_depth,
+    )  # fmt: skip
+    store(read, result, positions * value_channels, inside, channels, 1, value_channels)
 
 
 @dataclass(frozen=True)
@@ -88,11 +96,13 @@ def plugin_launch(
     cut = _cut(keys.shape[-1], values.shape[-1], window_size, keys.dtype, compute_capability)
     height, width, _ = query.shape
     tensors = {"query": query, "keys": keys, "values": values, "filled": filled, "read": read}
+    constants = asdict(cut)
     return Launch(
         plugin_kernel,
         plugin_grid(cut, height, width),
         {**tensors, "height": height, "width": width},
-        {"cut": cut},
+        cut,
+        {name: constants[name] for name in plugin_kernel.arg_names if name in constants},
         choose_warps(cut),
     )
 
@@ -114,27 +124,30 @@ def compile_plugin(
     window_size: int,
     dtype: torch.dtype,
     compute_capability: int,
+    oldest_ptx: int = OLDEST_PTX,
 ) -> PluginKernel:
     """Compile the kernel for a chip, 87 for example, that need not be there.
+
+    Args:
+        oldest_ptx: version of PTX, 88 for 8.8, where the chip needs no later one.
 
     Raises:
         ValueError: blocks would need more shared memory than TensorRT gives them.
     """
-    cut = _cut(key_channels, value_channels, window_size, dtype, compute_capability)
-    warps = choose_warps(cut)
-    # Line numbers would put names of folders into the engine.
-    with triton.knobs.compilation.scope():
-        triton.knobs.compilation.disable_line_info = True
-        compiled = triton.compile(
-            _source(cut, dtype),
-            target=GPUTarget("cuda", compute_capability, 32),
-            options={
-                "num_warps": warps,
-                "num_stages": 2,
-                "enable_fp_fusion": True,
-                "ptx_version": PTX_VERSIONS.get(compute_capability, OLDEST_PTX),
-            },
+    # No size is compiled in; these are as good as any.
+    query, keys, values, read = (
+        torch.empty(shape, dtype=dtype, device="meta")
+        for shape in (
+            (2, 2, key_channels),
+            (2, 2, 2, key_channels),
+            (2, 2, 2, value_channels),
+            (2, 2, value_channels),
         )
+    )
+    filled = torch.empty(1, dtype=torch.int32, device="meta")
+    launch = plugin_launch(query, keys, values, filled, read, window_size, compute_capability)
+    ptx_version = PTX_VERSIONS.get(compute_capability, oldest_ptx)
+    compiled = compile_launch(launch, compute_capability, ptx_version=ptx_version)
     shared_memory = compiled.metadata.shared
     if shared_memory > DEFAULT_SHARED_MEMORY:
         raise ValueError(
@@ -143,7 +156,34 @@ def compile_plugin(
             f"{DEFAULT_SHARED_MEMORY} that TensorRT gives; export with --operator tiled"
         )
     ptx = _without_scratch(compiled.asm["ptx"])
-    return PluginKernel(compiled.metadata.name, ptx, cut, 32 * warps, shared_memory)
+    return PluginKernel(compiled.metadata.name, ptx, launch.cut, 32 * launch.warps, shared_memory)
+
+
+def class_plugin_kernels(compute_capability: int) -> Callable[[int, int, int, Any], Any]:
+    """What `lmanet_core.runtime.tensorrt_plugin_v3` compiles its kernels with, for a chip."""
+    import tensorrt as trt
+
+    from lmanet_core.runtime.tensorrt_plugin_v3 import Kernel
+
+    dtypes = {trt.float16: torch.float16, trt.float32: torch.float32}
+    # The driver of JetPack 6 is one for CUDA 12.6; chips that PTX does not know came later.
+    oldest_ptx = JETPACK_6_PTX if compute_capability < 100 else OLDEST_PTX
+
+    def compile(key_channels: int, value_channels: int, window_size: int, dtype: Any) -> Kernel:
+        made = compile_plugin(
+            key_channels, value_channels, window_size, dtypes[dtype], compute_capability, oldest_ptx
+        )
+        return Kernel(
+            made.name,
+            made.ptx,
+            made.cut.tile_rows,
+            made.cut.tile_columns,
+            made.cut.value_block,
+            made.threads,
+            made.shared_memory,
+        )
+
+    return compile
 
 
 def _cut(
@@ -160,27 +200,13 @@ def _cut(
     return choose_cut(keys, values, window_size, compute_capability)
 
 
-def _source(cut: Cut, dtype: torch.dtype) -> ASTSource:
-    floats = {torch.float16: "*fp16", torch.float32: "*fp32"}[dtype]
-    types = dict.fromkeys(("query", "keys", "values", "read"), floats)
-    types |= {"filled": "*i32", "height": "i32", "width": "i32", "cut": "constexpr"}
-    names = plugin_kernel.arg_names
-    aligned = {
-        (index,): [["tt.divisibility", 16]]
-        for index, name in enumerate(names)
-        if types[name].startswith("*")
-    }
-    signature = {name: types[name] for name in names}
-    return ASTSource(plugin_kernel, signature, {(names.index("cut"),): cut}, aligned)
-
-
 def _without_scratch(ptx: str) -> str:
     """The kernel without the two addresses that Triton's own launcher adds, and no one reads.
 
     Raises:
         RuntimeError: the kernel does read them, or has other parameters than expected.
     """
-    wanted = len(plugin_kernel.arg_names) - 1
+    wanted = len(PARAMETERS)
     pattern = r"(\.entry plugin_kernel\()(.*?)(\n\))"
     match = re.search(pattern, ptx, re.DOTALL)
     parameters = match[2].split(",") if match else []

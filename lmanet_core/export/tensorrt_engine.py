@@ -127,15 +127,41 @@ def _describe(
 
 
 def _choose_operator(trt: Any, asked: str | None, say: Say) -> str:
-    # What plugins that are compiled ahead of time came with; JetPack 6 has an older TensorRT.
-    if hasattr(trt, "QuickPluginCreationRequest"):
+    if _takes_kernels(trt):
         return asked or "plugin"
+    reason = f"{trt.__name__} {trt.__version__} takes no plugins of this library"
+    if trt.__name__ == "tensorrt" and hasattr(trt, "IPluginV3"):
+        if _has_cuda_bindings():
+            return asked or "plugin"
+        reason = "the plugin needs NVIDIA's cuda-bindings here and where the engine runs"
     if asked != "tiled":
-        say(
-            f"{trt.__name__} {trt.__version__} takes no plugins that are compiled ahead of time: "
-            "the engine gets the tiled form, in standard operators"
-        )
+        say(f"{reason}: the engine gets the tiled form, in standard operators")
     return "tiled"
+
+
+def _takes_kernels(trt: Any) -> bool:
+    """Whether there are plugins compiled ahead of time, as from 10.13 on; JetPack 6 has 10.3."""
+    return hasattr(trt, "QuickPluginCreationRequest")
+
+
+def _has_cuda_bindings() -> bool:
+    try:
+        return find_spec("cuda.bindings") is not None
+    except ImportError:
+        return False
+
+
+def _register_plugin(trt: Any, chip: int) -> None:
+    """Make the plugin's node known, with a kernel for a chip, 87 for example."""
+    if _takes_kernels(trt):
+        from lmanet_core.export import tensorrt_plugin
+
+        tensorrt_plugin.compile_for(chip)
+    else:
+        from lmanet_core.export.plugin_kernel import class_plugin_kernels
+        from lmanet_core.runtime import tensorrt_plugin_v3
+
+        tensorrt_plugin_v3.register(class_plugin_kernels(chip))
 
 
 def _choose_chips(trt: Any, asked: Sequence[int], say: Say) -> Sequence[int]:
@@ -188,9 +214,7 @@ def build_plan(onnx_path: Path, info: EngineInfo, timing_cache: Path | None = No
     builder = trt.Builder(logger)
     network = builder.create_network(_network_flags(trt))
     if info.graph.operator == "plugin":
-        from lmanet_core.export import tensorrt_plugin
-
-        tensorrt_plugin.compile_for(int(info.gpus[0].removeprefix("sm_")))
+        _register_plugin(trt, int(info.gpus[0].removeprefix("sm_")))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(onnx_path.read_bytes()):
         problems = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))

@@ -155,7 +155,8 @@ class ResidualFusion(Fusion):
         # Gate and correction read the same input: one convolution.
         self.gate_and_correction = nn.Conv2d(both, 2 * feature_channels, 1)
         nn.init.zeros_(self.gate_and_correction.weight[feature_channels:])
-        nn.init.zeros_(self.gate_and_correction.bias)
+        if self.gate_and_correction.bias is not None:
+            nn.init.zeros_(self.gate_and_correction.bias)
 
     def forward(self, query_values: Tensor, read: Tensor, features: Tensor) -> Tensor:
         """(B, Dv, H, W) twice and (B, C, H, W), not negative -> (B, C, H, W)."""

@@ -68,7 +68,8 @@ class LocalMemory(nn.Module):
         if self._passes_values:
             query_key, memory_key = parts
             return Projection(query_key, features, memory_key, features, features)
-        return Projection(*parts, features)
+        query_key, query_value, memory_key, memory_value = parts
+        return Projection(query_key, query_value, memory_key, memory_value, features)
 
     def read_and_fuse(self, frame: Projection, keys: Tensor, values: Tensor) -> Tensor:
         """Read past frames around each location of this one.

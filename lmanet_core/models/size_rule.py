@@ -17,7 +17,7 @@ class SizeRule:
         """The shortest side in pixels."""
         return self.multiple + self.offset
 
-    def nearest(self, side: int) -> int:
+    def nearest(self, side: float) -> int:
         """The allowed side, in pixels, that is closest to `side`."""
         steps = round((side - self.offset) / self.multiple)
         return max(1, steps) * self.multiple + self.offset

@@ -1,15 +1,13 @@
-"""The public operators: argument checks and the choice of an implementation live here, only."""
+"""The public operators: argument checks live here, only."""
 
 from __future__ import annotations
-
-from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
-from lmanet_core.ops.backends import fused_cpu
 from lmanet_core.ops.backends.dense import global_attention
 from lmanet_core.ops.backends.tiled import local_attention_tiled
+from lmanet_core.ops.choice import choose_implementation
 from lmanet_core.ops.reference import local_attention_reference, local_correlation_reference
 from lmanet_core.ops.registration import local_attention_op
 
@@ -53,7 +51,8 @@ def local_attention(
         values: (B, S, Dv, H, W).
         window_size: side of the window in feature map cells, odd, or None.
         implementation: one of `IMPLEMENTATIONS`; ignored by the global form, which has just one.
-            'auto': the fused kernel where there is one for device and dtype, otherwise 'tiled'.
+            'auto': the fused kernel where it works for device and dtype, otherwise 'tiled'; see
+            `lmanet_core.ops.choice`.
 
     Returns:
         (B, Dv, H, W), of the query's dtype.
@@ -106,36 +105,20 @@ def _autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors)
 
 
-def default_implementation(device: torch.device | str, dtype: torch.dtype) -> str:
-    """Which one of `IMPLEMENTATIONS` 'auto' is for tensors like that."""
-    return _choose("auto", torch.empty(0, dtype=dtype, device=device))
-
-
 def _choose(implementation: str, query: Tensor) -> str:
     if implementation not in IMPLEMENTATIONS:
         raise ValueError(
             f"implementation must be one of {list(IMPLEMENTATIONS)}, got {implementation!r}"
         )
+    choice = choose_implementation(query.device, query.dtype)
     if implementation == "auto":
-        return "fused" if _has_fused_kernel(query) else "tiled"
-    if implementation == "fused" and not _has_fused_kernel(query):
+        return choice.name
+    if implementation == "fused" and choice.reason:
         raise ValueError(
             f"there is no fused kernel for {query.dtype} on device type '{query.device.type}' "
-            "here; use implementation 'auto'"
+            f"here: {choice.reason}; or use implementation 'auto'"
         )
     return implementation
-
-
-def _has_fused_kernel(query: Tensor) -> bool:
-    if query.device.type == "cuda":
-        return query.dtype != torch.float64 and _has_triton()
-    on_cpu = query.device.type in ("cpu", "meta")
-    return on_cpu and fused_cpu.supports(query.dtype) and fused_cpu.is_available()
-
-
-@torch.compiler.assume_constant_result
-def _has_triton() -> bool:
-    return find_spec("triton") is not None
 
 
 def _check_keys(query: Tensor, keys: Tensor) -> None:

@@ -61,6 +61,7 @@ def open_segmenter(
     device: str = "auto",
     work_size: tuple[int, int] | None = None,
     output_size: tuple[int, int] | None = None,
+    work_pixels: int | None = None,
     threads: int = 0,
 ) -> tuple[VideoSegmenter, Choice]:
     """Open a stream on the best backend for it. With a file for CPUs, nothing imports PyTorch.
@@ -74,6 +75,7 @@ def open_segmenter(
         memory_size, precision, device, work_size: as `VideoSegmenter` takes them; a file has its
             own, so that they must be left out or be the same.
         output_size: as `VideoSegmenter` takes it.
+        work_pixels: likewise; a file does not look at it.
         threads: on the CPU; 0: one for each core, in PyTorch its own choice.
 
     Raises:
@@ -95,7 +97,7 @@ def open_segmenter(
 
         torch.set_num_threads(threads)
     options = (memory_size, precision, device, work_size, output_size)
-    return VideoSegmenter(model, *options), choice
+    return VideoSegmenter(model, *options, work_pixels=work_pixels), choice
 
 
 def choose_backend(backend: str, engine: Path | None) -> Choice:

@@ -41,6 +41,8 @@ class VideoSegmenter:
         work_size: (width, height) at which the network runs; None: the image's own size. Sides are
             rounded to the nearest that the model accepts, images resized if that changes them.
         output_size: (width, height) of labels and confidence; None: those of the image.
+        work_pixels: instead of `work_size`, how many pixels images are brought to, about, in their
+            own proportions.
         antialias: as `lmanet_core.resizing.resize_image` takes it, for images that are resized.
 
     Raises:
@@ -56,6 +58,7 @@ class VideoSegmenter:
         work_size: tuple[int, int] | None = None,
         output_size: tuple[int, int] | None = None,
         antialias: bool | None = None,
+        work_pixels: int | None = None,
     ) -> None:
         if output_size is not None and min(output_size) < 1:
             raise ValueError(
@@ -69,7 +72,7 @@ class VideoSegmenter:
             from lmanet_core.runtime.pytorch.torch_backend import TorchBackend
 
             self._backend = TorchBackend(
-                model, memory_size, precision, device, work_size, antialias
+                model, memory_size, precision, device, work_size, antialias, work_pixels
             )
         self._network_size: tuple[int, int] | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from lmanet_core.data.clips import ClipSource
+from lmanet_core.data.config import open_clips
 from lmanet_core.data.samples import TrainingSamples
 from lmanet_core.training.class_weights import check_labels
 from lmanet_core.training.config import StageConfig, TrainingError
@@ -83,18 +85,21 @@ class StageData(LightningDataModule):
         self, source: ClipSource, stage: StageConfig, steps: int, seed: int, workers: int
     ) -> None:
         super().__init__()
-        self._source = source
         self._stage = stage
         self._steps = steps
         self._workers = workers
         self._num_labels = len(source.classes) + len(source.groups)
         self._first_step = 0
+        self._frame_size: tuple[int, int] | None = None
         self._samples = TrainingSamples(source, seed, steps * stage.batch_size)
 
     def frame_size(self) -> tuple[int, int]:
-        """(width, height) of the frames, before augmentation."""
-        _, height, width, _ = self._source.clip(0, np.random.default_rng(0)).images.shape
-        return width, height
+        """(width, height) of the first data set's frames, before augmentation."""
+        if self._frame_size is None:
+            plain = replace(self._stage.data, frames=1, augmentation=None, also=())
+            _, height, width, _ = open_clips(plain).clip(0, np.random.default_rng(0)).images.shape
+            self._frame_size = width, height
+        return self._frame_size
 
     def first_batch(self, size: int) -> list[Tensor]:
         """`size` samples as the loader gives them."""

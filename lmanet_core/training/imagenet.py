@@ -7,7 +7,11 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from lmanet_core.models.efficientnet_lite import EfficientNetLite0, EfficientNetLite0Encoder
+from lmanet_core.models.efficientnet_lite import (
+    EfficientNetLite0,
+    EfficientNetLite0Encoder,
+    InvertedResidual,
+)
 
 
 def load_imagenet_weights(backbone: str, encoder: nn.Module) -> None:
@@ -55,8 +59,8 @@ def from_published(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _published_names(network: EfficientNetLite0) -> dict[str, str]:
     """Name here -> published name of every tensor."""
-    layers = {network.stem[0]: "_conv_stem", network.stem[1]: "_bn0"}
-    blocks = (block for stage in network.stages for block in stage)
+    layers: dict[nn.Module, str] = {network.stem[0]: "_conv_stem", network.stem[1]: "_bn0"}
+    blocks = (module for module in network.modules() if isinstance(module, InvertedResidual))
     for number, block in enumerate(blocks):
         parts = ["_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2"]
         own = [layer for layer in block.layers if not isinstance(layer, nn.ReLU6)]

@@ -96,7 +96,9 @@ class StageModule(LightningModule):
     @property
     def result(self) -> LMANet:
         """The network to validate and to save: the average, where there is one."""
-        return self.model if self.average is None else self.average.module
+        result = self.model if self.average is None else self.average.module
+        assert isinstance(result, LMANet)
+        return result
 
     def train(self, mode: bool = True) -> StageModule:
         """Training mode where something learns; frozen parts keep their batch statistics, too."""

@@ -18,7 +18,7 @@ VIEW = Path(__file__).parents[2] / "config" / "segmentation.rviz"
         ({"cameras": "/a, /b,"}, {"image_topics": ["/a", "/b"]}),
         ({"image_topic": "/camera/image_raw"}, {"image_topics": ["/camera/image_raw"]}),
         ({"checkpoint": "~/w"}, {"checkpoint": str(Path.home() / "w")}),
-        ({"checkpoint": "erfnet-lma-camvid"}, {"checkpoint": "erfnet-lma-camvid"}),
+        ({"checkpoint": "street"}, {"checkpoint": "street"}),
         (
             {"autostart": "False", "use_sim_time": "true"},
             {"autostart": False, "use_sim_time": True},

@@ -32,7 +32,7 @@ def test_what_keeps_images_away_is_said_and_a_latched_image_is_segmented(sleepy)
             "durabilty' is unknown and has no effect; did you mean 'qos_overrides./raw.",
             "nobody publishes it\n",
             "it is published as sensor_msgs/msg/CompressedImage, expected sensor_msgs/msg/Image",
-            "nobody publishes it, but /raw/compressed; set 'compressed' to true",
+            "nobody publishes it, but /raw/compressed is published; set 'compressed' to true",
             "1 publisher(s) of sensor_msgs/msg/Image, /client_of_segmentation_node "
             "(reliable, volatile); subscribed as reliable, volatile",
         ):

@@ -5,7 +5,7 @@ Triton is imported here and in `fused_cuda_kernels` only: import this module whe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -13,8 +13,6 @@ import triton
 from torch import Tensor
 
 from lmanet_core.ops.backends.fused_cuda_kernels import (
-    Cut,
-    Planes,
     forward_kernel,
     grad_memory_kernel,
     grad_query_kernel,
@@ -88,12 +86,43 @@ def backward(
 
 
 @dataclass(frozen=True)
+class Cut:
+    """How the work is cut, known when a kernel is compiled; it takes of it what it names.
+
+    Programs own tiles of `tile_rows` x `tile_columns` positions, visit `step` positions of the halo
+    at a time, multiply `key_depth` or `value_depth` channels at a time and add up `key_block` or
+    `value_block` channels of a result. All but the first three are powers of 2, the last four 16
+    or more.
+    """
+
+    window_size: int
+    key_channels: int
+    value_channels: int
+    tile_rows: int
+    tile_columns: int
+    step: int
+    key_depth: int
+    value_depth: int
+    key_block: int
+    value_block: int
+
+    @property
+    def tile_size(self) -> int:
+        return self.tile_rows * self.tile_columns
+
+    @property
+    def halo_columns(self) -> int:
+        return self.tile_columns + self.window_size - 1
+
+
+@dataclass(frozen=True)
 class Launch:
     """A kernel with all that it is started with, to be run on a chip or compiled for one."""
 
     kernel: Any
     grid: tuple[int, int, int]
     arguments: dict[str, Any]
+    cut: Cut
     constants: dict[str, Any]
     warps: int
 
@@ -143,6 +172,11 @@ def backward_launches(
 ) -> list[Launch]:
     """How `backward` fills `gradients`, in this order, like `forward_launch`."""
     cut = choose_cut(keys, values, window_size, compute_capability)
+    # Triton 3.2 aborts where eight warps of a Hopper compute these, and four have fewer registers.
+    old_on_hopper = compute_capability == 90 and triton.__version__.startswith("3.2.")
+    few_warps = old_on_hopper and cut.step > 32
+    if few_warps:
+        cut = replace(cut, step=32)
     tensors = {
         "grad_read": grad_read,
         "query": query,
@@ -158,24 +192,26 @@ def backward_launches(
     tiles, streams, planes = _tiles(cut, query), len(query), len(query) * keys.shape[1]
     key_blocks = triton.cdiv(cut.key_channels, cut.key_block)
     value_blocks = triton.cdiv(cut.value_channels, cut.value_block)
-    passes = [(key_blocks, True, False), (value_blocks, False, True)]
-    # One pass makes both gradients of the memory where shared memory has room for it.
+    passes, memory_cut = [(key_blocks, True, False), (value_blocks, False, True)], cut
+    # One pass makes both gradients of the memory where shared memory has room for it. Releases of
+    # Triton before 3.9 need smaller steps then, to have registers for both.
     if key_blocks == value_blocks == 1 and cut.key_block + cut.value_block <= 128:
-        passes = [(1, True, True)]
-    return [
+        passes, memory_cut = [(1, True, True)], replace(cut, step=min(cut.step, 32))
+    launches = [
         _launch(grad_query_kernel, (tiles, key_blocks, streams), tensors, cut=cut),
         *(
             _launch(
                 grad_memory_kernel,
                 (tiles, blocks, planes),
                 tensors,
-                cut=cut,
+                cut=memory_cut,
                 of_keys=of_keys,
                 of_values=of_values,
             )
             for blocks, of_keys, of_values in passes
         ),
     ]
+    return [replace(launch, warps=4) for launch in launches] if few_warps else launches
 
 
 def choose_cut(keys: Tensor, values: Tensor, window_size: int, compute_capability: int) -> Cut:
@@ -189,11 +225,12 @@ def choose_cut(keys: Tensor, values: Tensor, window_size: int, compute_capabilit
     key_block, value_block = (
         max(16, triton.next_power_of_2(channels)) for channels in (key_channels, value_channels)
     )
-    if not tensor_cores:
-        sizes = (4, 8, 16, 16, min(key_block, 64), min(value_block, 64))
+    if tensor_cores:
+        tile, depth, blocks = (8, 8, 64), 128, (min(key_block, 128), min(value_block, 256))
     else:
-        sizes = (8, 8, 64, 128, min(key_block, 128), min(value_block, 256))
-    return Cut(window_size, key_channels, value_channels, *sizes)
+        tile, depth, blocks = (4, 8, 16), 16, (min(key_block, 64), min(value_block, 64))
+    depths = min(key_block, depth), min(value_block, depth)
+    return Cut(window_size, key_channels, value_channels, *tile, *depths, *blocks)
 
 
 def choose_warps(cut: Cut) -> int:
@@ -210,23 +247,30 @@ def _tiles(cut: Cut, query: Tensor) -> int:
 def _launch(
     kernel: Any, grid: tuple[int, int, int], tensors: dict[str, Tensor], cut: Cut, **parts: bool
 ) -> Launch:
-    """Give the kernel those tensors that it asks for."""
+    """Give the kernel those tensors, strides and constants that it asks for."""
     _, frames, _, height, width = tensors["keys"].shape
-    planes = {name: _planes(t) for name, t in tensors.items() if name in kernel.arg_names}
+    arguments = {"frames": frames, "height": height, "width": width}
+    for name, tensor in tensors.items():
+        arguments |= _strided(name, tensor)
+    constants = {**asdict(cut), **parts}
     return Launch(
         kernel,
         grid,
-        {**planes, "frames": frames, "height": height, "width": width},
-        {"cut": cut, **parts},
+        {name: arguments[name] for name in kernel.arg_names if name in arguments},
+        cut,
+        {name: constants[name] for name in kernel.arg_names if name in constants},
         warps=choose_warps(cut),
     )
 
 
-def _planes(tensor: Tensor) -> Planes:
-    """(B, S, D, H, W), (B, D, H, W) or (B, H, W) as planes."""
-    while tensor.dim() < 5:
-        tensor = tensor[:, None]
-    return Planes(tensor, *tensor.stride())
+def _strided(name: str, tensor: Tensor) -> dict[str, Any]:
+    """A tensor (B, S, D, H, W) or (B, D, H, W) and its strides; one (B, H, W) is contiguous."""
+    dimensions: tuple[str, ...] = ("stream", "frame", "channel", "row", "column")
+    if tensor.dim() == 4:
+        dimensions = ("stream", "channel", "row", "column")
+    strides = tensor.stride() if tensor.dim() > 3 else ()
+    names = (f"{name}_{dimension}" for dimension in dimensions)
+    return {name: tensor, **dict(zip(names, strides, strict=False))}
 
 
 def _compute_capability(device: torch.device) -> int:

@@ -44,6 +44,11 @@ class TensorRtBackend(GraphBackend):
         super().__init__(info.graph, str(device))
         self.name = info.runtime
         self._largest = info.largest_image
+        # Later releases have the plugin's kernel in the engine, and ask for nothing.
+        if info.graph.operator == "plugin" and not hasattr(trt, "QuickPluginCreationRequest"):
+            from lmanet_core.runtime import tensorrt_plugin_v3
+
+            tensorrt_plugin_v3.register()
         logger = trt.Logger(trt.Logger.ERROR)
         # Kept: an engine must not outlive its runtime.
         self._runtime = trt.Runtime(logger)

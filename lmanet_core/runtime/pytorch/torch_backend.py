@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -14,7 +15,6 @@ from lmanet_core.config import MAX_MEMORY_SIZE
 from lmanet_core.models import LMANet, MemoryStore
 from lmanet_core.resizing import resize_image
 from lmanet_core.runtime.backend import Prediction
-from lmanet_core.runtime.images import as_buffer
 from lmanet_core.runtime.pytorch.classification import classify
 from lmanet_core.runtime.pytorch.folding import fold_batch_norms
 from lmanet_core.runtime.pytorch.precision import (
@@ -22,7 +22,9 @@ from lmanet_core.runtime.pytorch.precision import (
     resolve_device,
     resolve_precision,
 )
+from lmanet_core.runtime.pytorch.replay import Replays
 from lmanet_core.runtime.pytorch.ring_buffer import BatchOfStores, RingBuffer
+from lmanet_core.runtime.pytorch.transfer import Transfer
 
 
 class TorchBackend:
@@ -39,6 +41,7 @@ class TorchBackend:
         device: str = "auto",
         work_size: tuple[int, int] | None = None,
         antialias: bool | None = None,
+        work_pixels: int | None = None,
     ) -> None:
         memory_size = model.config.memory_size if memory_size is None else memory_size
         if not 0 <= memory_size <= MAX_MEMORY_SIZE:
@@ -53,6 +56,8 @@ class TorchBackend:
             raise ValueError(
                 f"work_size must be (width, height), each at least {smallest}, got {work_size}"
             )
+        if work_size is not None and work_pixels is not None:
+            raise ValueError("work_pixels is for images without a work_size, got both")
         self.memory_size = memory_size
         self._device = resolve_device(device)
         self._dtype = resolve_precision(precision, self._device)
@@ -60,7 +65,11 @@ class TorchBackend:
         self.precision = precision_name(self._dtype)
         self.classes = model.config.classes
         self._work_size = work_size
+        self._work_pixels = work_pixels
         self._antialias = antialias
+        self._transfer = Transfer(self._device)
+        self._replays: Replays[tuple[Tensor, list[Tensor]]] = Replays()
+        self._replayed = 0
         self._store: RingBuffer | None = None
         if memory_size > 0:
             self._store = RingBuffer(memory_size, model.config.write_interval)
@@ -78,10 +87,13 @@ class TorchBackend:
         return 0 if self._store is None else self._store.filled
 
     def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        """The work size, or else the image's, rounded to what the model accepts."""
+        """The work size, or else the image's own or its proportions, as the model accepts it."""
         width, height = self._work_size or image_size
+        scale = 1.0
+        if self._work_pixels is not None:
+            scale = math.sqrt(self._work_pixels / (width * height))
         nearest = self._model.size_rule.nearest
-        return nearest(width), nearest(height)
+        return nearest(scale * width), nearest(scale * height)
 
     def reset(self) -> None:
         """Forget all frames."""
@@ -91,27 +103,28 @@ class TorchBackend:
     def new_stream(self) -> TorchBackend:
         """The same weights with a memory of their own; see `Backend`."""
         stream = copy.copy(self)
+        stream._replays, stream._replayed = Replays(), 0
         if self._store is not None:
             stream._store = RingBuffer(self.memory_size, self._store.write_interval)
         return stream
 
     def run(self, image: np.ndarray, *, confidence: bool) -> Prediction:
         """Segment a frame and remember it; see `Backend`."""
-        return self._run(self._to_tensor(image), self._store, confidence)[0]
+        return self._run([self._resize(image)], self._store, confidence)[0]
 
     def run_together(
         self, streams: Sequence[TorchBackend], images: Sequence[np.ndarray], *, confidence: bool
     ) -> list[Prediction]:
         """In batches of streams that have equally much in memory; see `Backend`."""
         batches: dict[object, list[int]] = defaultdict(list)
-        tensors = [self._to_tensor(image) for image in images]
-        for index, (stream, tensor) in enumerate(zip(streams, tensors, strict=True)):
-            batches[tensor.shape, stream._store and stream._store.progress].append(index)
+        resized = [self._resize(image) for image in images]
+        for index, (stream, image) in enumerate(zip(streams, resized, strict=True)):
+            batches[image.shape, stream._store and stream._store.progress].append(index)
         predictions: dict[int, Prediction] = {}
         for batch in batches.values():
             stores = [store for index in batch if (store := streams[index]._store)]
             results = self._run(
-                torch.cat([tensors[index] for index in batch]),
+                [resized[index] for index in batch],
                 BatchOfStores(stores) if stores else None,
                 confidence,
             )
@@ -119,19 +132,65 @@ class TorchBackend:
         return [predictions[index] for index in range(len(images))]
 
     @torch.inference_mode()
-    def _run(self, images: Tensor, store: MemoryStore | None, confidence: bool) -> list[Prediction]:
-        """Segment (B, 3, H', W') images of B streams."""
-        labels, confidences = classify(self._model.step(images, store), confidence=confidence)
-        label_maps = labels.cpu().numpy()
-        if confidences is None:
+    def _run(
+        self, images: Sequence[np.ndarray], store: MemoryStore | None, confidence: bool
+    ) -> list[Prediction]:
+        """Segment (H', W', 3) images of B streams."""
+        pixels = self._transfer.upload(images)
+        if self._can_replay(store):
+            maps = self._replay(pixels, store, confidence)
+        else:
+            maps = self._step(pixels, store, confidence)
+        label_maps, *confidences = self._transfer.download(maps)
+        if not confidence:
             return [Prediction(label_map, None) for label_map in label_maps]
-        pairs = zip(label_maps, confidences.cpu().numpy(), strict=True)
-        return [Prediction(*maps) for maps in pairs]
+        return [Prediction(*both) for both in zip(label_maps, *confidences, strict=True)]
 
-    def _to_tensor(self, image: np.ndarray) -> Tensor:
-        """(H, W, 3) uint8 -> (1, 3, H', W') in 0..1 at working size, channels_last."""
-        size = self.network_size((image.shape[1], image.shape[0]))
-        image = resize_image(image, size, antialias=self._antialias)
-        pixels = torch.from_numpy(as_buffer(image)).to(self._device)
+    def _step(self, pixels: Tensor, store: MemoryStore | None, confidence: bool) -> Tensor:
+        """(B, H', W', 3) uint8 -> labels and, if wanted, confidence (1 or 2, B, H', W') uint8."""
         # Interleaved pixels are what channels_last means: a view, no transposition.
-        return pixels.to(self._dtype).div_(255)[None].permute(0, 3, 1, 2)
+        images = pixels.to(self._dtype).div_(255).permute(0, 3, 1, 2)
+        labels, confidences = classify(self._model.step(images, store), confidence=confidence)
+        return labels[None] if confidences is None else torch.stack([labels, confidences])
+
+    def _can_replay(self, store: MemoryStore | None) -> bool:
+        """Whether a step does the same for every frame, but for where the memory is written."""
+        # A batch copies its memories together, anew for each frame.
+        fixed = store is None or isinstance(store, RingBuffer)
+        return self._device.type == "cuda" and fixed and not self._model.config.write_before_read
+
+    def _replay(self, pixels: Tensor, store: MemoryStore | None, confidence: bool) -> Tensor:
+        """What `_step` does, as a CUDA graph for each size of the image and fill of the memory."""
+        if pixels.data_ptr() != self._replayed:
+            self._replays.forget()
+            self._replayed = pixels.data_ptr()
+        past = None if store is None else store.read()
+
+        def compute() -> tuple[Tensor, list[Tensor]]:
+            # Remembering is left out: it goes to another slot each time.
+            frame = _Frame(past)
+            return self._step(pixels, None if store is None else frame, confidence), frame.offered
+
+        address = (0, 0) if past is None else (past[0].data_ptr(), past[0].shape[1])
+        maps, offered = self._replays.run((address, pixels.shape, confidence), compute)
+        if store is not None:
+            store.write(*offered)
+        return maps
+
+    def _resize(self, image: np.ndarray) -> np.ndarray:
+        size = self.network_size((image.shape[1], image.shape[0]))
+        return resize_image(image, size, antialias=self._antialias)
+
+
+class _Frame:
+    """A memory to read from that keeps what is offered; a `MemoryStore`."""
+
+    def __init__(self, past: tuple[Tensor, Tensor] | None) -> None:
+        self._past = past
+        self.offered: list[Tensor] = []
+
+    def read(self) -> tuple[Tensor, Tensor] | None:
+        return self._past
+
+    def write(self, key: Tensor, value: Tensor) -> None:
+        self.offered = [key, value]

@@ -15,7 +15,7 @@ pytest.importorskip("openvino", reason="the extra `export` is missing")
 def test_all_that_runs_here_is_timed_and_compared(tmp_path, monkeypatch, capsys):
     figures = tmp_path / "figures.json"
     options = "--size 128x64 --repeats 2 --frames 3 --calibration-frames 4 --windows 5"
-    options += f" --networks erfnet-lma-synthetic --memory-sizes 0 2 --json {figures}"
+    options += f" --networks street --memory-sizes 0 2 --json {figures}"
     monkeypatch.setattr(sys, "argv", ["benchmark", "backends", *options.split()])
     main()
     table = capsys.readouterr().out

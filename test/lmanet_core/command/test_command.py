@@ -147,3 +147,17 @@ def test_macs_of_a_single_frame_network_and_of_the_global_window():
     assert single.values_per_frame == 0
     everywhere = network_cost(build_model(ModelConfig(memory_size=1, window_size=None)), (64, 32))
     assert everywhere.macs["attention"] == (4 * 8) ** 2 * (16 + 64)
+
+
+def test_doctor_tells_what_runs_here_and_ends_with_0_where_a_frame_can_be_segmented(
+    capsys, monkeypatch
+):
+    assert main(["doctor"]) == 0
+    page = capsys.readouterr().out
+    subjects = ("processor", "C++ kernel", "PyTorch", "Triton", "GPU", "ONNX Runtime", "OpenVINO",
+                "TensorRT", "TensorRT-RTX", "rclpy", "RMW", "cv_bridge", "vision_msgs")  # fmt: skip
+    assert all(f"  {subject} " in page for subject in subjects)
+    assert torch.__version__ in page
+    monkeypatch.setattr("lmanet_core.load", lambda: (_ for _ in ()).throw(OSError("no weights")))
+    assert main(["doctor"]) == 1
+    assert "no frame can be segmented here: OSError: no weights" in capsys.readouterr().err

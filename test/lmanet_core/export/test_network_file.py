@@ -68,7 +68,7 @@ def test_a_checkpoint_that_is_given_too_must_be_the_exported_one(
 ):
     open_segmenter(tiny_checkpoint, engine=tiny_network)
     with pytest.raises(GraphFileError, match="another network than the checkpoint"):
-        open_segmenter("erfnet-lma-synthetic", engine=tiny_network)
+        open_segmenter("street", engine=tiny_network)
 
 
 def test_damaged_files_are_refused(tiny_network, tmp_path):
@@ -140,7 +140,7 @@ for backend in ("openvino", "onnxruntime"):
         assert segmenter.step(np.zeros((64, 64, 3), np.uint8)).labels.shape == (64, 64)
     assert segmenter.filled == 3
 assert main(["info", {file!r}]) == 0
-for words in (["info", "erfnet-lma-synthetic"], ["export", "a", "b"], ["convert", "a", "b"]):
+for words in (["info", "street"], ["export", "a", "b"], ["convert", "a", "b"]):
     assert main(words) == 1
 try:
     load()

@@ -1,5 +1,7 @@
 """The CUDA kernels compile for all chips and fit them; this needs no GPU."""
 
+from importlib.metadata import version
+
 import pytest
 import torch
 
@@ -16,6 +18,8 @@ from lmanet_core.benchmark.ops_cases import OPERATING_POINTS
 
 def assert_fit(point: str, dtype: torch.dtype, compute_capability: int) -> None:
     chip = CHIPS[compute_capability]
+    if compute_capability >= 100 and version("triton").startswith("3.2."):
+        pytest.skip("Triton 3.2 knows no chip from sm_100 on; neither does its PyTorch")
     for name, launch in launches(OPERATING_POINTS[point], dtype, compute_capability).items():
         taken = compile_for_chip(launch, compute_capability)
         assert taken.spilled == 0, f"{name}: {taken}"

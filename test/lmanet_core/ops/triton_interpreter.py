@@ -1,7 +1,7 @@
 """A process in which Triton's kernels run on the CPU.
 
 Whether they do is settled when Triton is imported, so that a process can either interpret kernels
-or compile them. Two properties of the interpreter (Triton 3.9) are mended on the way.
+or compile them. Two properties of the interpreter (Triton 3.2 to 3.9) are mended on the way.
 """
 
 import os
@@ -31,13 +31,17 @@ def _prepare() -> None:
 def _patch_the_language_once(interpreter) -> None:
     """Not in each call of a function by a kernel, where it would take nearly all of the time."""
     patch, patched = interpreter._patch_lang, set()
+    # Releases before 3.6 undo nothing, so they want nothing.
+    scope = getattr(interpreter, "_LangPatchScope", lambda: None)
 
     def patch_once(function):
         module = function.__globals__["__name__"]
         if module not in patched:
             patched.add(module)
             patch(function)
-        return interpreter._LangPatchScope()
+            # Numpy takes one number for an index, but not a vector with one element.
+            interpreter.tl.tensor.__index__ = lambda self: int(self.handle.data.item())
+        return scope()
 
     interpreter._patch_lang = patch_once
 

@@ -79,6 +79,16 @@ def test_work_size_sets_the_size_the_network_runs_at(model):
     assert segmenter.filled == 2
 
 
+def test_work_pixels_keep_the_proportions_of_images(model):
+    segmenter = VideoSegmenter(model, work_pixels=32 * 16)
+    for _ in range(2):
+        assert segmenter.step(random_image(height=64)).labels.shape == (64, 64)
+    assert segmenter.step(random_image(height=62)).labels.shape == (62, 64)
+    assert segmenter.filled == 3, "both are brought to 24x24"
+    with pytest.raises(ValueError, match="work_pixels is for images without a work_size"):
+        VideoSegmenter(model, work_size=(32, 16), work_pixels=512)
+
+
 def test_output_size_sets_the_size_of_the_results(model):
     segmenter = VideoSegmenter(model, output_size=(40, 24))
     result = segmenter.step(random_image())

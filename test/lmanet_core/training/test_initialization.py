@@ -16,36 +16,36 @@ from lmanet_core.training.initialization import initial_model, start_as_twins
 def test_other_classes_leave_the_output_layer_random_and_say_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    shipped = load("erfnet-single-synthetic")
+    shipped = load("street")
     # Also where the numbers of classes are equal.
     renamed = ClassTable(tuple(map(str, range(19))), ((0, 0, 0),) * 19)
     for classes in (CAMVID, renamed):
-        model = initial_model(ModelConfig(classes=classes), 1, "erfnet-single-synthetic")
+        model = initial_model(replace(shipped.config, classes=classes), 1, "street")
         assert model.memory is None
         assert torch.equal(
-            model.encoder.state_dict()["layers.0.conv.weight"],
-            shipped.encoder.state_dict()["layers.0.conv.weight"],
+            model.encoder.state_dict()["stages.stem.0.weight"],
+            shipped.encoder.state_dict()["stages.stem.0.weight"],
         )
         tensors, before = model.decoder.state_dict(), shipped.decoder.state_dict()
         others = {name for name, tensor in tensors.items() if not tensor.equal(before[name])}
-        assert others == {"output_conv.weight", "output_conv.bias"}
-        assert "output_conv.bias, output_conv.weight" in capsys.readouterr().out
+        assert others == {"classifier.weight", "classifier.bias"}
+        assert "classifier.bias, classifier.weight" in capsys.readouterr().out
 
 
 def test_equal_classes_keep_the_output_layer() -> None:
-    model = initial_model(ModelConfig(), 1, "erfnet-single-synthetic")
-    before = load("erfnet-single-synthetic").decoder.state_dict()
+    shipped = load("street")
+    model = initial_model(shipped.config, 1, "street")
+    before = shipped.decoder.state_dict()
     assert all(tensor.equal(before[name]) for name, tensor in model.decoder.state_dict().items())
 
 
 def test_a_trained_memory_is_taken_over_and_another_one_starts_as_twins() -> None:
-    config = load("erfnet-lma-synthetic").config
-    before = load("erfnet-lma-synthetic").memory
-    model = initial_model(config, 5, "erfnet-lma-synthetic")
+    config, before = load("street").config, load("street").memory
+    model = initial_model(config, 5, "street")
     assert model.memory is not None
     assert before is not None
     assert torch.equal(model.memory.heads.weight, before.heads.weight)
-    wider = initial_model(replace(config, key_channels=32), 5, "erfnet-lma-synthetic")
+    wider = initial_model(replace(config, key_channels=32), 5, "street")
     assert wider.memory is not None
     query, memory = wider.memory.heads.weight.chunk(2)
     assert torch.equal(query, memory)
@@ -61,5 +61,5 @@ def test_the_memory_starts_with_keys_and_values_like_the_query_s() -> None:
 
 
 def test_weights_of_another_backbone_are_refused() -> None:
-    with pytest.raises(TrainingError, match="has the backbone 'erfnet', expected 'pspnet50'"):
-        initial_model(ModelConfig(backbone="pspnet50"), 1, "erfnet-single-synthetic")
+    with pytest.raises(TrainingError, match="'efficientnet_lite0', expected 'pspnet50'"):
+        initial_model(ModelConfig(backbone="pspnet50"), 1, "street")

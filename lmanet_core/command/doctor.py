@@ -1,0 +1,193 @@
+"""`lmanet doctor`: what this machine has, what will therefore run, and why."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+HELP = "what this machine has, what will therefore run, and why; begin a bug report with it"
+
+
+class Finding(NamedTuple):
+    """One line of the page."""
+
+    subject: str
+    state: str
+    advice: str = ""
+    """What to do where something is missing or does not fit; empty where nothing is."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options: there are none."""
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the page.
+
+    Raises:
+        ValueError: no frame can be segmented here.
+    """
+    for title, findings in SECTIONS.items():
+        print(title)
+        for finding in findings():
+            print(f"  {finding.subject:18} {finding.state}")
+            if finding.advice:
+                print(f"  {'':18} -> {finding.advice}")
+    if problem := _segment_a_frame():
+        raise ValueError(f"no frame can be segmented here: {problem}")
+    print("a frame was segmented: the shipped network runs here")
+
+
+def _machine() -> Iterator[Finding]:
+    from lmanet_core.ops.backends import fused_cpu
+
+    yield Finding("Python", f"{platform.python_version()}, {platform.platform()}")
+    yield Finding("processor", f"{_processor_name()}, {os.cpu_count()} threads")
+    yield Finding("instructions", " ".join(_instruction_sets()) or "not told by this system")
+    if fused_cpu.is_available():
+        yield Finding("C++ kernel", f"built, variant '{fused_cpu.best_instruction_set()}'")
+    else:
+        yield Finding(
+            "C++ kernel",
+            "not there, or it cannot be loaded",
+            "apt install g++, then build the package anew: colcon build, or pip install .",
+        )
+
+
+def _pytorch() -> Iterator[Finding]:
+    import torch
+
+    from lmanet_core.ops.choice import choose_implementation
+    from lmanet_core.runtime.pytorch.precision import resolve_device, resolve_precision
+
+    built_for = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPUs only"
+    yield Finding("PyTorch", f"{torch.__version__}, built for {built_for}")
+    yield _package("Triton", "triton", "" if torch.version.cuda is None else "pip install triton")
+    yield _gpu()
+    device = resolve_device("auto")
+    dtype = resolve_precision("auto", device)
+    yield Finding("device 'auto'", f"{device} in {str(dtype).removeprefix('torch.')}")
+    choice = choose_implementation(device, dtype)
+    yield Finding("local attention", choice.name, choice.reason)
+
+
+def _gpu() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        major, minor = torch.cuda.get_device_capability()
+        name = torch.cuda.get_device_name()
+        own, built = f"sm_{major}{minor}", torch.cuda.get_arch_list()
+        state = f"{name}, compute capability {major}.{minor}"
+        advice = "" if own in built else f"this PyTorch has code for {' '.join(built)}, not {own}"
+        return Finding("GPU", state, advice)
+    if Path("/proc/driver/nvidia/version").exists():
+        return Finding(
+            "GPU",
+            "there is an NVIDIA driver, but PyTorch sees no device",
+            "install a CUDA build of PyTorch that fits the driver; see nvidia-smi",
+        )
+    return Finding("GPU", "none that PyTorch sees")
+
+
+def _exported_files() -> Iterator[Finding]:
+    yield _package("ONNX Runtime", "onnxruntime", "pip install onnxruntime")
+    yield _package("OpenVINO", "openvino", "pip install openvino: the fastest on CPUs")
+    yield _package("TensorRT", "tensorrt", "", "for engines on NVIDIA GPUs; JetPack brings it")
+    yield _package("TensorRT-RTX", "tensorrt_rtx", "", "for engines on RTX GPUs")
+
+
+def _ros() -> Iterator[Finding]:
+    yield _package("rclpy", "rclpy", "source a ROS 2 installation, or: pip install '.[ros]'")
+    yield _rmw()
+    if find_spec("cv_bridge"):
+        yield _package("cv_bridge", "cv_bridge", "")
+    else:
+        yield _package(
+            "cv_bridge",
+            "rosbags.image",
+            "apt install ros-$ROS_DISTRO-cv-bridge, or: pip install rosbags-image",
+            substitute="rosbags-image in its place",
+        )
+    yield _package("vision_msgs", "vision_msgs", "", "without it there is no ~/label_info")
+
+
+def _rmw() -> Finding:
+    chosen = os.environ.get("RMW_IMPLEMENTATION")
+    if chosen:
+        return Finding("RMW", f"{chosen}, from RMW_IMPLEMENTATION")
+    return Finding("RMW", "the default of the ROS 2 release; RMW_IMPLEMENTATION is not set")
+
+
+SECTIONS: dict[str, Callable[[], Iterator[Finding]]] = {
+    "this machine": _machine,
+    "checkpoints run in PyTorch": _pytorch,
+    "exported files run in": _exported_files,
+    "the node": _ros,
+}
+
+
+def _package(
+    subject: str, module: str, advice: str, otherwise: str = "", substitute: str = ""
+) -> Finding:
+    """A Python package by its module, found without importing it."""
+    if not _is_there(module):
+        return Finding(subject, "not there" + (f"; {otherwise}" if otherwise else ""), advice)
+    return Finding(subject, substitute or _version(module))
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ImportError:
+        return False
+
+
+def _version(module: str) -> str:
+    for name in (module, f"ros-jazzy-{module}", f"{module}-cu13", f"{module}-cu12"):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return "there, of unknown version"
+
+
+def _processor_name() -> str:
+    return _cpuinfo("model name") or platform.machine()
+
+
+def _instruction_sets() -> list[str]:
+    """Those that matter here, as Linux names them."""
+    flags = set((_cpuinfo("flags") or _cpuinfo("Features")).split())
+    known = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8", "asimd")
+    return [name for name in known if name in flags]
+
+
+def _cpuinfo(field: str) -> str:
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    values = (line.partition(":")[2].strip() for line in lines if line.startswith(field))
+    return next(values, "")
+
+
+def _segment_a_frame() -> str:
+    """Why the shipped network cannot segment a picture; empty if it can."""
+    try:
+        from lmanet_core import VideoSegmenter, load
+
+        segmenter = VideoSegmenter(load())
+        for _ in range(2):
+            segmenter.step(np.zeros((32, 64, 3), np.uint8))
+    # The page is for machines on which anything may be broken.
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""

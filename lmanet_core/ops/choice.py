@@ -1,0 +1,89 @@
+"""Which implementation of local attention a device gets, and why."""
+
+from __future__ import annotations
+
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import torch
+
+from lmanet_core.ops.backends import fused_cpu
+from lmanet_core.ops.reference import local_attention_reference
+
+
+class ImplementationChoice(NamedTuple):
+    """What 'auto' means, and what speaks against the fused kernel."""
+
+    name: str
+    """'fused' or 'tiled'."""
+    reason: str
+    """Why not 'fused', and what to do about it; empty if it is."""
+
+
+def choose_implementation(device: torch.device, dtype: torch.dtype) -> ImplementationChoice:
+    """The fused kernel where it works, otherwise the tiled form.
+
+    Whether it works on a CUDA device is tried, once for each dtype: it is compiled and run on an
+    input of a few positions. If it does not, a warning says so.
+    """
+    reason = _why_not_fused(device, dtype)
+    return ImplementationChoice("tiled" if reason else "fused", reason)
+
+
+@torch.compiler.assume_constant_result
+def _why_not_fused(device: torch.device, dtype: torch.dtype) -> str:
+    if device.type == "cuda":
+        if dtype == torch.float64:
+            return "the CUDA kernel takes no float64"
+        return _why_not_on_cuda(device, dtype)
+    if device.type not in ("cpu", "meta"):
+        return f"there is no kernel for devices of type '{device.type}'"
+    if not fused_cpu.supports(dtype):
+        return f"the C++ kernel takes no {str(dtype).removeprefix('torch.')}"
+    if not fused_cpu.is_available():
+        return (
+            "the C++ kernel was not built or cannot be loaded; install a C++ compiler and build "
+            "the package anew"
+        )
+    return ""
+
+
+@cache
+def _why_not_on_cuda(device: torch.device, dtype: torch.dtype) -> str:
+    # In a thread of its own, which has none of the modes that set in where a model is traced.
+    with ThreadPoolExecutor(1) as thread:
+        reason = thread.submit(_try_on_cuda, device, dtype).result()
+    if reason:
+        warnings.warn(
+            f"local attention runs without its fused CUDA kernel, several times slower: {reason}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return reason
+
+
+def _try_on_cuda(device: torch.device, dtype: torch.dtype) -> str:
+    if find_spec("triton") is None:
+        return "Triton is not installed; install the release that fits PyTorch: pip install triton"
+    shapes = ((1, 16, 3, 4), (1, 2, 16, 3, 4), (1, 2, 16, 3, 4))
+    try:
+        from lmanet_core.ops.backends import fused_cuda
+
+        query, keys, values = (
+            torch.full(shape, 0.25, dtype=dtype, device=device) for shape in shapes
+        )
+        read, _ = fused_cuda.forward(query, keys, values, 3)
+        expected = local_attention_reference(query, keys, values, 3)
+    # Whatever it is that compilers, assemblers and drivers raise: the tiled form will do.
+    except Exception as error:
+        problem = (str(error).strip().splitlines() or ["no message"])[-1]
+        return (
+            f"Triton cannot compile or start it ({type(error).__name__}: {problem}); it needs a C "
+            "compiler and Python's headers: apt install gcc python3-dev"
+        )
+    if not torch.allclose(read.float(), expected.float(), atol=1e-2):
+        return "it computes something else than expected; please report it with: lmanet doctor"
+    return ""
