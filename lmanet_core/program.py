@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+
+from lmanet_core.extras import MissingExtraError, needs_extra
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as of any program that SIGINT ends."""
-OWN_PACKAGES = ("lmanet_core", "lmanet_ros")
 
 
 def run_program(
@@ -30,13 +32,9 @@ def run_program(
         The exit status; 1 after what was expected.
     """
     try:
-        return work() or 0
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] in OWN_PACKAGES:
-            raise
-        advice = f"; pip install 'lmanet_ros[{extra}]' brings it" if extra else ""
-        message = f"the package '{error.name}' is not installed{advice}"
-    except expected as error:
+        with needs_extra(extra, "this") if extra else nullcontext():
+            return work() or 0
+    except (MissingExtraError, *expected) as error:
         message = _describe(error)
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -73,7 +73,7 @@ def main(args: list[str] | None = None) -> int:
         Exit status: 0, or 1 if the data set cannot be used.
     """
     arguments = _parse_arguments(args)
-    return run_program("make_bag", lambda: _make_bag(arguments))
+    return run_program("make_bag", lambda: _make_bag(arguments), extra="evaluation")
 
 
 def _make_bag(arguments: argparse.Namespace) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 
-from lmanet_core.extras import needs_extra
 from lmanet_core.program import run_program
 
 
 def main() -> int:
-    with needs_extra("torch", "a benchmark"):
-        from lmanet_core.benchmark import backends, compile_report, gpu, model, ops, training
+    return run_program("benchmark", _run, extra="torch")
+
+
+def _run() -> None:
+    # Imported here so that a package that is missing can be told.
+    from lmanet_core.benchmark import backends, compile_report, gpu, model, ops, training
 
     parser = argparse.ArgumentParser(prog="python -m lmanet_core.benchmark")
     benchmarks = parser.add_subparsers(required=True, metavar="BENCHMARK")
@@ -22,7 +25,7 @@ def main() -> int:
     gpu.add_arguments(benchmarks.add_parser("gpu", help=gpu.HELP))
     training.add_arguments(benchmarks.add_parser("training", help=training.HELP))
     arguments = parser.parse_args()
-    return run_program("benchmark", lambda: arguments.run(arguments), extra="export")
+    arguments.run(arguments)
 
 
 if __name__ == "__main__":

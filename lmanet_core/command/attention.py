@@ -11,7 +11,7 @@ import cv2
 from lmanet_core.arguments import image_size, place
 from lmanet_core.checkpoint import load
 from lmanet_core.data.video_files import read_video
-from lmanet_core.evaluation.attention import attention_sheet, read_at
+from lmanet_core.extras import needs_extra
 from lmanet_core.resizing import resize_image
 
 HELP = "draw where in past frames the memory reads for places of a frame"
@@ -38,6 +38,9 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ValueError: checkpoint, video or an option cannot be used.
     """
+    with needs_extra("torch", "lmanet attention"):
+        from lmanet_core.evaluation.attention import attention_sheet, read_at
+
     if not cv2.haveImageWriter(str(arguments.output)):
         raise ValueError(f"expected a picture such as attention.png, got '{arguments.output}'")
     model = load(arguments.checkpoint)

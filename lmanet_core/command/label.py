@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -21,8 +22,11 @@ from lmanet_core.data.recording import (
     write_classes,
 )
 from lmanet_core.data.video_files import read_video
+from lmanet_core.extras import needs_extra
 from lmanet_core.resizing import resize_image
-from lmanet_core.training.teacher import Teacher
+
+if TYPE_CHECKING:
+    from lmanet_core.training.teacher import Teacher
 
 HELP = "label a video with a network, to train on it as the data set 'recording'"
 
@@ -51,6 +55,9 @@ def run(arguments: argparse.Namespace) -> None:
     """
     if arguments.every < 1:
         raise ValueError(f"--every must be at least 1, got {arguments.every}")
+    with needs_extra("torch", "lmanet label"):
+        from lmanet_core.training.teacher import Teacher
+
     teacher = Teacher(
         load(arguments.checkpoint), arguments.scales, not arguments.no_mirror, arguments.sure
     )

@@ -18,8 +18,8 @@ def raise_(error: BaseException) -> None:
         (PermissionError(13, "Permission denied", "/data/x"), "tool: /data/x: Permission denied"),
         (
             ModuleNotFoundError("No module named 'mcap'", name="mcap"),
-            "tool: the package 'mcap' is not installed; pip install 'lmanet_ros[evaluation]' "
-            "brings it",
+            "tool: this needs the package mcap, which is not installed; it comes with the extra "
+            "'evaluation': pip install '.[evaluation]' in the folder of this repository",
         ),
     ],
 )
