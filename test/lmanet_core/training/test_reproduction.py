@@ -38,9 +38,8 @@ def test_tables_are_made_once_beside_the_paper_s_figures(
     tables = json.loads((tmp_path / "tables.json").read_text())
     assert [row["label"] for row in tables["II"]] == [row.label for row in PAPER_TABLES["II"].rows]
     assert all(0 <= row["miou"] <= 100 for row in tables["II"])
-    # One video: its gain is the mean, and the interval.
-    for row in tables["II"]:
-        assert [row["low"], row["high"]] == pytest.approx([row["mean"]] * 2)
+    assert all(row["low"] <= row["mean"] <= row["high"] for row in tables["II"])
+    assert all(row["low"] < row["high"] for row in tables["II"])
     assert all(sum(row["class_gains"].values()) != 0 for row in tables["II"])
     assert (tmp_path / "classes-II.png").stat().st_size > 0
 
