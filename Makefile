@@ -5,6 +5,8 @@ PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3.13 python3.
 	$(shell $(python) -c "import ensurepip, venv; print('$(python)')" 2>/dev/null)) python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
+# What the demo and evaluations need, and what tests and training need beyond that.
+INSTALLED_TO_RUN := $(VENV)/installed-to-run
 INSTALLED := $(VENV)/installed
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
@@ -21,13 +23,13 @@ unexport PYTHONPATH LD_LIBRARY_PATH AMENT_PREFIX_PATH RMW_IMPLEMENTATION
 
 .PHONY: demo bag evaluate test test-gpu benchmark-gpu test-triton soak lint benchmark clean help
 
-demo: $(INSTALLED)
+demo: $(INSTALLED_TO_RUN)
 	$(RUN) -m lmanet_ros.demo $(if $(VIDEO),--video "$(VIDEO)") $(ARGS)
 
-bag: $(INSTALLED)
+bag: $(INSTALLED_TO_RUN)
 	$(RUN) -m lmanet_ros.make_bag $(ARGS)
 
-evaluate: $(INSTALLED)
+evaluate: $(INSTALLED_TO_RUN)
 	@test -n "$(BAG)" || { echo "which recording? make evaluate BAG=path"; exit 1; }
 	$(RUN) -m lmanet_ros.evaluate_bag "$(BAG)" $(ARGS)
 
@@ -78,16 +80,20 @@ help:
 	@echo "make benchmark                     the operator, cost of the memory, overhead of the node"
 	@echo "make clean                         remove what the other targets made"
 
-# NVIDIA's Python of the TensorRT that JetPack 6 has is for tests, in a folder of its own.
 # Only a '+cpu' version is asked for, so that no index can answer with a CUDA build of PyTorch.
 # Some indices have it; PyPI has not, there it comes from PyTorch's own index.
-$(INSTALLED): setup.py pyproject.toml
+$(INSTALLED_TO_RUN): setup.py pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))" \
 		|| { echo "make PYTHON=...: needs Python 3.10 to 3.13 with venv, got $(PYTHON)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --disable-pip-version-check "$(TORCH)" \
 		|| { echo "the package index has no $(TORCH), asking $(TORCH_INDEX)"; \
 		$(RUN) -m pip install --extra-index-url $(TORCH_INDEX) "$(TORCH)"; }
+	$(RUN) -m pip install --disable-pip-version-check --editable ".[ros,torch,evaluation]"
+	touch $@
+
+# NVIDIA's Python of the TensorRT that JetPack 6 has is for tests, in a folder of its own.
+$(INSTALLED): $(INSTALLED_TO_RUN)
 	$(RUN) -m pip install --disable-pip-version-check --editable ".[ros,train,evaluation,export,dev]"
 	$(RUN) -m pip install --disable-pip-version-check --no-deps --upgrade --target $(VENV)/tensorrt-10.3 \
 		tensorrt-cu12-bindings==10.3.0

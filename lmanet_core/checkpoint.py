@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from lmanet_core.config import ModelConfig
 from lmanet_core.extras import needs_extra
@@ -202,6 +201,9 @@ def _config(path: Path, metadata: Mapping[str, str]) -> ModelConfig:
 
 def _metadata(path: Path) -> dict[str, str]:
     """That of a file that this project wrote."""
+    # Where there is no checkpoint to read, nothing of the library needs this package.
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
@@ -221,6 +223,8 @@ def _metadata(path: Path) -> dict[str, str]:
 
 def _tensors(path: Path, framework: str) -> dict[str, Any]:
     """Of PyTorch, 'pt', or of numpy, 'np'."""
+    from safetensors import safe_open
+
     with safe_open(path, framework=framework) as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 

@@ -6,7 +6,6 @@ import sys
 
 import cv2
 import numpy as np
-from PIL import Image
 
 ANTIALIASED_FROM = 1.5
 """Reduction from which on fine structure would turn into patterns that are not in the scene."""
@@ -39,6 +38,8 @@ def resize_image(
         return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
     if sys.modules.get("torch"):
         return _resize_with_torch(image, size)
+    from PIL import Image
+
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
 
 
