@@ -38,7 +38,7 @@ test: lint
 
 # In an environment that has a CUDA build of PyTorch already.
 test-gpu:
-	$(PYTHON) -m pytest -m gpu test/lmanet_core/ops test/lmanet_core/export $(ARGS)
+	$(PYTHON) -m pytest -m gpu test/lmanet_core/ops/test_fused_cuda.py test/lmanet_core/export/test_tensorrt_gpu.py $(ARGS)
 
 # Likewise; ends with gpu.json and gpu.md in gpu_output/. ARGS=--dry-run needs no device.
 benchmark-gpu:

@@ -160,10 +160,10 @@ def compile_plugin(
 
 
 def class_plugin_kernels(compute_capability: int) -> Callable[[int, int, int, Any], Any]:
-    """What `lmanet_core.runtime.tensorrt_plugin_v3` compiles its kernels with, for a chip."""
+    """What `runtime.pytorch.tensorrt_plugin_v3` compiles its kernels with, for a chip."""
     import tensorrt as trt
 
-    from lmanet_core.runtime.tensorrt_plugin_v3 import Kernel
+    from lmanet_core.runtime.pytorch.tensorrt_plugin_v3 import Kernel
 
     dtypes = {trt.float16: torch.float16, trt.float32: torch.float32}
     # The driver of JetPack 6 is one for CUDA 12.6; chips that PTX does not know came later.

@@ -159,7 +159,7 @@ def _register_plugin(trt: Any, chip: int) -> None:
         tensorrt_plugin.compile_for(chip)
     else:
         from lmanet_core.export.plugin_kernel import class_plugin_kernels
-        from lmanet_core.runtime import tensorrt_plugin_v3
+        from lmanet_core.runtime.pytorch import tensorrt_plugin_v3
 
         tensorrt_plugin_v3.register(class_plugin_kernels(chip))
 

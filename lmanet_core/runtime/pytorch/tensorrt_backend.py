@@ -46,7 +46,7 @@ class TensorRtBackend(GraphBackend):
         self._largest = info.largest_image
         # Later releases have the plugin's kernel in the engine, and ask for nothing.
         if info.graph.operator == "plugin" and not hasattr(trt, "QuickPluginCreationRequest"):
-            from lmanet_core.runtime import tensorrt_plugin_v3
+            from lmanet_core.runtime.pytorch import tensorrt_plugin_v3
 
             tensorrt_plugin_v3.register()
         logger = trt.Logger(trt.Logger.ERROR)

@@ -60,7 +60,7 @@ def main() -> None:
     import torch
 
     from lmanet_core.export.plugin_kernel import class_plugin_kernels, plugin_launch
-    from lmanet_core.runtime.tensorrt_plugin_v3 import LocalAttentionCreator
+    from lmanet_core.runtime.pytorch.tensorrt_plugin_v3 import LocalAttentionCreator
 
     def described(*shape: int, dtype=trt.float16):
         tensor = trt.DynamicPluginTensorDesc()

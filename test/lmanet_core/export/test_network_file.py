@@ -152,6 +152,8 @@ else:
 FREE_OF_TORCH = ("lmanet_core/kernel", "lmanet_core/runtime", "lmanet_core/command", "lmanet_ros")
 """Folders that must be importable without PyTorch; so must the modules right in `lmanet_core`."""
 MAY_NEED_TORCH = "lmanet_core/runtime/pytorch"
+NEED_OTHERS = ("lmanet_ros/launching.py", "lmanet_ros/rerun_view.py")
+"""Of what not every machine has: ROS' launch, and Rerun."""
 
 
 def modules_free_of_torch() -> list[str]:
@@ -159,7 +161,7 @@ def modules_free_of_torch() -> list[str]:
     for folder in FREE_OF_TORCH:
         files += (PROJECT / folder).rglob("*.py")
     names = (str(file.relative_to(PROJECT)) for file in files if file.stem != "__main__")
-    free = (name for name in names if not name.startswith(MAY_NEED_TORCH))
+    free = (name for name in names if not name.startswith((MAY_NEED_TORCH, *NEED_OTHERS)))
     return sorted(name.removesuffix(".py").replace("/", ".") for name in free)
 
 
