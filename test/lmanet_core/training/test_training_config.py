@@ -25,7 +25,7 @@ def test_cityscapes_has_the_paper_s_recipe(path: Path) -> None:
     for stage in (lma1, lma2):
         assert (stage.optimizer, stage.learning_rate, stage.weight_decay) == ("adam", 2e-4, 1e-4)
         assert (stage.schedule, stage.supervise) == ("plateau", "last")
-        assert stage.data.frames == config.model.memory_size + 1
+        assert stage.data.frames == 4, "three are remembered, as in the published repository"
         assert stage.data.augmentation is not None
         assert (stage.data.augmentation.flip, stage.data.augmentation.translate) == (True, 2)
     assert {stage.class_weight_offset for stage in config.stages} == {1.10}
