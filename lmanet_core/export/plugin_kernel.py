@@ -18,7 +18,7 @@ import triton.language as tl
 from torch import Tensor
 
 from lmanet_core.ops.backends.fused_cuda import Cut, Launch, choose_cut, choose_warps
-from lmanet_core.ops.backends.fused_cuda_compile import compile_launch
+from lmanet_core.ops.backends.fused_cuda_compile import compile_launch, newest_ptx
 from lmanet_core.ops.backends.fused_cuda_kernels import (
     VARYING,
     read_memory,
@@ -147,6 +147,7 @@ def compile_plugin(
     filled = torch.empty(1, dtype=torch.int32, device="meta")
     launch = plugin_launch(query, keys, values, filled, read, window_size, compute_capability)
     ptx_version = PTX_VERSIONS.get(compute_capability, oldest_ptx)
+    ptx_version = min(ptx_version, newest_ptx(compute_capability))
     compiled = compile_launch(launch, compute_capability, ptx_version=ptx_version)
     shared_memory = compiled.metadata.shared
     if shared_memory > DEFAULT_SHARED_MEMORY:

@@ -9,6 +9,7 @@ import inspect
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -42,6 +43,16 @@ def compile_launch(launch: Launch, compute_capability: int, **options: Any) -> A
     # Line numbers would put names of this machine's folders into what is compiled.
     with _environment("TRITON_DISABLE_LINE_INFO", "1"):
         return triton.compile(_source(launch), target=target, options=launch.options | options)
+
+
+def newest_ptx(compute_capability: int) -> int:
+    """The newest version of PTX that this release's assembler takes for a chip, 88 for 8.8."""
+    from triton.backends.nvidia import compiler
+
+    own = compiler.get_ptx_version_from_options
+    # Later releases have several assemblers, and ask for the chip, too.
+    arguments = (SimpleNamespace(ptx_version=None), compute_capability)
+    return own(*arguments[: len(inspect.signature(own).parameters)])
 
 
 @contextmanager
