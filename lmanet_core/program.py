@@ -31,10 +31,11 @@ def run_program(
     Returns:
         The exit status; 1 after what was expected.
     """
+    told: tuple[type[Exception], ...] = (MissingExtraError, *expected)
     try:
         with needs_extra(extra, "this") if extra else nullcontext():
             return work() or 0
-    except (MissingExtraError, *expected) as error:
+    except told as error:
         message = _describe(error)
     except KeyboardInterrupt:
         return INTERRUPTED
