@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,12 +108,7 @@ def load_provenance(path_or_name: str | Path | None = None) -> dict[str, Any]:
     Raises:
         CheckpointError: there is no such file, or it is not a checkpoint of this project.
     """
-    path = _resolve(path_or_name)
-    metadata = _metadata(path)
-    try:
-        return dict(json.loads(metadata.get("provenance", "{}")))
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: bad provenance in the metadata: {error}") from None
+    return _entry(path_or_name, "provenance", "{}", dict)
 
 
 def load_training_size(path_or_name: str | Path | None = None) -> tuple[int, int] | None:
@@ -125,13 +120,21 @@ def load_training_size(path_or_name: str | Path | None = None) -> tuple[int, int
     Raises:
         CheckpointError: there is no such file, or it is not a checkpoint of this project.
     """
+    return _entry(
+        path_or_name, "training_size", "null", lambda size: size and (int(size[0]), int(size[1]))
+    )
+
+
+def _entry(
+    path_or_name: str | Path | None, name: str, default: str, convert: Callable[[Any], Any]
+) -> Any:
+    """What the metadata have under a name, as JSON, in the form that it ought to have."""
     path = _resolve(path_or_name)
-    metadata = _metadata(path)
+    text = _metadata(path).get(name, default)
     try:
-        size = json.loads(metadata.get("training_size", "null"))
-        return size and (int(size[0]), int(size[1]))
+        return convert(json.loads(text))
     except (TypeError, ValueError, LookupError) as error:
-        raise CheckpointError(f"{path}: bad training_size in the metadata: {error}") from None
+        raise CheckpointError(f"{path}: bad {name} in the metadata: {error}") from None
 
 
 def checkpoint_hash(path_or_name: str | Path | None = None) -> str:
