@@ -42,6 +42,19 @@ class ClipSource(Protocol):
         """Clip number `index`; what it leaves open is drawn from `random` and nothing else."""
 
 
+class ClipsOfSource:
+    """What sources made of another source share with it; `clip` is theirs to say."""
+
+    def __init__(self, source: ClipSource) -> None:
+        self.classes = source.classes
+        self.groups = source.groups
+        self.shuffle = source.shuffle
+        self._source = source
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+
 class LabelledClips:
     """One clip for each labelled frame: that frame, and before it its neighbours in the video.
 

@@ -9,27 +9,21 @@ import numpy as np
 
 from lmanet_core.classes import ClassTable
 from lmanet_core.data.augmentation import AugmentationConfig, augment
-from lmanet_core.data.clips import Clip, ClipSource
+from lmanet_core.data.clips import Clip, ClipsOfSource, ClipSource
 
 
-class AugmentedClips:
+class AugmentedClips(ClipsOfSource):
     """The clips of a source, each changed as the augmentation draws it."""
 
     def __init__(self, source: ClipSource, augmentation: AugmentationConfig) -> None:
-        self.classes = source.classes
-        self.groups = source.groups
-        self.shuffle = source.shuffle
-        self._source = source
+        super().__init__(source)
         self._augmentation = augmentation
-
-    def __len__(self) -> int:
-        return len(self._source)
 
     def clip(self, index: int, random: np.random.Generator) -> Clip:
         return augment(self._source.clip(index, random), self._augmentation, random)
 
 
-class TranslatedClips:
+class TranslatedClips(ClipsOfSource):
     """The clips of a source with the labels of another class table.
 
     Args:
@@ -46,14 +40,10 @@ class TranslatedClips:
         groups: tuple[tuple[int, ...], ...],
         lookup: np.ndarray,
     ) -> None:
+        super().__init__(source)
         self.classes = classes
         self.groups = groups
-        self.shuffle = source.shuffle
-        self._source = source
         self._lookup = lookup
-
-    def __len__(self) -> int:
-        return len(self._source)
 
     def clip(self, index: int, random: np.random.Generator) -> Clip:
         images, labels = self._source.clip(index, random)

@@ -10,7 +10,7 @@ import numpy as np
 
 from lmanet_core.data.augmentation import add_noise, draw_factor
 from lmanet_core.data.checks import check_not_negative
-from lmanet_core.data.clips import Clip, ClipSource
+from lmanet_core.data.clips import Clip, ClipsOfSource, ClipSource
 from lmanet_core.data.video import Video, VideoDataset
 
 MOST_AT_ONCE = 2
@@ -44,18 +44,12 @@ class WorseningConfig:
                 raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
 
 
-class WorsenedClips:
+class WorsenedClips(ClipsOfSource):
     """The clips of a source, the last frame of some of them worse. Labels stay as they are."""
 
     def __init__(self, source: ClipSource, config: WorseningConfig) -> None:
-        self.classes = source.classes
-        self.groups = source.groups
-        self.shuffle = source.shuffle
-        self._source = source
+        super().__init__(source)
         self._config = config
-
-    def __len__(self) -> int:
-        return len(self._source)
 
     def clip(self, index: int, random: np.random.Generator) -> Clip:
         clip = self._source.clip(index, random)
