@@ -12,12 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from lmanet_core.evaluation import Tally
 from lmanet_ros.evaluation.html_report import write_fleet_html
 from lmanet_ros.evaluation.summary import SUMMARY, is_complete, without_frames, write_summary
 from lmanet_ros.processes import start
+from lmanet_ros.progress import progress_bar
 
 REQUEST = "request.json"
 """What an evaluation was asked to do: a result counts for the same request only."""
@@ -51,7 +50,10 @@ def evaluate_each(
         ValueError: none of the recordings could be evaluated.
     """
     folders = [output / name for name in _names(bags)]
-    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(bags), unit="recording") as progress:
+    with (
+        ThreadPoolExecutor(jobs) as pool,
+        progress_bar(total=len(bags), unit="recording") as progress,
+    ):
 
         def run(bag: Path, folder: Path) -> str | None:
             request = {"options": list(options), "inputs": dict(inputs), "bytes": _size(bag)}
