@@ -11,7 +11,7 @@ BONDPY = """
 class Bond:
     heartbeat_period = heartbeat_timeout = 0.0
 
-    def __init__(self, topic, id, node):
+    def __init__(self, node, topic, id):
         self.name = f"bond {id} on {topic}"
 
     def start(self):
