@@ -49,7 +49,7 @@ test-triton: $(INSTALLED)
 	$(RUN) test/triton_releases.py $(ARGS)
 
 # About a quarter of an hour.
-SOAK_TESTS := $(addprefix test/lmanet_ros/,test_soak.py test_faults.py test_arrival.py)
+SOAK_TESTS := $(addprefix test/lmanet_ros/node/,test_soak.py test_faults.py arrival/test_large_images.py)
 SOAK_LENGTH := --soak-frames 10000 --soak-malformed 1000 --soak-cycles 50 --soak-images 32
 
 soak: $(INSTALLED)
