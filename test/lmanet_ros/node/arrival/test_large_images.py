@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import qos_profile_sensor_data
 from ros_harness import Client, connected, image_message, set_header, street, wait_until
 from test_video_publisher import started as started_publisher
@@ -83,10 +83,14 @@ def test_all_images_of_the_video_publisher_arrive(cameras, soak):
 
 def test_what_a_camera_of_best_effort_loses_is_told(cameras, soak):
     client, count = cameras["best_effort"], soak["images"]
+    told: list[str] = []
+    client.node.create_subscription(
+        DiagnosticArray, "/diagnostics", lambda m: told.extend(s.message for s in m.status), 10
+    )
     play([client], (1280, 720), count)
-    client.fresh_status()
     counts = client.counts()
     print(f"{counts['received']} of {count} received, {counts['lost']} lost")
-    if counts["received"] < count:
-        assert client.status.level == DiagnosticStatus.WARN
-        assert "reliab" in client.status.message
+    # All of them get through where somebody has given Fast DDS the memory.
+    assert (counts["lost"] > 0) == (counts["received"] < count)
+    if counts["lost"]:
+        assert any("lost on their way: have them published reliably" in text for text in told)
