@@ -52,7 +52,7 @@ test-triton: $(INSTALLED)
 SOAK_LENGTH := --soak-frames 10000 --soak-malformed 1000 --soak-cycles 50
 
 soak: $(INSTALLED)
-	$(RUN) -m pytest -s test/lmanet_ros/test_soak.py test/lmanet_ros/test_faults.py $(SOAK_LENGTH) $(ARGS)
+	$(RUN) -m pytest -s test/lmanet_ros/node/test_soak.py test/lmanet_ros/node/test_faults.py $(SOAK_LENGTH) $(ARGS)
 
 lint: $(INSTALLED)
 	$(RUN) -m ruff check .

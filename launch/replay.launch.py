@@ -16,14 +16,14 @@ from sensor_msgs.msg import CompressedImage
 
 from lmanet_ros.bags.survey import find_image_type
 from lmanet_ros.bags.topics import TopicOptions
-from lmanet_ros.launch_arguments import existing_path, node_parameters, switch
-from lmanet_ros.launching import (
+from lmanet_ros.launching.actions import (
     argument,
     full_namespace,
     launch_description,
     rviz_node,
     segmentation_node,
 )
+from lmanet_ros.launching.arguments import existing_path, node_parameters, switch
 
 NODE_NAME = "segmentation_node"
 REPORT_TIMEOUT = "600"

@@ -8,8 +8,8 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch_ros.actions import Node
 
-from lmanet_ros.launch_arguments import node_parameters, switch
-from lmanet_ros.launching import argument, launch_description, rviz_node, segmentation_node
+from lmanet_ros.launching.actions import argument, launch_description, rviz_node, segmentation_node
+from lmanet_ros.launching.arguments import node_parameters, switch
 
 RESPAWN_DELAY = 2.0
 """Seconds."""

@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from lmanet_core.arguments import image_size
 from lmanet_core.program import require_writable, run_program
-from lmanet_ros.image_conversion import from_array
+from lmanet_ros.messages.image_conversion import from_array
 from lmanet_ros.processes import ProcessError, as_yaml, init_ros, start
 
 NODE_COMMAND = (sys.executable, "-m", "lmanet_ros.segmentation_node")

@@ -30,8 +30,8 @@ from lmanet_core.data.synthetic import StreetConfig
 from lmanet_core.data.video import DatasetError, VideoDataset
 from lmanet_core.program import require_writable, run_program
 from lmanet_ros.bags.writing import STORAGES, BagWriter
-from lmanet_ros.class_json import to_json
-from lmanet_ros.image_conversion import from_array
+from lmanet_ros.messages.class_json import to_json
+from lmanet_ros.messages.image_conversion import from_array
 
 NAMESPACE = "/camera"
 IMAGE_FORMATS = ("raw", "jpeg", "png")

@@ -13,8 +13,8 @@ from lmanet_core import CheckpointError, ClassTable, load
 from lmanet_ros.bags.reading import BagError, BagMessage, read_bag
 from lmanet_ros.bags.topics import IMAGE_TYPES, LABEL_NAMES, deserialize
 from lmanet_ros.bags.writing import type_name
-from lmanet_ros.class_json import from_json
-from lmanet_ros.image_conversion import check, to_labels, to_rgb
+from lmanet_ros.messages.class_json import from_json
+from lmanet_ros.messages.image_conversion import check, to_labels, to_rgb
 
 try:
     import rerun

@@ -45,8 +45,8 @@ def _run(args: list[str] | None) -> int:
     from rclpy.exceptions import ParameterException
     from rclpy.executors import ExternalShutdownException
 
-    from lmanet_ros.node import SegmentationNode, StartError
-    from lmanet_ros.parameters import ParameterError
+    from lmanet_ros.node.managed_node import SegmentationNode, StartError
+    from lmanet_ros.node.parameters import ParameterError
 
     _on_end_signals(_interrupt_once)
     try:

@@ -30,7 +30,7 @@ from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 from lmanet_core.data.video_files import read_video
 from lmanet_core.program import run_program
 from lmanet_core.resizing import resize_image
-from lmanet_ros.image_conversion import from_array
+from lmanet_ros.messages.image_conversion import from_array
 from lmanet_ros.processes import ProcessError, init_ros
 
 QOS_DEPTH = 10

@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 
 from lmanet_core.benchmark.ops_cases import ERFNET, IMPLEMENTATIONS, PSPNET, Size
-from lmanet_core.benchmark.tables import markdown_table
-from lmanet_core.benchmark.timing import time_in_turns
 from lmanet_core.config import ModelConfig
 from lmanet_core.models import build_model
 from lmanet_core.ops import local_attention
 from lmanet_core.ops.choice import choose_implementation
 from lmanet_core.ops.reference import local_attention_reference
 from lmanet_core.runtime.segmenter import VideoSegmenter
+from lmanet_core.tables import markdown_table
+from lmanet_core.timing import time_in_turns
 
 HELP = "a CUDA device: correctness, its ceilings, the operator, the networks"
 

@@ -21,8 +21,8 @@ from lmanet_core.benchmark.ops_cases import (
     missing_implementations,
 )
 from lmanet_core.benchmark.ops_memory import peak_bytes
-from lmanet_core.benchmark.tables import markdown_table
-from lmanet_core.benchmark.timing import time_in_turns
+from lmanet_core.tables import markdown_table
+from lmanet_core.timing import time_in_turns
 
 HELP = "local attention: all implementations side by side, time and memory"
 

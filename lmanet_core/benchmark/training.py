@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from lmanet_core.benchmark.tables import markdown_table
-from lmanet_core.benchmark.timing import time_in_turns
+from lmanet_core.tables import markdown_table
+from lmanet_core.timing import time_in_turns
 
 HELP = "samples/s of the loader against training, and each stage per labelled frame"
 

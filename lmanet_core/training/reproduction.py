@@ -12,8 +12,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from lmanet_core.benchmark.tables import markdown_table
-from lmanet_core.benchmark.timing import time_in_turns
 from lmanet_core.checkpoint import load
 from lmanet_core.config import ModelConfig
 from lmanet_core.data.datasets import open_dataset
@@ -23,6 +21,8 @@ from lmanet_core.metrics import paired_bootstrap
 from lmanet_core.models import LMANet
 from lmanet_core.models.cost import network_cost
 from lmanet_core.runtime import VideoSegmenter
+from lmanet_core.tables import markdown_table
+from lmanet_core.timing import time_in_turns
 from lmanet_core.training.class_bars import plot_class_gains
 from lmanet_core.training.config import TrainingError, parse_config
 from lmanet_core.training.paper_tables import AS_TRAINED, PAPER_TABLES, SINGLE, PaperTable, Variant

@@ -27,7 +27,7 @@ from lmanet_ros.bags.topics import (
     notes_on_labels,
 )
 from lmanet_ros.bags.writing import type_name
-from lmanet_ros.image_conversion import ImageError, check, to_rgb
+from lmanet_ros.messages.image_conversion import ImageError, check, to_rgb
 
 GAP = 3.0
 """A pause this many times as long as the usual one between two frames is told."""

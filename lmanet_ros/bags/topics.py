@@ -14,8 +14,8 @@ from lmanet_core import ClassTable
 from lmanet_ros.bags.message import CDR, BagMessage
 from lmanet_ros.bags.reading import Bag, BagError
 from lmanet_ros.bags.writing import type_name
-from lmanet_ros.class_json import from_json
-from lmanet_ros.image_conversion import ImageError, check, to_rgb
+from lmanet_ros.messages.class_json import from_json
+from lmanet_ros.messages.image_conversion import ImageError, check, to_rgb
 
 IMAGE_TYPES = {type_name(Image): Image, type_name(CompressedImage): CompressedImage}
 LABEL_NAMES = ("ground_truth", "labels", "label")

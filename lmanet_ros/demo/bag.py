@@ -12,7 +12,7 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 
 from lmanet_ros.demo import topics
-from lmanet_ros.frame_counts import frame_counts
+from lmanet_ros.messages.frame_counts import frame_counts
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from lmanet_ros.bags.writing import BagWriter
 from lmanet_ros.demo import topics
 from lmanet_ros.demo.recorder import Recorder
-from lmanet_ros.frame_counts import frame_counts
+from lmanet_ros.messages.frame_counts import frame_counts
 from lmanet_ros.processes import NodeProcess, ProcessError, own_network, started
 
 RECORDED = {

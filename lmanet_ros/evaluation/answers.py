@@ -15,7 +15,7 @@ from lmanet_ros.bags.reading import BagError, read_bag
 from lmanet_ros.bags.survey import BagFrame, Survey
 from lmanet_ros.bags.topics import deserialize
 from lmanet_ros.evaluation.playback import PlayedFrame, predictions_namespace
-from lmanet_ros.image_conversion import ImageError, to_labels, to_rgb
+from lmanet_ros.messages.image_conversion import ImageError, to_labels, to_rgb
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from std_msgs.msg import Header
 
 from lmanet_core import CheckpointError, ClassTable, load
 from lmanet_ros.bags.message import header_stamp
-from lmanet_ros.frame_counts import frame_counts
+from lmanet_ros.messages.frame_counts import frame_counts
 from lmanet_ros.processes import NodeProcess, ProcessError
 
 NODE_NAME = "segmentation_node"

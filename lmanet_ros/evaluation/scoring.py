@@ -12,8 +12,8 @@ from lmanet_core import ClassTable
 from lmanet_core.evaluation import Evaluation, FrameScore, Scorer, Tally
 from lmanet_core.metrics import check_true_labels
 from lmanet_ros.bags.survey import BagFrame
-from lmanet_ros.continuity import FrameIdentity, find_break
 from lmanet_ros.evaluation.answers import AnsweredFrame
+from lmanet_ros.node.inference.continuity import FrameIdentity, find_break
 
 MAX_FRAME_GAP = 1.0
 """Seconds between two frames beyond which they are not compared with each other."""

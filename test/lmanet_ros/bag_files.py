@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from lmanet_ros.bags.writing import BagWriter
-from lmanet_ros.image_conversion import from_array
+from lmanet_ros.messages.image_conversion import from_array
 
 
 def write_messages(

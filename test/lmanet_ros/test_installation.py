@@ -80,7 +80,7 @@ def test_a_wheel_holds_code_kernel_weights_and_entry_point(workspace, tmp_path):
             archive.read(entry_points).decode()
         )
     assert f"lmanet_core/weights/{DEFAULT_WEIGHTS}.safetensors" in names
-    assert "lmanet_ros/node.py" in names
+    assert "lmanet_ros/node/managed_node.py" in names
     assert "lmanet_ros/evaluation/report.html" in names
     assert any(re.match(r"lmanet_core/kernel/_kernel.*\.so", name) for name in names)
     assert any(name.endswith("share/lmanet_ros/launch/segmentation.launch.py") for name in names)

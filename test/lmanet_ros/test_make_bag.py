@@ -15,8 +15,8 @@ from lmanet_core import CITYSCAPES
 from lmanet_core.classes import CAMVID
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 from lmanet_ros.bags.reading import read_bag
-from lmanet_ros.image_conversion import to_rgb
 from lmanet_ros.make_bag import main
+from lmanet_ros.messages.image_conversion import to_rgb
 
 TYPES = {
     f"{package}/msg/{kind.__name__}": kind

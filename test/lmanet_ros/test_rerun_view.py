@@ -7,7 +7,7 @@ from std_msgs.msg import String
 
 from lmanet_core.classes import CAMVID
 from lmanet_ros.bags.writing import BagWriter
-from lmanet_ros.class_json import to_json
+from lmanet_ros.messages.class_json import to_json
 
 rerun = pytest.importorskip("rerun")
 

@@ -152,7 +152,7 @@ else:
 FREE_OF_TORCH = ("lmanet_core/kernel", "lmanet_core/runtime", "lmanet_core/command", "lmanet_ros")
 """Folders that must be importable without PyTorch; so must the modules right in `lmanet_core`."""
 MAY_NEED_TORCH = "lmanet_core/runtime/pytorch"
-NEED_OTHERS = ("lmanet_ros/launching.py", "lmanet_ros/rerun_view.py")
+NEED_OTHERS = ("lmanet_ros/launching/actions.py", "lmanet_ros/rerun_view.py")
 """Of what not every machine has: ROS' launch, and Rerun."""
 
 
@@ -167,7 +167,7 @@ def modules_free_of_torch() -> list[str]:
 
 def test_what_runs_exported_files_does_without_torch(tiny_network):
     modules = modules_free_of_torch()
-    assert "lmanet_ros.node" in modules
+    assert "lmanet_ros.node.managed_node" in modules
     if find_spec("rclpy") is None:
         modules = [name for name in modules if not name.startswith("lmanet_ros")]
     script = WITHOUT_TORCH.format(modules=modules, file=str(tiny_network))

@@ -24,7 +24,7 @@ from lmanet_ros.evaluation import playback as player
 from lmanet_ros.evaluation.answers import answered_frames
 from lmanet_ros.evaluation.node_client import QUEUE_DEPTH, WARM_UP_FRAME_ID
 from lmanet_ros.evaluation.playback import Mode, Playback, play
-from lmanet_ros.image_conversion import from_array
+from lmanet_ros.messages.image_conversion import from_array
 from lmanet_ros.processes import ProcessError
 
 COUNTERS = ("received", "processed", "dropped", "skipped", "refused", "failed", "lost")

@@ -1,0 +1,136 @@
+"""Actions of the launch files; needs `launch` and `launch_ros` of a ROS installation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, GroupAction, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
+from launch_ros.utilities import make_namespace_absolute, prefix_namespace
+from rclpy.expand_topic_name import expand_topic_name
+
+from lmanet_ros.launching.arguments import DEFAULT_PARAMS_FILE, existing_path
+from lmanet_ros.launching.rviz_view import rviz_view
+
+PACKAGE = "lmanet_ros"
+CONFIG = Path(get_package_share_directory(PACKAGE)) / "config"
+
+
+def argument(
+    name: str, description: str, default: str = "", choices: Sequence[str] | None = None
+) -> DeclareLaunchArgument:
+    """A launch argument; the empty default asks for nothing."""
+    return DeclareLaunchArgument(
+        name, default_value=default, description=description, choices=choices
+    )
+
+
+def launch_description(
+    arguments: Sequence[DeclareLaunchArgument],
+    start: Callable[[LaunchContext, dict[str, str]], list[Node]],
+) -> LaunchDescription:
+    """A launch description that leaves nothing behind in one that includes it.
+
+    Args:
+        arguments: those of the launch file.
+        start: what to do with their values.
+    """
+
+    def begin(context: LaunchContext) -> list[Node]:
+        names = [declared.name for declared in arguments]
+        return start(
+            context, {name: LaunchConfiguration(name).perform(context).strip() for name in names}
+        )
+
+    # Outside of a group, defaults would stay set for whatever is launched next.
+    return LaunchDescription([GroupAction([*arguments, OpaqueFunction(function=begin)])])
+
+
+def segmentation_node(
+    params_file: str, parameters: Mapping[str, Any], log_level: str = "info", **options: Any
+) -> Node:
+    """The node with its parameters.
+
+    Args:
+        params_file: that somebody chose; empty: nobody did. The package's own then gives way to
+            what an including launch file sets for all of its nodes.
+        parameters: those that were asked for; they go before all others.
+        log_level: lowest level of what is logged.
+        options: of the action that starts it.
+
+    Raises:
+        ArgumentError: there is no such file.
+    """
+    # What ros_arguments hold comes first on the command line, and the last one counts.
+    ros_arguments = ["--log-level", log_level]
+    chosen: list[Any] = []
+    if params_file:
+        path = existing_path("params_file", params_file)
+        # Only where it is asked for, because replacing takes backslashes away.
+        chosen.append(ParameterFile(str(path), allow_substs="$(" in path.read_text()))
+    else:
+        ros_arguments += ["--params-file", str(CONFIG / DEFAULT_PARAMS_FILE)]
+    if parameters:
+        chosen.append({name: _typed(value) for name, value in parameters.items()})
+    return Node(
+        package=PACKAGE,
+        executable="segmentation_node",
+        parameters=chosen,
+        ros_arguments=ros_arguments,
+        output="screen",
+        **options,
+    )
+
+
+def full_namespace(context: LaunchContext, namespace: str) -> str:
+    """The namespace of a node that is started with this one."""
+    group = context.launch_configurations.get("ros_namespace")
+    return str(make_namespace_absolute(prefix_namespace(group, namespace)))
+
+
+def rviz_node(
+    context: LaunchContext, node_name: str, namespace: str, parameters: Mapping[str, Any]
+) -> Node:
+    """RViz with the package's view of a segmentation node.
+
+    Args:
+        context: where both are launched.
+        node_name: name of the node.
+        namespace: that the node is started with.
+        parameters: of the node, as far as they were asked for.
+    """
+    # Here, because PyTorch comes with it, and it is needed for nothing else.
+    from lmanet_ros.node.arrival.camera import camera_names
+
+    topics = parameters.get("image_topics", ["image"])
+    names = camera_names(topics) if len(topics) > 1 else [""]
+    suffix = "/compressed" if parameters.get("compressed") else ""
+    namespace = full_namespace(context, namespace)
+    cameras = {
+        name: expand_topic_name(topic, node_name, namespace) + suffix
+        for name, topic in zip(names, topics, strict=True)
+    }
+    text = (CONFIG / "segmentation.rviz").read_text()
+    # Left behind, as launch does with parameters: nobody says when RViz has read it.
+    with NamedTemporaryFile("w", prefix="lmanet_", suffix=".rviz", delete=False) as file:
+        file.write(rviz_view(text, cameras, expand_topic_name("~", node_name, namespace)))
+    clock = {name: value for name, value in parameters.items() if name == "use_sim_time"}
+    return Node(
+        package="rviz2",
+        executable="rviz2",
+        arguments=["-d", file.name],
+        parameters=[clock],
+        output="screen",
+    )
+
+
+def _typed(value: Any) -> Any:
+    """Launch would read a text as YAML and make a number of '0'."""
+    return ParameterValue(value, value_type=str) if isinstance(value, str) else value

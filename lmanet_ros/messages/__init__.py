@@ -1,0 +1,1 @@
+"""Between messages and arrays, tables and numbers; the node and the other programs share it."""

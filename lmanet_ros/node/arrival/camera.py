@@ -1,0 +1,212 @@
+"""One camera: its topics and what is done with a message before the network's turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_srvs.srv import Trigger
+
+from lmanet_ros.messages.image_conversion import ImageError, check
+from lmanet_ros.node.arrival.rate_limit import RateLimit
+from lmanet_ros.node.arrival.subscription import FittingSubscription
+from lmanet_ros.node.arrival.topic_report import explain_silence
+from lmanet_ros.node.inference.stream import LOG_PERIOD, Frame, Stream
+from lmanet_ros.node.parameters import NodeParameters
+from lmanet_ros.node.reporting.diagnostics import LOST_REMEDY
+
+
+def camera_names(topics: Sequence[str]) -> list[str]:
+    """What to call several cameras: their topics' namespaces, where those tell them apart.
+
+    `/front/image_raw` and `/rear/image_raw` are `front` and `rear`, `/image_a` and `/image_b` are
+    `image_a` and `image_b`.
+    """
+    topics = [topic.lstrip("~/") for topic in topics]
+    namespaces = [topic.rpartition("/")[0] for topic in topics]
+    distinct = all(namespaces) and len(set(namespaces)) == len(namespaces)
+    return namespaces if distinct else topics
+
+
+class Camera:
+    """Listens to a camera, while it is started, and submits its frames.
+
+    Args:
+        node: the node that subscribes.
+        topic: the camera's, as the user names it.
+        prefix: of its service: `~` or, of one of several cameras, `~/<camera>`.
+        stream: what its frames belong to.
+        submit: takes frames over, never waiting.
+        parameters: of the node.
+
+    Raises:
+        ParameterError: an override of the quality of service has no sense.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        topic: str,
+        prefix: str,
+        stream: Stream,
+        submit: Callable[[Stream, Frame], None],
+        parameters: NodeParameters,
+    ) -> None:
+        self.stream = stream
+        self._node = node
+        self._submit = submit
+        self._started = False
+        self._silence_told = float("-inf")
+        self._info: CameraInfo | None = None
+        self._rate_limit = RateLimit(parameters.max_rate)
+        self._images = FittingSubscription(
+            node,
+            CompressedImage if parameters.compressed else Image,
+            _moved_along(node, topic, f"{topic}/compressed") if parameters.compressed else topic,
+            self._on_image,
+            self._on_lost,
+            parameters.image_reliability,
+            parameters.image_durability,
+        )
+        info_topic = f"{topic.rpartition('/')[0]}/camera_info" if "/" in topic else "camera_info"
+        self._infos = FittingSubscription(
+            node, CameraInfo, _moved_along(node, topic, info_topic), self._on_info
+        )
+        self._reset_service = node.create_service(
+            Trigger, f"{prefix}/reset_memory", self._on_reset_memory
+        )
+        self.apply(parameters)
+
+    @property
+    def topic(self) -> str:
+        """Full name of the topic of images."""
+        return self._images.topic
+
+    @property
+    def info_topic(self) -> str:
+        """Full name of the topic of calibrations."""
+        return self._infos.topic
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether the camera's images are received; a lazy camera's are not without need."""
+        return self._images.is_open
+
+    def apply(self, parameters: NodeParameters) -> None:
+        """Take over the parameters that may change at any time."""
+        if parameters.max_rate != self._rate_limit.rate:
+            self._rate_limit = RateLimit(parameters.max_rate)
+        self._parameters = parameters
+        self.stream.max_frame_gap = parameters.max_frame_gap
+        self.stream.outputs.parameters = parameters
+
+    def start(self) -> None:
+        """Listen to the camera, at once or, if it is a lazy one, when it is needed.
+
+        Raises:
+            ParameterError: an override of the quality of service has no sense.
+        """
+        self._started = True
+        try:
+            self.watch()
+        except BaseException:
+            self.stop()
+            raise
+
+    def watch(self) -> None:
+        """See who publishes and who listens, and say so if nothing comes; do this now and then."""
+        if not self._started:
+            return
+        needed = not self._parameters.lazy or bool(self.stream.outputs.wanted())
+        if needed and not self.is_listening:
+            self._listen()
+        elif not needed and self.is_listening:
+            self._node.get_logger().debug(f"nobody listens: {self.topic} is let go of")
+            self._let_go()
+        if self.is_listening:
+            self._images.look()
+            self._infos.look()
+            self._report_silence()
+
+    def stop(self) -> None:
+        """Let go of the camera; what the network still works on is not published."""
+        self._started = False
+        self._let_go()
+
+    def destroy(self) -> None:
+        """Take all topics and services away."""
+        self.stop()
+        self._images.destroy()
+        self._infos.destroy()
+        self._node.destroy_service(self._reset_service)
+        self.stream.outputs.destroy()
+
+    def _listen(self) -> None:
+        self.stream.open()
+        self._images.open()
+        self._infos.open()
+
+    def _let_go(self) -> None:
+        self._images.close()
+        self._infos.close()
+        self._info = None
+        self.stream.close()
+
+    def _report_silence(self) -> None:
+        silence, now = self.stream.statistics.figures().silence, perf_counter()
+        is_due = now > self._silence_told + LOG_PERIOD
+        if is_due and 0 < self._parameters.silence_timeout < silence:
+            # Not throttled by ROS, which would let one camera speak for all.
+            self._silence_told = now
+            self._node.get_logger().warning(
+                f"no image on {self.topic} for {silence:.0f} s: "
+                f"{explain_silence(self._node, self._images)}"
+            )
+
+    def _on_info(self, message: CameraInfo) -> None:
+        self._info = message
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        arrival = perf_counter()
+        self.stream.statistics.add_received(arrival)
+        try:
+            # Before the frame may displace a good one from the mailbox.
+            check(message)
+        except ImageError as error:
+            self.stream.refuse(error)
+            return
+        if self._rate_limit.admits(arrival):
+            self._submit(self.stream, self.stream.frame(message, self._info, arrival))
+        else:
+            self.stream.skip()
+
+    def _on_lost(self, count: int) -> None:
+        self.stream.statistics.count("lost", times=count)
+        self._node.get_logger().warning(
+            f"images of {self.topic} were lost on their way; {LOST_REMEDY}",
+            throttle_duration_sec=LOG_PERIOD,
+        )
+
+    def _on_reset_memory(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        filled = self.stream.memory_filled
+        self.stream.request_reset("on request")
+        response.success = True
+        response.message = f"the next frame starts anew; {filled} frames were in memory"
+        return response
+
+
+def _moved_along(node: Node, topic: str, sibling: str) -> str:
+    """A topic beside another one: under its own name if that is remapped, otherwise moving along.
+
+    As image_transport does it: remapping `image` moves `image/compressed` and `camera_info`, too.
+    """
+    if node.resolve_topic_name(sibling) != node.resolve_topic_name(sibling, only_expand=True):
+        return sibling
+    resolved = node.resolve_topic_name(topic)
+    if sibling.startswith(f"{topic}/"):
+        return resolved + sibling.removeprefix(topic)
+    return f"{resolved.rpartition('/')[0]}/{sibling.rpartition('/')[2]}"

@@ -1,0 +1,78 @@
+"""The network as the node's parameters ask for it."""
+
+from __future__ import annotations
+
+from lmanet_core import CheckpointError, VideoSegmenter
+from lmanet_core.checkpoint import DEFAULT_WEIGHTS, load_training_size
+from lmanet_core.extras import MissingExtraError
+from lmanet_core.runtime import GraphFileError, open_segmenter
+from lmanet_core.runtime.attention import describe_attention
+from lmanet_ros.node.parameters import IMAGE_SIZE, NodeParameters, ParameterError
+
+
+def load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
+    """Load what the parameters ask for.
+
+    Returns:
+        A stream on the network, and what runs in the words of a log line.
+
+    Raises:
+        ParameterError: a parameter cannot be used, or does not fit the others.
+    """
+    try:
+        known = _training_size(parameters)
+        segmenter, choice = open_segmenter(
+            parameters.checkpoint or None,
+            engine=parameters.engine,
+            backend=parameters.backend,
+            memory_size=None if parameters.memory_size < 0 else parameters.memory_size,
+            precision=parameters.precision,
+            device=parameters.device,
+            work_size=_work_size(parameters),
+            work_pixels=known and known[0] * known[1],
+            output_size=parameters.output_size if any(parameters.output_size) else None,
+            threads=parameters.threads,
+        )
+    except CheckpointError as error:
+        raise ParameterError(f"parameter 'checkpoint': {error}") from None
+    except GraphFileError as error:
+        raise ParameterError(f"parameter 'engine': {error}") from None
+    except MissingExtraError as error:
+        name = "engine" if parameters.engine else "checkpoint"
+        raise ParameterError(f"parameter {name!r}: {error}") from None
+    except ValueError as error:
+        # The message begins with the name of the argument, which is that of the parameter.
+        raise ParameterError(f"parameter {error}") from None
+    classes = segmenter.classes
+    words = (
+        f"{parameters.engine or parameters.checkpoint or DEFAULT_WEIGHTS} "
+        f"({len(classes)} classes: {', '.join(classes.names)}) "
+        f"at {_describe_size(parameters, known)}, "
+        f"a memory of {segmenter.memory_size} frames, "
+        f"local attention: {describe_attention(segmenter)}, "
+        f"on {segmenter.device} in {segmenter.precision}; "
+        f"backend {choice.backend}: {choice.reason}"
+    )
+    return segmenter, words
+
+
+def _work_size(parameters: NodeParameters) -> tuple[int, int] | None:
+    """(width, height) asked for; None: none is."""
+    asked_for = any(parameters.work_size) and parameters.work_size != IMAGE_SIZE
+    return parameters.work_size if asked_for else None
+
+
+def _training_size(parameters: NodeParameters) -> tuple[int, int] | None:
+    """(width, height) that the checkpoint knows, where nothing else is asked for."""
+    if any(parameters.work_size) or parameters.engine:
+        return None
+    return load_training_size(parameters.checkpoint or None)
+
+
+def _describe_size(parameters: NodeParameters, known: tuple[int, int] | None) -> str:
+    if parameters.engine:
+        return "the size of the engine"
+    if known is not None:
+        return f"as many pixels as {known[0]}x{known[1]}, in the images' proportions"
+    size = _work_size(parameters)
+    return f"{size[0]}x{size[1]}" if size else "the images' own size"

@@ -1,0 +1,275 @@
+"""One camera's video: what is done with a frame, from the message to the published pictures."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from time import perf_counter
+
+import numpy as np
+from rclpy.clock import Clock
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+
+from lmanet_core import SegmentationResult, VideoSegmenter
+from lmanet_core.runtime import step_together
+from lmanet_ros.messages.image_conversion import ImageError, to_rgb
+from lmanet_ros.node.inference.continuity import NANOSECONDS, FrameIdentity, find_break
+from lmanet_ros.node.publishing.outputs import Outputs
+from lmanet_ros.node.reporting.frame_statistics import FrameStatistics, FrameTimes
+
+LOG_PERIOD = 5.0
+"""Seconds between two log lines about frames that could not be used."""
+GAP_STEPS = 3
+"""Steps of the network that two frames may be apart, however long those take."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An image message that passed `image_conversion.check`."""
+
+    message: Image | CompressedImage
+    info: CameraInfo | None
+    """What the camera last said about its lens; None if it said nothing."""
+    arrival: float
+    """`perf_counter` when it was received."""
+    session: int
+    """In which its stream was open, see `Stream.close`."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A frame on its way through the network."""
+
+    frame: Frame
+    begin: float
+    """`perf_counter` when its turn came."""
+    image: np.ndarray
+    """(H, W, 3) uint8, RGB."""
+    identity: FrameIdentity
+    wanted: frozenset[str]
+    """Outputs that somebody listens to."""
+
+
+class Stream:
+    """The video of one camera: its memory, its outputs and what happens to its frames.
+
+    `begin`, `finish` and `fail` are called by the worker's thread through `process`, all else by
+    the thread that receives messages.
+
+    Args:
+        segmenter: the network and the memory of this stream.
+        outputs: what is published.
+        logger: of the camera.
+        clock: of the node.
+        turns: streams that share the network, each waiting for its turn.
+        max_frame_gap: seconds between two frames of a video, see `find_break`.
+    """
+
+    def __init__(
+        self,
+        segmenter: VideoSegmenter,
+        outputs: Outputs,
+        logger: RcutilsLogger,
+        clock: Clock,
+        turns: int,
+        max_frame_gap: float,
+    ) -> None:
+        self.outputs = outputs
+        self.statistics = FrameStatistics()
+        self.turns = turns
+        self.max_frame_gap = max_frame_gap
+        self.segmenter = segmenter
+        self._logger = logger
+        self._clock = clock
+        self._previous: FrameIdentity | None = None
+        # At most one: a second request changes nothing.
+        self._reset_requests: deque[str] = deque(maxlen=1)
+        # Held while it is decided whether a frame is of this session, and that is acted on.
+        self._deciding = Lock()
+        self._session = 0
+
+    @property
+    def memory_size(self) -> int:
+        """Number of past frames that are remembered at most."""
+        return self.segmenter.memory_size
+
+    @property
+    def memory_filled(self) -> int:
+        """Number of past frames that the next one will see."""
+        return 0 if self._reset_requests else self.segmenter.filled
+
+    def request_reset(self, reason: str) -> None:
+        """Let the next frame that is begun find an empty memory."""
+        self._reset_requests.append(reason)
+
+    def open(self) -> None:
+        """Begin a session: rates and silence are of what comes from now on."""
+        self.statistics.restart()
+
+    def close(self) -> None:
+        """End the session: nothing is published of its frames any more, also of one that the
+        network is working on, and also if a new session has begun by then.
+        """
+        with self._deciding:
+            self._session += 1
+
+    def drop(self) -> None:
+        """Count a frame that gave way to a newer one, or whose session is over."""
+        self.statistics.count("dropped")
+        self._logger.debug("frame dropped")
+
+    def skip(self) -> None:
+        """Count a frame that is above the rate asked for."""
+        self.statistics.count("skipped")
+        self._logger.debug("frame skipped: max_rate")
+
+    def frame(
+        self, message: Image | CompressedImage, info: CameraInfo | None, arrival: float
+    ) -> Frame:
+        """A frame of this session, which waits from now on; see `Frame`."""
+        self.statistics.begin_waiting(arrival)
+        return Frame(message, info, arrival, self._session)
+
+    def refuse(self, error: ImageError) -> None:
+        """Count and report a frame that cannot be used; it leaves the memory as it is."""
+        self.statistics.count("refused", f"refused_{error.kind.replace(' ', '_')}")
+        self._logger.error(f"frame refused: {error}", throttle_duration_sec=LOG_PERIOD)
+
+    def begin(self, frame: Frame, idle_since: float) -> Turn | None:
+        """Make an image of a message and prepare the memory for it; None if that fails.
+
+        Args:
+            frame: the frame.
+            idle_since: `perf_counter` when the worker had finished the frame before.
+        """
+        try:
+            image = to_rgb(frame.message)
+            header = frame.message.header
+            size = (image.shape[1], image.shape[0])
+            identity = FrameIdentity(_nanoseconds(header), header.frame_id, size)
+            with self._deciding:
+                if frame.session != self._session:
+                    self.drop()
+                    return None
+                self._keep_continuous(identity)
+            begin = max(frame.arrival, idle_since)
+            return Turn(frame, begin, image, identity, self.outputs.wanted())
+        except ImageError as error:
+            self.statistics.end_waiting()
+            self.refuse(error)
+        except Exception as error:
+            self.fail(frame, error)
+        return None
+
+    def finish(self, turn: Turn, result: SegmentationResult, step_time: float) -> None:
+        """Publish what is wanted of a result.
+
+        Args:
+            turn: what `begin` gave.
+            result: of the network.
+            step_time: seconds that the network took.
+        """
+        # Only what went through the network is what the next frame has to continue.
+        self._previous = turn.identity
+        try:
+            self._publish(turn, result, step_time)
+        except Exception as error:
+            self.fail(turn.frame, error)
+
+    def fail(self, frame: Frame, error: Exception) -> None:
+        """Count and report a frame that failed, for want of memory for instance."""
+        if frame.session != self._session:
+            self.drop()
+            return
+        self.statistics.end_waiting()
+        self.statistics.count("failed")
+        self._logger.error(
+            f"frame failed: {type(error).__name__}: {error}", throttle_duration_sec=LOG_PERIOD
+        )
+
+    def _publish(self, turn: Turn, result: SegmentationResult, step_time: float) -> None:
+        message = turn.frame.message
+        with self._deciding:
+            if turn.frame.session != self._session:
+                self.drop()
+                return
+            published = self.outputs.publish(
+                turn.wanted, message.header, turn.image, result, turn.frame.info
+            )
+            self.statistics.end_waiting()
+        end = perf_counter()
+        self.statistics.count(*(f"{name}_published" for name in published))
+        now = self._clock.now().nanoseconds
+        times = FrameTimes(
+            step=step_time,
+            overhead=end - turn.begin - step_time,
+            from_receipt=end - turn.frame.arrival,
+            from_stamp=(now - _nanoseconds(message.header)) / NANOSECONDS,
+        )
+        self.statistics.add_processed(times)
+        self._logger.debug(
+            f"frame of {_nanoseconds(message.header) / NANOSECONDS:.3f} s segmented in "
+            f"{1e3 * step_time:.1f} ms, memory of {self.segmenter.filled} frames, "
+            f"published: {', '.join(published) or 'nothing'}"
+        )
+
+    def _keep_continuous(self, current: FrameIdentity) -> None:
+        """Empty the memory if the frame does not continue what is in it, or if asked to."""
+        reason = None
+        if self._reset_requests:
+            self._reset(self._reset_requests.popleft())
+        elif self._previous:
+            reason = find_break(self._previous, current, self._longest_gap())
+            if reason:
+                self._reset(reason)
+        self.statistics.add_continuity(reason)
+
+    def _longest_gap(self) -> float:
+        """A slow network must not empty its own memory: what it drops meanwhile is no gap."""
+        if self.max_frame_gap == 0:
+            return 0.0
+        return max(self.max_frame_gap, GAP_STEPS * self.turns * self.statistics.usual_step())
+
+    def _reset(self, reason: str) -> None:
+        self._logger.info(f"memory of {self.segmenter.filled} frames emptied: {reason}")
+        self.segmenter.reset()
+        self._previous = None
+        self.statistics.count("resets")
+
+
+def process(frames: Sequence[tuple[Stream, Frame]], idle_since: float) -> None:
+    """Segment frames of different streams of one network together, and publish what is wanted.
+
+    Whatever happens to a frame, the node lives on.
+
+    Args:
+        frames: with the stream of each.
+        idle_since: `perf_counter` when the worker had finished the frames before.
+    """
+    begun = [(stream, stream.begin(frame, idle_since)) for stream, frame in frames]
+    turns = [(stream, turn) for stream, turn in begun if turn is not None]
+    if not turns:
+        return
+    step_begin = perf_counter()
+    try:
+        # Also if nobody listens: whoever begins to finds a memory that is warm.
+        results = step_together(
+            [stream.segmenter for stream, _ in turns],
+            [turn.image for _, turn in turns],
+            confidence=any(stream.outputs.needs_confidence(turn.wanted) for stream, turn in turns),
+        )
+    except Exception as error:
+        for stream, turn in turns:
+            stream.fail(turn.frame, error)
+        return
+    step_time = perf_counter() - step_begin
+    for (stream, turn), result in zip(turns, results, strict=True):
+        stream.finish(turn, result, step_time)
+
+
+def _nanoseconds(header: Header) -> int:
+    return int(header.stamp.sec * NANOSECONDS + header.stamp.nanosec)

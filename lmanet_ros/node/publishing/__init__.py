@@ -1,0 +1,1 @@
+"""What is published: pictures for each frame, and what their values mean."""

@@ -1,0 +1,1 @@
+"""What is counted, and what the diagnostics make of it."""

@@ -1,0 +1,143 @@
+"""Types, ranges and descriptions of the node's parameters."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import rclpy
+import yaml
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from lmanet_ros.launching.arguments import DEFAULT_PARAMS_FILE
+from lmanet_ros.node.parameters import (
+    ANY_TIME,
+    START,
+    UNCONFIGURED,
+    NodeParameters,
+    ParameterError,
+    changed_parameters,
+    declare_parameters,
+    parse_palette,
+)
+
+CONFIG = Path(__file__).parents[3] / "config"
+DEFAULTS = asdict(NodeParameters())
+
+
+@contextmanager
+def node_with(**values: object) -> Iterator[Node]:
+    overrides = [Parameter(name, value=value) for name, value in values.items()]
+    node = rclpy.create_node("parameters_test", parameter_overrides=overrides)
+    try:
+        yield node
+    finally:
+        node.destroy_node()
+
+
+def settings_in(text: str) -> dict[str, object]:
+    """Parameters that the text of a file sets."""
+    settings = yaml.safe_load(text).get("/**", {}).get("ros__parameters", {})
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
+
+
+def test_the_default_file_states_all_parameters_those_at_their_defaults_in_comments():
+    text = (CONFIG / DEFAULT_PARAMS_FILE).read_text()
+    settings = settings_in(text)
+    names = "|".join(DEFAULTS)
+    everything = settings_in(re.sub(rf"(?m)^    # ((?:{names}): )", r"    \1", text))
+    assert everything == DEFAULTS | settings
+
+
+@pytest.mark.parametrize("file", sorted(CONFIG.glob("*.yaml")), ids=lambda file: file.name)
+def test_the_shipped_files_set_nothing_to_its_default(file):
+    """Launch files that include ours may have another value, which a file would override."""
+    settings = settings_in(file.read_text())
+    assert settings.keys() <= DEFAULTS.keys()
+    assert all(value != DEFAULTS[name] for name, value in settings.items())
+
+
+def test_values_are_taken_over():
+    values = {"memory_size": 7, "work_size": [512, 256], "overlay_opacity": 1.0, "device": "cpu"}
+    with node_with(**values) as node:
+        parameters = declare_parameters(node)
+    assert parameters == NodeParameters(
+        memory_size=7, work_size=(512, 256), overlay_opacity=1.0, device="cpu"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expectation"),
+    [
+        ("memory_size", -2, "an integer in -1..64"),
+        ("memory_size", 65, "an integer in -1..64"),
+        ("memory_size", 2.0, "an integer in -1..64"),
+        ("threads", -1, "an integer in 0..1024"),
+        ("max_frame_gap", -0.1, "a number with a decimal point in 0.0.."),
+        ("max_frame_gap", 1, "a number with a decimal point in 0.0.."),
+        ("overlay_opacity", 1.1, "a number with a decimal point in 0.0..1.0"),
+        ("compressed", "yes", "true or false"),
+        ("checkpoint", 5, "a string"),
+        ("work_size", "512x256", "a list of integers"),
+        ("work_size", [512], "[width, height]"),
+        ("work_size", [512, 0], "[width, height]"),
+        ("work_size", [-512, 256], "[width, height]"),
+        ("work_size", [-1, 256], "[-1, -1] for the image's own size"),
+        ("jpeg_quality", 0, "an integer in 1..100"),
+        ("min_confidence", 1.1, "a number with a decimal point in 0.0..1.0"),
+        ("image_durability", "latched", "['auto', 'volatile', 'transient_local']"),
+        ("output_size", [0, 256], "[width, height]"),
+        ("image_topics", "image", "a list of strings"),
+        ("image_topics", ["a", "a"], "one or more different topics"),
+    ],
+)
+def test_a_bad_value_is_refused_and_named(name, value, expectation):
+    with (
+        node_with(**{name: value}) as node,
+        pytest.raises(ParameterError, match=f"^parameter '{name}': expected ") as caught,
+    ):
+        declare_parameters(node)
+    assert expectation in str(caught.value)
+    assert f"got {value!r}" in str(caught.value)
+
+
+def test_parameters_are_described():
+    with node_with() as node:
+        declare_parameters(node)
+        for name in asdict(NodeParameters()):
+            descriptor = node.describe_parameter(name)
+            assert len(descriptor.description) > 10
+            assert descriptor.additional_constraints in (ANY_TIME, UNCONFIGURED, START)
+            assert descriptor.read_only == (name == "autostart")
+        (limits,) = node.describe_parameter("memory_size").integer_range
+        assert (limits.from_value, limits.to_value) == (-1, 64)
+        (limits,) = node.describe_parameter("overlay_opacity").floating_point_range
+        assert (limits.from_value, limits.to_value) == (0.0, 1.0)
+
+
+def test_some_change_at_any_time_and_others_while_unconfigured_only():
+    before = NodeParameters()
+    changes = [Parameter("max_rate", value=5.0), Parameter("use_sim_time", value=True)]
+    after = changed_parameters(before, changes, configured=True)
+    assert after == replace(before, max_rate=5.0)
+    changes = [Parameter("memory_size", value=3)]
+    with pytest.raises(ParameterError, match="'memory_size' is read when the node is configured"):
+        changed_parameters(before, changes, configured=True)
+    assert changed_parameters(before, changes, configured=False).memory_size == 3
+    # Files with parameters are set as a whole, most of them as they are.
+    same = [Parameter("memory_size", value=-1), Parameter("image_topics", value=["image"])]
+    assert changed_parameters(before, same, configured=True) == before
+
+
+def test_colours_are_read_by_class():
+    assert parse_palette("road = #804080,traffic light=#FAAA1E") == {
+        "road": (128, 64, 128),
+        "traffic light": (250, 170, 30),
+    }
+    assert parse_palette("") == {}
+    for text in ("road", "road=red", "=#804080", "road=#8040801"):
+        with pytest.raises(ParameterError, match="expected entries 'class=#rrggbb'"):
+            parse_palette(text)
