@@ -49,10 +49,11 @@ test-triton: $(INSTALLED)
 	$(RUN) test/triton_releases.py $(ARGS)
 
 # About a quarter of an hour.
-SOAK_LENGTH := --soak-frames 10000 --soak-malformed 1000 --soak-cycles 50
+SOAK_TESTS := $(addprefix test/lmanet_ros/node/,test_soak.py test_faults.py arrival/test_large_images.py)
+SOAK_LENGTH := --soak-frames 10000 --soak-malformed 1000 --soak-cycles 50 --soak-images 32
 
 soak: $(INSTALLED)
-	$(RUN) -m pytest -s test/lmanet_ros/node/test_soak.py test/lmanet_ros/node/test_faults.py $(SOAK_LENGTH) $(ARGS)
+	$(RUN) -m pytest -s $(SOAK_TESTS) $(SOAK_LENGTH) $(ARGS)
 
 lint: $(INSTALLED)
 	$(RUN) -m ruff check .

@@ -62,7 +62,6 @@ def _start(context: LaunchContext, arguments: dict[str, str]) -> list[Node]:
     )
     compressed = image_type is CompressedImage
     namespace = full_namespace(context, arguments["namespace"] or f"replay_{uuid4().hex[:8]}")
-    topic = f"{namespace}/image/compressed" if compressed else f"{namespace}/image"
     of_network = {name: arguments[name] for name in ("checkpoint", "engine", "device")}
     parameters: dict[str, Any] = {
         **node_parameters(of_network),
@@ -72,7 +71,7 @@ def _start(context: LaunchContext, arguments: dict[str, str]) -> list[Node]:
         "max_rate": 0.0,
         "compressed": compressed,
         # So that what does not arrive was dropped by the node, not by the middleware.
-        f"qos_overrides.{topic}.subscription.reliability": "reliable",
+        "image_reliability": "reliable",
     }
     actions = [
         segmentation_node(

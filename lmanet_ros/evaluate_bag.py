@@ -29,12 +29,14 @@ def main(args: list[str] | None = None) -> int:
         args: command line with the program's name; None: that of the process.
 
     Returns:
-        Exit status: 0; 1 if a recording or the node cannot be used; `BELOW_LIMIT`. Ctrl-C while a
-        recording is played ends that, and what was played is reported.
+        Exit status: 0; 1 if a recording or the node cannot be used; `BELOW_LIMIT`. Ctrl-C or
+        SIGTERM while a recording is played ends that, and what was played is reported.
     """
     args = sys.argv if args is None else args
     arguments = _parse_arguments(remove_ros_args(args)[1:])
-    handler = signal.signal(signal.SIGINT, _interrupt)
+    # Several are played by processes of their own, which are told to end when this one does.
+    numbers = (signal.SIGINT, *([] if len(arguments.bags) > 1 else [signal.SIGTERM]))
+    handlers = {number: signal.signal(number, _interrupt) for number in numbers}
     try:
         return run_program(
             "evaluate_bag",
@@ -43,12 +45,14 @@ def main(args: list[str] | None = None) -> int:
             extra="evaluation",
         )
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    # Once: `ros2 launch` may send Ctrl-C again, while the report is made.
+    # Once: `ros2 launch` may send Ctrl-C again while the report is made; SIGTERM then ends that.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     raise KeyboardInterrupt
 
 

@@ -19,7 +19,6 @@ from builtin_interfaces.msg import Time
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header, String
-from tqdm import tqdm
 
 from lmanet_core import ClassTable
 from lmanet_core.arguments import image_size
@@ -32,6 +31,7 @@ from lmanet_core.program import require_writable, run_program
 from lmanet_ros.bags.writing import STORAGES, BagWriter
 from lmanet_ros.messages.class_json import to_json
 from lmanet_ros.messages.image_conversion import from_array
+from lmanet_ros.progress import progress_bar
 
 NAMESPACE = "/camera"
 IMAGE_FORMATS = ("raw", "jpeg", "png")
@@ -121,7 +121,7 @@ def write_bag(
             if compressed
             else bag.add_topic(f"{NAMESPACE}/image", Image)
         )
-        for count, frame in enumerate(tqdm(frames, path.name, unit="frame"), 1):
+        for count, frame in enumerate(progress_bar(frames, path.name, unit="frame"), 1):
             header = Header(frame_id=FRAME_ID, stamp=_time(frame.stamp))
             if count == 1:
                 write_classes(frame.stamp, serialize_message(String(data=to_json(classes))))

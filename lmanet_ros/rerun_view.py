@@ -1,79 +1,141 @@
-"""Shows a recording in Rerun: `ros2 run lmanet_ros rerun_view evaluation_output/predictions`."""
+"""Shows a recording or live topics in Rerun.
+
+ros2 run lmanet_ros rerun_view evaluation_output/predictions
+ros2 run lmanet_ros rerun_view --topics /camera/image_raw /segmentation_node/labels
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException
+from rclpy.utilities import remove_ros_args
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
-from lmanet_core import CheckpointError, ClassTable, load
-from lmanet_ros.bags.reading import BagError, BagMessage, read_bag
+from lmanet_core import ClassTable, load
+from lmanet_core.program import run_program
+from lmanet_ros.bags.reading import read_bag
 from lmanet_ros.bags.topics import IMAGE_TYPES, LABEL_NAMES, deserialize
 from lmanet_ros.bags.writing import type_name
 from lmanet_ros.messages.class_json import from_json
 from lmanet_ros.messages.image_conversion import check, to_labels, to_rgb
+from lmanet_ros.node.arrival.subscription import FittingSubscription
+from lmanet_ros.processes import ProcessError, init_ros
 
 try:
     import rerun
 except ModuleNotFoundError:
     raise ModuleNotFoundError("rerun_view needs Rerun: pip install rerun-sdk") from None
 
+CLASSES = "/classes"
+"""How the topics of class tables end."""
+LOOK_PERIOD = 0.5
+"""Seconds between two looks for topics that are not there yet."""
+
 
 def main(args: list[str] | None = None) -> int:
-    """Show a recording, or write a file of Rerun's.
+    """Show a recording or live topics, or write a file of Rerun's.
 
     Args:
         args: command line with the program's name; None: that of the process.
 
     Returns:
-        Exit status: 0, or 1 if the recording or the checkpoint cannot be used.
+        Exit status: 0, also after Ctrl-C, which ends live topics; 1 if the recording or the
+        checkpoint cannot be used.
     """
+    args = sys.argv if args is None else args
     parser = argparse.ArgumentParser(
-        prog="rerun_view", description="Show images and labels of a rosbag2 in Rerun."
+        prog="rerun_view", description="Show images and labels of ROS 2 in Rerun."
     )
-    parser.add_argument("bag", type=Path, help="rosbag2 (MCAP or SQLite), or a file of one")
+    shown = parser.add_mutually_exclusive_group(required=True)
+    shown.add_argument("bag", type=Path, nargs="?", help="rosbag2 (MCAP or SQLite), or its file")
+    shown.add_argument("--topics", nargs="+", help="live ones with images, until Ctrl-C")
     parser.add_argument("--save", type=Path, help="an .rrd file to write, and no window to open")
     parser.add_argument(
-        "--checkpoint",
-        help="whose classes the labels are, where the recording does not say; default: shipped",
+        "--checkpoint", help="whose classes the labels are, where nothing says so; default: shipped"
     )
-    arguments = parser.parse_args((sys.argv if args is None else args)[1:])
+    arguments = parser.parse_args(remove_ros_args(args)[1:])
+    return run_program(
+        "rerun_view",
+        lambda: _show(arguments, args),
+        (ValueError, OSError, ProcessError),
+    )
+
+
+def _show(arguments: argparse.Namespace, args: list[str]) -> None:
+    classes = load(arguments.checkpoint).config.classes
     rerun.init("lmanet_ros", spawn=arguments.save is None)
     if arguments.save:
         rerun.save(arguments.save)
-    try:
-        _log_classes("/", load(arguments.checkpoint).config.classes)
-        for message in read_bag(arguments.bag):
-            _log(message)
-    except (BagError, CheckpointError) as error:
-        print(f"rerun_view: {error}", file=sys.stderr)
-        return 1
-    return 0
+    _log_classes("/", classes)
+    if arguments.topics:
+        _follow(arguments.topics, args)
+        return
+    for message in read_bag(arguments.bag):
+        if kind := _kind(message.topic, message.message_type):
+            with _telling_damage(message.topic, message.received):
+                _log(message.topic, deserialize(message, kind))
 
 
-def _log(message: BagMessage) -> None:
-    """What there is to see in a message; damaged ones have nothing."""
-    rerun.set_time("recorded", timestamp=np.datetime64(message.received, "ns"))
+def _follow(topics: Sequence[str], args: list[str]) -> None:
+    """Show topics, and the class tables beside them, from when they are there until Ctrl-C."""
     try:
-        if message.message_type in IMAGE_TYPES:
-            _log_image(message)
-        elif message.topic.endswith("/classes") and message.message_type == type_name(String):
-            namespace = message.topic.removesuffix("/classes")
-            _log_classes(namespace, from_json(deserialize(message, String).data))
+        with suppress(KeyboardInterrupt, ExternalShutdownException):
+            init_ros(args=args)
+            node = rclpy.create_node("rerun_view")
+            missing = {node.resolve_topic_name(topic) for topic in topics}
+            missing |= {topic.rpartition("/")[0] + CLASSES for topic in missing}
+
+            def receive(topic: str, message: Image | CompressedImage | String) -> None:
+                with _telling_damage(topic, node.get_clock().now().nanoseconds):
+                    _log(topic, message)
+
+            def look() -> None:
+                for topic, (name, *_) in node.get_topic_names_and_types():
+                    if topic in missing and (kind := _kind(topic, name)):
+                        missing.remove(topic)
+                        FittingSubscription(node, kind, topic, partial(receive, topic)).open()
+
+            node.create_timer(LOOK_PERIOD, look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+            rclpy.spin(node)
+    finally:
+        rclpy.try_shutdown()
+
+
+def _kind(topic: str, name: str) -> type | None:
+    """The type of a topic's messages, if there is something to see in them."""
+    if topic.endswith(CLASSES) and name == type_name(String):
+        return String
+    return IMAGE_TYPES.get(name)
+
+
+@contextmanager
+def _telling_damage(topic: str, received: int) -> Iterator[None]:
+    """Show what is wrong with a message in place of the message."""
+    rerun.set_time("received", timestamp=np.datetime64(received, "ns"))
+    try:
+        yield
     except ValueError as error:
-        rerun.log(message.topic, rerun.TextLog(str(error), level=rerun.TextLogLevel.WARN))
+        rerun.log(topic, rerun.TextLog(str(error), level=rerun.TextLogLevel.WARN))
 
 
-def _log_image(message: BagMessage) -> None:
-    image = deserialize(message, IMAGE_TYPES[message.message_type])
-    if message.topic.removesuffix("/compressed").rpartition("/")[2] in LABEL_NAMES:
-        rerun.log(message.topic, rerun.SegmentationImage(to_labels(image)))
+def _log(topic: str, message: Image | CompressedImage | String) -> None:
+    if isinstance(message, String):
+        _log_classes(topic.removesuffix(CLASSES), from_json(message.data))
+    elif topic.removesuffix("/compressed").rpartition("/")[2] in LABEL_NAMES:
+        rerun.log(topic, rerun.SegmentationImage(to_labels(message)))
     else:
-        check(image)
-        rerun.log(message.topic, rerun.Image(to_rgb(image)))
+        check(message)
+        rerun.log(topic, rerun.Image(to_rgb(message)))
 
 
 def _log_classes(namespace: str, classes: ClassTable) -> None:

@@ -12,16 +12,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from lmanet_core.evaluation import Tally
 from lmanet_ros.evaluation.html_report import write_fleet_html
+from lmanet_ros.evaluation.latencies import add_latencies, latency_percentiles
 from lmanet_ros.evaluation.summary import SUMMARY, is_complete, without_frames, write_summary
 from lmanet_ros.processes import start
+from lmanet_ros.progress import progress_bar
 
 REQUEST = "request.json"
 """What an evaluation was asked to do: a result counts for the same request only."""
 FLEET_FILES = f"report.html, {SUMMARY}, and a folder with the results of each recording"
+COUNTED = {"tally", "latency_counts", "run"}
+"""What an evaluation must have to be added."""
 SAME = ("checkpoint", "mode", "rate")
 """What should be the same for figures that are added."""
 
@@ -51,7 +53,10 @@ def evaluate_each(
         ValueError: none of the recordings could be evaluated.
     """
     folders = [output / name for name in _names(bags)]
-    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(bags), unit="recording") as progress:
+    with (
+        ThreadPoolExecutor(jobs) as pool,
+        progress_bar(total=len(bags), unit="recording") as progress,
+    ):
 
         def run(bag: Path, folder: Path) -> str | None:
             request = {"options": list(options), "inputs": dict(inputs), "bytes": _size(bag)}
@@ -124,10 +129,8 @@ def read_summary(file: Path) -> dict[str, Any]:
         summary = json.loads(file.read_text())
     except ValueError as error:
         raise ValueError(f"{file} is no JSON: {error}") from None
-    is_summary = isinstance(summary, dict) and (
-        "recordings" in summary or {"tally", "run"} <= summary.keys()
-    )
-    if not is_summary:
+    rows = summary.get("recordings", [summary]) if isinstance(summary, dict) else []
+    if not rows or not all(row.keys() >= COUNTED for row in rows):
         raise ValueError(f"{file} is no evaluation that this version of evaluate_bag has written")
     return summary
 
@@ -199,10 +202,13 @@ def _total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         tally += other
     evaluation = asdict(tally.evaluation())
     frames = {name: sum(row["frames"][name] for row in rows) for name in rows[0]["frames"]}
+    latencies = add_latencies(row["latency_counts"] for row in rows)
     seconds = sum(row["seconds"] for row in rows)
     total = {
         **evaluation,
         "frames": frames,
+        "latency_ms": latency_percentiles(latencies),
+        "latency_counts": latencies,
         "scored_frames": evaluation["frames"],
         "seconds": round(seconds, 3),
         "fps": round(frames["answered"] / seconds, 2),

@@ -11,7 +11,6 @@ from typing import Any
 
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
-from tqdm import tqdm
 
 from lmanet_core import ClassTable
 from lmanet_ros.bags.message import BagMessage
@@ -21,6 +20,7 @@ from lmanet_ros.bags.writing import BagWriter
 from lmanet_ros.evaluation.node_client import LATE_ANSWER, NodeClient, SentFrame
 from lmanet_ros.evaluation.run_facts import run_facts
 from lmanet_ros.processes import NodeProcess
+from lmanet_ros.progress import progress_bar
 
 LONGEST_PAUSE = 10.0
 """Seconds between two frames that are waited for when played as recorded."""
@@ -176,7 +176,7 @@ class _Copies:
 def _images(survey: Survey, copy: _Copies) -> Iterator[tuple[BagFrame, bytes]]:
     """Frames and their serialized messages; everything is copied on the way."""
     frames = iter(survey.frames)
-    with tqdm(desc="playing", total=len(survey.frames), unit="frame") as progress:
+    with progress_bar(desc="playing", total=len(survey.frames), unit="frame") as progress:
         for message in survey.bag.messages():
             copy.add(message)
             if message.topic == survey.image_topic:

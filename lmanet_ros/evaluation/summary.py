@@ -7,16 +7,14 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS
 from lmanet_ros.bags.survey import Survey
+from lmanet_ros.evaluation.latencies import count_latencies, latency_percentiles
 from lmanet_ros.evaluation.playback import Mode, Playback
 from lmanet_ros.evaluation.scoring import Score
 
 OUTCOMES = ("answered", "dropped", "refused", "unanswered")
 NODE_COUNTS = ("received", "processed", "dropped", "skipped", "refused", "failed", "lost")
-LATENCY_PERCENTILES = {"p50": 50, "p95": 95, "p99": 99, "max": 100}
 WORST_FRAMES = 6
 PLACE = 2_000_000_000
 """Nanoseconds between two of them, or less in a short recording: one place is pictured once."""
@@ -28,6 +26,9 @@ def summarize(survey: Survey, mode: Mode, playback: Playback, score: Score) -> d
     outcomes = Counter(played.outcome for played in playback.frames)
     evaluation = score.evaluation
     iou = evaluation.iou if evaluation.frames else {}
+    latencies = count_latencies(
+        played.latency for played in playback.frames if played.latency is not None
+    )
     return {
         "bag": str(survey.path),
         "run": playback.facts,
@@ -41,7 +42,8 @@ def summarize(survey: Survey, mode: Mode, playback: Playback, score: Score) -> d
             **{outcome: outcomes[outcome] for outcome in OUTCOMES},
         },
         "node": {name: playback.node_counts.get(name, 0) for name in NODE_COUNTS},
-        "latency_ms": _latencies(playback),
+        "latency_ms": latency_percentiles(latencies),
+        "latency_counts": latencies,
         "seconds": round(playback.seconds, 3),
         "fps": round(outcomes["answered"] / playback.seconds, 2),
         "miou": _rounded(evaluation.miou),
@@ -100,11 +102,9 @@ def write_summary(path: Path, summary: dict[str, Any]) -> None:
 
 def format_summary(summary: dict[str, Any]) -> str:
     """The summary as lines of text."""
-    latency = ", ".join(f"{name} {value} ms" for name, value in summary["latency_ms"].items())
     topics = f"{summary['image_topic']} against {summary['label_topic'] or 'no true labels'}"
     lines = [
         f"scored       {topics}",
-        f"latency      {latency} (image to labels)",
         *_figures(summary),
     ]
     lines += [f"skipped      {s['count']} frames: {s['reason']}" for s in summary["skipped"]]
@@ -122,7 +122,9 @@ def format_fleet(fleet: dict[str, Any]) -> str:
 
 def _figures(summary: dict[str, Any]) -> list[str]:
     """What one recording has as well as several."""
+    latency = ", ".join(f"{name} {value} ms" for name, value in summary["latency_ms"].items())
     lines = [
+        f"latency      {latency} (image to labels)",
         f"frames       {', '.join(f'{n} {name}' for name, n in summary['frames'].items())}",
         f"answers      {summary['fps']} per second",
         f"consistency  {percent(summary['temporal_consistency'])} %",
@@ -147,14 +149,6 @@ def _figures(summary: dict[str, Any]) -> list[str]:
 
 def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f}"
-
-
-def _latencies(playback: Playback) -> dict[str, float | None]:
-    latencies = [played.latency for played in playback.frames if played.latency is not None]
-    return {
-        name: round(1e3 * float(np.percentile(latencies, rank)), 1) if latencies else None
-        for name, rank in LATENCY_PERCENTILES.items()
-    }
 
 
 def _skipped(playback: Playback, score: Score) -> list[dict[str, Any]]:

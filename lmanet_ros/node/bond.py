@@ -34,7 +34,7 @@ class ManagerBond:
                 "a manager that expects one needs bond_timeout: 0.0"
             )
             return
-        self._bond = Bond(TOPIC, self._node.get_name(), self._node)
+        self._bond = Bond(self._node, TOPIC, self._node.get_name())
         self._bond.heartbeat_period = HEARTBEAT_PERIOD
         self._bond.heartbeat_timeout = HEARTBEAT_TIMEOUT
         self._bond.start()

@@ -25,6 +25,7 @@ SOAK_OPTIONS = {
     "frames": (120, "frames that are sent faster than the network is"),
     "malformed": (50, "messages that are no images"),
     "cycles": (5, "times that the node goes through all of its states"),
+    "images": (6, "large images of each camera"),
 }
 """How long the soak and fault tests last if nobody says so."""
 
@@ -37,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def soak(request: pytest.FixtureRequest) -> dict[str, int]:
-    """How many frames, malformed messages and cycles."""
+    """How many frames, malformed messages, cycles and images."""
     return {
         # Unknown if pytest was told of no folder or another one.
         name: request.config.getoption(f"soak_{name}", default)

@@ -45,6 +45,7 @@ DEADLINE = 60.0
 NODE_COMMAND = (sys.executable, "-m", "lmanet_ros.segmentation_node")
 NODE_NAME = "/segmentation_node"
 OUTPUTS = ("labels", "confidence", "color", "overlay")
+RELIABLE = QoSProfile(depth=10)
 
 
 class NodeProcess:
@@ -116,6 +117,7 @@ class Client:
         node_name: full name of the node.
         topic: that it listens to.
         camera: what the node calls the camera, if it has several.
+        quality: of what is sent.
     """
 
     def __init__(
@@ -124,6 +126,7 @@ class Client:
         node_name: str = NODE_NAME,
         topic: str = "image",
         camera: str = "",
+        quality: QoSProfile = RELIABLE,
     ) -> None:
         self.node = rclpy.create_node(f"client_of{node_name.replace('/', '_')}")
         self._executor = SingleThreadedExecutor()
@@ -140,19 +143,18 @@ class Client:
         """How often it said something."""
         self._status_name = f"{node_name}: {camera or 'segmentation'}"
         self._diagnostics_stamp = 0.0
-        reliable = QoSProfile(depth=10)
         self._publishers = {
-            Image: self.node.create_publisher(Image, topic, reliable),
+            Image: self.node.create_publisher(Image, topic, quality),
             CompressedImage: self.node.create_publisher(
-                CompressedImage, f"{topic}/compressed", reliable
+                CompressedImage, f"{topic}/compressed", quality
             ),
         }
         for name in outputs:
             self.node.create_subscription(
-                Image, f"{self.prefix}/{name}", partial(self._on_output, name), reliable
+                Image, f"{self.prefix}/{name}", partial(self._on_output, name), RELIABLE
             )
         self.node.create_subscription(
-            DiagnosticArray, "/diagnostics", self._on_diagnostics, reliable
+            DiagnosticArray, "/diagnostics", self._on_diagnostics, RELIABLE
         )
         self._services: dict[str, ServiceClient] = {}
         self._outputs = tuple(outputs)

@@ -22,9 +22,10 @@ RATE = 20.0
 
 
 @contextmanager
-def started(**parameters: object) -> Iterator[NodeProcess]:
-    arguments = (f"{name}:={value}" for name, value in parameters.items())
-    process = NodeProcess([*COMMAND, *(part for text in arguments for part in ("-p", text))])
+def started(*arguments: str, **parameters: object) -> Iterator[NodeProcess]:
+    texts = (f"{name}:={value}" for name, value in parameters.items())
+    options = (part for text in texts for part in ("-p", text))
+    process = NodeProcess([*COMMAND, *arguments, *options])
     try:
         yield process
     finally:

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,15 @@ import numpy as np
 import pytest
 from bag_files import write_messages
 from rclpy.serialization import deserialize_message
-from ros_harness import image_message, pixels, running_node, set_header
+from ros_harness import (
+    Client,
+    NodeProcess,
+    connected,
+    image_message,
+    pixels,
+    running_node,
+    set_header,
+)
 from sensor_msgs.msg import CompressedImage, Image
 
 from lmanet_core.checkpoint import checkpoint_hash
@@ -22,6 +31,7 @@ from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 from lmanet_ros.bags.message import header_stamp
 from lmanet_ros.bags.reading import read_bag
 
+COMMAND = (sys.executable, "-m", "lmanet_ros.evaluate_bag")
 SIZE = (64, 64)
 FRAMES = list(islice(StreetVideo(0, StreetConfig(size=SIZE)), 12))
 BAD_FRAME, FIRST_AFTER_GAP, FIRST_SMALL = 4, 7, 9
@@ -50,8 +60,8 @@ def drive(compressed: bool) -> Iterator[tuple[str, Image | CompressedImage]]:
 def run(bag: Path | list[Path], output: Path, *arguments: str | Path) -> dict:
     """Evaluate; the summary."""
     bags = bag if isinstance(bag, list) else [bag]
-    command = [sys.executable, "-m", "lmanet_ros.evaluate_bag", *bags, "--output", output]
-    result = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    command = [*COMMAND, *bags, "--output", output, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     return json.loads((output / "evaluation.json").read_text())
 
@@ -197,6 +207,8 @@ def test_live_a_running_node_is_played_to_and_what_it_drops_is_told(tmp_path, ch
     reliable = ("-p", "qos_overrides./image.subscription.reliability:=reliable")
     with running_node(checkpoint, *reliable) as process:
         summary = run(bag, tmp_path / "result", "--attach", "--live", "--rate", "30")
+        with connected(process) as client:
+            assert_what_was_played_before_sigterm_is_reported(bag, tmp_path / "ended", client)
         assert process.running
     frames, node = summary["frames"], summary["node"]
     not_answered = frames["dropped"] + frames["unanswered"]
@@ -207,6 +219,26 @@ def test_live_a_running_node_is_played_to_and_what_it_drops_is_told(tmp_path, ch
     unseen = 12 - node["received"]
     assert node["dropped"] + node["refused"] + unseen == not_answered + frames["refused"]
     assert summary["checkpoint"] == str(checkpoint)
+
+
+def assert_what_was_played_before_sigterm_is_reported(bag: Path, output: Path, client: Client):
+    answers = client.received["labels"]
+    options = ("--attach", "--live", "--rate", "1")
+    evaluation = NodeProcess([*COMMAND, bag, "--output", output, *options])
+    try:
+        # What wakes the node up has a name of its own.
+        client.wait_until(
+            lambda: any(answer.header.frame_id == "camera" for answer in answers), "an answer"
+        )
+        evaluation.signal(signal.SIGTERM)
+        assert evaluation.wait() == 0, evaluation.output
+    finally:
+        evaluation.end()
+    summary = json.loads((output / "evaluation.json").read_text())
+    assert 0 < summary["frames"]["answered"] < 11
+    assert "playing was interrupted after" in " ".join(summary["notes"])
+    topics = [message.topic for message in read_bag(output / "predictions")]
+    assert topics.count("/segmentation_node/labels") == summary["frames"]["answered"]
 
 
 def test_what_cannot_be_evaluated_is_refused_with_a_reason(tmp_path, capsys):

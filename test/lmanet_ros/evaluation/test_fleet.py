@@ -25,6 +25,8 @@ def summary(bag: str, hits: int, misses: int, seconds: float = 2.0) -> dict[str,
         "rate": None,
         "frames": {"in_bag": 10, "answered": 9, "dropped": 0, "refused": 1, "unanswered": 0},
         "latency_ms": {"p50": 10.0, "p95": 12.0, "p99": 12.0, "max": 13.0},
+        # Answers that are slow where there are misses.
+        "latency_counts": {"10.0": 8, "13.0": 1} if hits > misses else {"9.5": 1, "100.0": 8},
         "seconds": seconds,
         "fps": 9 / seconds,
         "miou": iou / 2,
@@ -74,6 +76,7 @@ def test_totals_are_made_of_counts_not_of_averages(files, tmp_path, capsys):
     assert fleet["total"]["miou"] == pytest.approx(0.455)
     assert fleet["total"]["frames"]["answered"] == 18
     assert fleet["total"]["fps"] == 4.5
+    assert fleet["total"]["latency_ms"] == {"p50": 11.5, "p95": 100.0, "p99": 100.0, "max": 100.0}
     assert fleet["total"]["vc8"] == 0.5
     assert fleet["total"]["vc16"] is None
     assert [row["bag"] for row in fleet["recordings"]] == ["drives/long", "drives/short"]

@@ -139,13 +139,6 @@ def test_bytes_that_are_no_message_leave_the_good_ones_alone(node, client, soak)
     assert node.running
 
 
-def test_large_images_of_a_reliable_camera_arrive(client):
-    before, message = client.counts(), image_message(street(1280, 720))
-    client.play([message] * 8, rate=8.0)
-    client.wait_for_count("received", before["received"] + 8)
-    assert client.counts()["lost"] == before["lost"]
-
-
 def test_a_camera_that_dies_is_reported_and_taken_up_again(client):
     client.set_parameters(silence_timeout=0.5)
     for _ in range(2):

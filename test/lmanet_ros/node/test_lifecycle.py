@@ -1,7 +1,9 @@
 """The managed node: what there is in which state."""
 
 import os
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -11,7 +13,7 @@ BONDPY = """
 class Bond:
     heartbeat_period = heartbeat_timeout = 0.0
 
-    def __init__(self, topic, id, node):
+    def __init__(self, node, topic, id):
         self.name = f"bond {id} on {topic}"
 
     def start(self):
@@ -21,6 +23,27 @@ class Bond:
         print(self.name, "ended", flush=True)
 """
 """What the node uses of the package, which is in no registry."""
+
+
+# First, while the other tests' node does not run yet.
+def test_a_manager_is_bound_from_activation_to_deactivation(checkpoint):
+    bondpy = pytest.importorskip(
+        "bondpy.bondpy", reason="bondpy comes with a ROS installation only"
+    )
+    with running_node(checkpoint, "-p", "autostart:=false") as process, closing(Client()) as client:
+        process.wait_for_output("waiting to be configured")
+        assert client.change_state("configure")
+        for _ in range(2):
+            assert client.change_state("activate")
+            formed = threading.Event()
+            manager = bondpy.Bond(client.node, "bond", "segmentation_node", on_formed=formed.set)
+            manager.start()
+            client.wait_until(formed.is_set, "the bond")
+            segment(client)
+            assert client.change_state("deactivate")
+            client.wait_until(manager.is_broken, "the end of the bond")
+            manager.shutdown()
+        assert "Traceback" not in process.output
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,8 @@ from std_msgs.msg import String
 from lmanet_core import ClassTable, load
 from lmanet_core.visualization import blend
 
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
 
 @pytest.fixture(scope="module")
 def active(checkpoint) -> Iterator[Client]:
@@ -40,9 +42,8 @@ def active(checkpoint) -> Iterator[Client]:
 def class_table(client: Client) -> ClassTable:
     """As somebody who joins late gets it."""
     received: list[str] = []
-    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     subscription = client.node.create_subscription(
-        String, f"{client.node_name}/classes", lambda m: received.append(m.data), latched
+        String, f"{client.node_name}/classes", lambda m: received.append(m.data), LATCHED
     )
     client.wait_until(lambda: received, "the class table")
     client.node.destroy_subscription(subscription)
@@ -99,6 +100,26 @@ def test_uncertain_pixels_become_unlabeled(active):
     np.testing.assert_array_equal(labels == 255, uncertain)
     assert not pixels(answer["color"])[uncertain].any()
     active.set_parameters(min_confidence=0.0)
+
+
+def test_label_info_names_the_classes_and_what_is_unlabeled(active, checkpoint):
+    messages = pytest.importorskip(
+        "vision_msgs.msg", reason="vision_msgs comes with a ROS installation only"
+    )
+    received: list = []
+    topic = f"{active.node_name}/label_info"
+    subscription = active.node.create_subscription(
+        messages.LabelInfo, topic, received.append, LATCHED
+    )
+    active.wait_until(lambda: received, "the classes")
+    names = [entry.class_name for entry in received[-1].class_map]
+    assert (names, received[-1].threshold) == (list(load(checkpoint).config.classes.names), 0)
+    active.set_parameters(min_confidence=0.5)
+    active.wait_until(lambda: received[-1].threshold == 0.5, "the threshold")
+    unlabeled = messages.VisionClass(class_id=255, class_name="unlabeled")
+    assert received[-1].class_map[len(names) :] == [unlabeled]
+    active.set_parameters(min_confidence=0.0)
+    active.node.destroy_subscription(subscription)
 
 
 def test_pictures_are_there_compressed(active):

@@ -1,0 +1,96 @@
+"""Images larger than Fast DDS' shared memory, through the whole node; `make soak` plays more.
+
+Of a reliable camera every image arrives. What one of best effort loses is told.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.qos import qos_profile_sensor_data
+from ros_harness import Client, connected, image_message, set_header, street, wait_until
+from test_video_publisher import started as started_publisher
+
+STEP = 0.01
+# No more pixels than a network of this step would have.
+OPTIONS = ("-p", "work_size:=[160, 96]")
+RATE = 4.0
+CAMERAS = ("reliable", "left", "right", "best_effort", "video")
+
+
+@pytest.fixture(scope="module")
+def cameras(sleepy) -> Iterator[dict[str, Client]]:
+    topics = {name: f"/{name}/image" for name in CAMERAS}
+    arguments = ("-p", f"image_topics:=[{', '.join(topics.values())}]", *OPTIONS)
+    qualities = {"best_effort": {"quality": qos_profile_sensor_data}}
+    with sleepy.running_node(STEP, *arguments) as process, ExitStack() as stack:
+        yield {
+            name: stack.enter_context(
+                connected(process, topic=topic, camera=name, **qualities.get(name, {}))
+            )
+            for name, topic in topics.items()
+        }
+
+
+def play(clients: list[Client], size: tuple[int, int], count: int) -> None:
+    """Send `count` images from each camera, all at the same moments."""
+    message = image_message(street(*size))
+    due = time.monotonic()
+    for _ in range(count):
+        set_header(message, time.time())
+        for client in clients:
+            client.send(message)
+        due += 1 / RATE
+        wait_until(
+            lambda due=due: time.monotonic() >= due,
+            "the next image to be due",
+            lambda: [client.spin() for client in clients],
+        )
+
+
+def assert_all_arrive(client: Client, count: int) -> None:
+    client.wait_for_count("received", count)
+    # A busy machine may be too slow for some of them.
+    client.wait_until(
+        lambda: sum(int(client.diagnostics[name]) for name in ("processed", "dropped")) >= count,
+        "the last frame",
+    )
+    counts, answers = client.counts(), client.received["labels"]
+    client.wait_until(lambda: len(answers) >= counts["processed"], "the last answer")
+    print(f"{counts['received']} of {count} received, {len(answers)} answered")
+    assert (counts["received"], counts["lost"]) == (count, 0)
+    assert len(answers) == counts["processed"] > 0
+
+
+@pytest.mark.parametrize(
+    ("names", "size"), [(["reliable"], (1280, 720)), (["left", "right"], (480, 360))]
+)
+def test_all_images_of_reliable_cameras_arrive(cameras, soak, names, size):
+    clients = [cameras[name] for name in names]
+    play(clients, size, soak["images"])
+    for client in clients:
+        assert_all_arrive(client, soak["images"])
+
+
+def test_all_images_of_the_video_publisher_arrive(cameras, soak):
+    client, count = cameras["video"], soak["images"]
+    options = {"rate": RATE, "frames": count, "width": 1280, "height": 720}
+    with started_publisher("-r", "__ns:=/video", wait_for_subscribers=1, **options):
+        assert_all_arrive(client, count)
+
+
+def test_what_a_camera_of_best_effort_loses_is_told(cameras, soak):
+    client, count = cameras["best_effort"], soak["images"]
+    told: list[str] = []
+    client.node.create_subscription(
+        DiagnosticArray, "/diagnostics", lambda m: told.extend(s.message for s in m.status), 10
+    )
+    play([client], (1280, 720), count)
+    counts = client.counts()
+    print(f"{counts['received']} of {count} received, {counts['lost']} lost")
+    # All of them get through where somebody has given Fast DDS the memory.
+    assert (counts["lost"] > 0) == (counts["received"] < count)
+    if counts["lost"]:
+        assert any("lost on their way: have them published reliably" in text for text in told)
