@@ -21,7 +21,7 @@ BAG ?=
 # A ROS installation that is sourced brings packages and libraries of another Python and release.
 unexport PYTHONPATH LD_LIBRARY_PATH AMENT_PREFIX_PATH RMW_IMPLEMENTATION
 
-.PHONY: demo bag evaluate test test-gpu benchmark-gpu test-triton soak lint benchmark clean help
+.PHONY: demo bag evaluate test test-gpu benchmark-gpu test-triton test-oldest-torch soak lint benchmark clean help
 
 demo: $(INSTALLED_TO_RUN)
 	$(RUN) -m lmanet_ros.demo $(if $(VIDEO),--video "$(VIDEO)") $(ARGS)
@@ -38,7 +38,8 @@ test: lint
 
 # In an environment that has a CUDA build of PyTorch already.
 test-gpu:
-	$(PYTHON) -m pytest -m gpu test/lmanet_core/ops/test_fused_cuda.py test/lmanet_core/export/test_tensorrt_gpu.py $(ARGS)
+	$(PYTHON) -m pytest -m gpu test/lmanet_core/ops/test_fused_cuda.py test/lmanet_core/ops/test_classify_cuda.py \
+		test/lmanet_core/export/test_tensorrt_gpu.py $(ARGS)
 
 # Likewise; ends with gpu.json and gpu.md in gpu_output/. ARGS=--dry-run needs no device.
 benchmark-gpu:
@@ -47,6 +48,10 @@ benchmark-gpu:
 # The CUDA kernels with every release of Triton that a supported PyTorch brings, compiled and interpreted.
 test-triton: $(INSTALLED)
 	$(RUN) test/triton_releases.py $(ARGS)
+
+# Installs beside the oldest PyTorch that is supported, in a folder of its own, and tests there.
+test-oldest-torch:
+	$(PYTHON) test/oldest_torch.py $(ARGS)
 
 # About a quarter of an hour.
 SOAK_TESTS := $(addprefix test/lmanet_ros/node/,test_soak.py test_faults.py arrival/test_large_images.py)
@@ -76,6 +81,7 @@ help:
 	@echo "make test-gpu PYTHON=python3       the tests that need a CUDA device, in the current environment"
 	@echo "make benchmark-gpu PYTHON=python3  what a CUDA device gives, in the current environment"
 	@echo "make test-triton [ARGS=...]        the CUDA kernels with every release of Triton, without a device"
+	@echo "make test-oldest-torch             the package beside the oldest PyTorch that it supports"
 	@echo "make soak [ARGS=...]               the node under overload and faults, in the long form"
 	@echo "make lint                          ruff and mypy alone"
 	@echo "make benchmark                     the operator, cost of the memory, overhead of the node"

@@ -5,7 +5,7 @@ Triton is imported here and in `fused_cuda_kernels` only: import this module whe
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from lmanet_core.ops.backends.fused_cuda_kernels import (
     grad_memory_kernel,
     grad_query_kernel,
 )
+from lmanet_core.ops.backends.triton_launch import Launch
 
 _TYPES = (torch.float16, torch.bfloat16, torch.float32)
 
@@ -116,26 +117,10 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Launch:
-    """A kernel with all that it is started with, to be run on a chip or compiled for one."""
+class AttentionLaunch(Launch):
+    """A kernel of local attention."""
 
-    kernel: Any
-    grid: tuple[int, int, int]
-    arguments: dict[str, Any]
-    cut: Cut
-    constants: dict[str, Any]
-    warps: int
-    stages: int = 2
-    """Of the pipeline that loads what the next steps need."""
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What the compiler is told."""
-        return {"num_warps": self.warps, "num_stages": self.stages, "enable_fp_fusion": True}
-
-    def run(self) -> None:
-        """Start the kernel on the current device."""
-        self.kernel[self.grid](**self.arguments, **self.constants, **self.options)
+    cut: Cut = field(kw_only=True)
 
 
 def forward_launch(
@@ -146,7 +131,7 @@ def forward_launch(
     log_sum_exp: Tensor,
     window_size: int,
     compute_capability: int,
-) -> Launch:
+) -> AttentionLaunch:
     """How `forward` fills `read` and `log_sum_exp` on a chip, 87 for example; looks at no data."""
     cut = choose_cut(keys, values, window_size, compute_capability)
     tensors = {
@@ -173,7 +158,7 @@ def backward_launches(
     gradients: tuple[Tensor, Tensor, Tensor],
     window_size: int,
     compute_capability: int,
-) -> list[Launch]:
+) -> list[AttentionLaunch]:
     """How `backward` fills `gradients`, in this order, like `forward_launch`."""
     cut = choose_cut(keys, values, window_size, compute_capability)
     # Triton 3.2 aborts where eight warps of a Hopper compute these, and four have fewer registers.
@@ -250,20 +235,20 @@ def _tiles(cut: Cut, query: Tensor) -> int:
 
 def _launch(
     kernel: Any, grid: tuple[int, int, int], tensors: dict[str, Tensor], cut: Cut, **parts: bool
-) -> Launch:
+) -> AttentionLaunch:
     """Give the kernel those tensors, strides and constants that it asks for."""
     _, frames, _, height, width = tensors["keys"].shape
     arguments = {"frames": frames, "height": height, "width": width}
     for name, tensor in tensors.items():
         arguments |= _strided(name, tensor)
     constants = {**asdict(cut), **parts}
-    return Launch(
+    return AttentionLaunch(
         kernel,
         grid,
         {name: arguments[name] for name in kernel.arg_names if name in arguments},
-        cut,
         {name: constants[name] for name in kernel.arg_names if name in constants},
         warps=choose_warps(cut),
+        cut=cut,
     )
 
 

@@ -150,8 +150,7 @@ class TorchBackend:
         """(B, H', W', 3) uint8 -> labels and, if wanted, confidence (1 or 2, B, H', W') uint8."""
         # Interleaved pixels are what channels_last means: a view, no transposition.
         images = pixels.to(self._dtype).div_(255).permute(0, 3, 1, 2)
-        labels, confidences = classify(self._model.step(images, store), confidence=confidence)
-        return labels[None] if confidences is None else torch.stack([labels, confidences])
+        return classify(self._model.step(images, store), confidence=confidence)
 
     def _can_replay(self, store: MemoryStore | None) -> bool:
         """Whether a step does the same for every frame, but for where the memory is written."""
