@@ -283,7 +283,7 @@ def labels(plan: Plan, deadline: Deadline) -> Rows:
     rows: Rows = []
     for layout in (torch.contiguous_format, torch.channels_last):
         strided = logits.contiguous(memory_format=layout)
-        calls = {
+        calls: dict[str, Callable[[], object]] = {
             name: partial(classify, strided, confidence=True),
             "PyTorch": partial(plain_classify.classify, strided, confidence=True),
         }
