@@ -19,7 +19,10 @@ _LOGITS = 2048
 
 
 def classify(logits: Tensor, *, confidence: bool) -> Tensor:
-    """Label and, if wanted, confidence of each pixel; what is returned is all that is allocated.
+    """Label and, if wanted, confidence of each pixel.
+
+    Both are made in any case, in the only memory that is allocated: a kernel that leaves one out
+    would be another to compile, when somebody wants the other.
 
     Args:
         logits: (B, C, H, W) float16, bfloat16 or float32, 1 <= C <= 256, of any strides. A frame
@@ -30,16 +33,14 @@ def classify(logits: Tensor, *, confidence: bool) -> Tensor:
         255 is certain, 0 where a logit is NaN.
     """
     batch, _, height, width = logits.shape
-    maps = torch.empty(
-        (1 + confidence, batch, height, width), dtype=torch.uint8, device=logits.device
-    )
+    maps = torch.empty((2, batch, height, width), dtype=torch.uint8, device=logits.device)
     with torch.cuda.device_of(logits):
         classify_launch(logits, maps).run()
-    return maps
+    return maps[: 1 + confidence]
 
 
 def classify_launch(logits: Tensor, maps: Tensor) -> Launch:
-    """How `maps` (1 or 2, B, H, W) are filled; looks at no data."""
+    """How `maps` (2, B, H, W) are filled; looks at no data."""
     batch, classes, height, width = logits.shape
     class_block = triton.next_power_of_2(classes)
     pixel_block = _LOGITS // class_block
@@ -52,16 +53,11 @@ def classify_launch(logits: Tensor, maps: Tensor) -> Launch:
             "logits": logits,
             **dict(strides),
             "labels": maps[0],
-            "confidence": maps[-1],
+            "confidence": maps[1],
             "pixels": height * width,
             "width": width,
         },
-        {
-            "classes": classes,
-            "class_block": class_block,
-            "pixel_block": pixel_block,
-            "with_confidence": len(maps) == 2,
-        },
+        {"classes": classes, "class_block": class_block, "pixel_block": pixel_block},
         warps=4,
     )
 
@@ -71,7 +67,6 @@ def classify_kernel(
     logits, logits_stream, logits_channel, logits_row, logits_column,
     labels, confidence, pixels, width,
     classes: tl.constexpr, class_block: tl.constexpr, pixel_block: tl.constexpr,
-    with_confidence: tl.constexpr,
 ):  # fmt: skip
     """Grid: blocks of pixels, streams."""
     stream = tl.program_id(1)
@@ -86,9 +81,8 @@ def classify_kernel(
     is_best = scores == best[:, None]
     first = tl.min(tl.where(is_best, label[None, :], classes - 1), 1)
     tl.store(at(labels, stream, pixels) + pixel, first.to(tl.uint8), inside)
-    if with_confidence:
-        # The largest of the softmax is 1 / sum(exp(score - best)).
-        total = tl.sum(tl.exp2((scores - best[:, None]) * LOG2_E), 1)
-        # Only a NaN differs from itself.
-        certainty = tl.where(total == total, 255 / total + 0.5, 0.0)
-        tl.store(at(confidence, stream, pixels) + pixel, certainty.to(tl.uint8), inside)
+    # The largest of the softmax is 1 / sum(exp(score - best)).
+    total = tl.sum(tl.exp2((scores - best[:, None]) * LOG2_E), 1)
+    # Only a NaN differs from itself.
+    certainty = tl.where(total == total, 255 / total + 0.5, 0.0)
+    tl.store(at(confidence, stream, pixels) + pixel, certainty.to(tl.uint8), inside)

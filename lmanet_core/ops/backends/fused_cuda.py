@@ -17,6 +17,7 @@ from lmanet_core.ops.backends.fused_cuda_kernels import (
     grad_memory_kernel,
     grad_query_kernel,
 )
+from lmanet_core.ops.backends.fused_cuda_tiles import MEASURED, Tiles
 from lmanet_core.ops.backends.triton_launch import Launch
 
 _TYPES = (torch.float16, torch.bfloat16, torch.float32)
@@ -47,7 +48,7 @@ def forward(query: Tensor, keys: Tensor, values: Tensor, window_size: int) -> tu
     )
     log_sum_exp = query.new_empty((batch, height, width), dtype=torch.float32)
     launch = forward_launch(
-        query, keys, values, read, log_sum_exp, window_size, _compute_capability(query.device)
+        query, keys, values, read, log_sum_exp, window_size, capability_of(query.device)
     )
     with torch.cuda.device_of(query):
         launch.run()
@@ -78,7 +79,7 @@ def backward(
         log_sum_exp,
         gradients,
         window_size,
-        _compute_capability(query.device),
+        capability_of(query.device),
     )
     with torch.cuda.device_of(query):
         for launch in launches:
@@ -131,9 +132,18 @@ def forward_launch(
     log_sum_exp: Tensor,
     window_size: int,
     compute_capability: int,
+    tiles: Tiles | None = None,
 ) -> AttentionLaunch:
-    """How `forward` fills `read` and `log_sum_exp` on a chip, 87 for example; looks at no data."""
+    """How `forward` fills `read` and `log_sum_exp` on a chip, 87 for example; looks at no data.
+
+    Args:
+        tiles: how the work is cut; None: as measured on such a chip, or else as `choose_cut` does.
+    """
     cut = choose_cut(keys, values, window_size, compute_capability)
+    if tiles is None and keys.dtype != torch.float32:
+        tiles = MEASURED.get((compute_capability, cut.key_channels, cut.value_channels))
+    if tiles is not None:
+        cut = replace(cut, tile_rows=tiles.rows, tile_columns=tiles.columns, step=tiles.step)
     tensors = {
         "query": query,
         "keys": keys,
@@ -144,6 +154,8 @@ def forward_launch(
     blocks = triton.cdiv(cut.value_channels, cut.value_block)
     grid = (_tiles(cut, query), blocks, len(query))
     launch = _launch(forward_kernel, grid, tensors, cut=cut)
+    if tiles is not None:
+        return replace(launch, warps=tiles.warps, stages=tiles.stages)
     # With two stages Triton 3.9 spills a register of the A100's.
     return replace(launch, stages=3) if compute_capability == 80 else launch
 
@@ -262,7 +274,7 @@ def _strided(name: str, tensor: Tensor) -> dict[str, Any]:
     return {name: tensor, **dict(zip(names, strides, strict=False))}
 
 
-def _compute_capability(device: torch.device) -> int:
+def capability_of(device: torch.device) -> int:
     """90 for Hopper; 80 for Triton's interpreter, which runs on the CPU."""
     if device.type != "cuda":
         return 80
