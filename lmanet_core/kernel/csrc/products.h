@@ -9,10 +9,11 @@ namespace {
 // Vectors of columns or channels whose sums fit the registers, for a block of queries.
 constexpr int kChunk = VECTOR_REGISTERS == 32 ? 4 : 3;
 
-// sums[i] += a[i] * b for members kFirst .. kLast of the block; b has kVectors vectors.
+// sums[i] += a[i] * b for members kFirst .. kLast of the block; b has kVectors vectors. Inlined
+// whatever the compiler's limits are: the sums are to stay in registers.
 template <typename T, int kVectors, int kFirst, int kLast, typename O>
-[[gnu::always_inline]] inline void add_products(Vector<T> (&sums)[kBlock][kVectors], const O *a, int64_t a_stride,
-                         const O *b) {
+[[gnu::always_inline]] inline void add_products(Vector<T> (&sums)[kBlock][kVectors], const O *a,
+                                                int64_t a_stride, const O *b) {
   // In this order sums, vectors and one broadcast just fit 16 registers.
   Vector<O> vectors[kVectors];
   for (int v = 0; v < kVectors; ++v)
@@ -57,8 +58,9 @@ inline void correlate(const O *a, int64_t channels, const O *b, int64_t b_stride
 //
 // kWindow: the window's size where it is known to the compiler, which unrolls it; otherwise 0.
 template <int kWindow, typename T, int kVectors>
-[[gnu::always_inline]] inline void add_windows(Vector<T> (&sums)[kBlock][kVectors], const T *p, int64_t p_stride,
-                        int64_t any_window, const T *b, int64_t b_stride) {
+[[gnu::always_inline]] inline void add_windows(Vector<T> (&sums)[kBlock][kVectors], const T *p,
+                                               int64_t p_stride, int64_t any_window, const T *b,
+                                               int64_t b_stride) {
   static_assert(kBlock == 4, "the ends of the band are written out for blocks of four");
   const int64_t window = kWindow ? kWindow : any_window;
   // Member i's window is columns i .. i + window - 1. What it does not see must not even be
@@ -88,8 +90,9 @@ template <int kWindow, typename T, int kVectors>
 // sums[member] += p * b for one half of the pairs. The other one's weight is 0, but its value may
 // be NaN.
 template <int kMember, Pair kHalf, int kVectors>
-[[gnu::always_inline]] inline void add_half_products(Vector<float> (&sums)[kBlock][kVectors], const Pair *p,
-                              int64_t p_stride, const Pair *b) {
+[[gnu::always_inline]] inline void add_half_products(Vector<float> (&sums)[kBlock][kVectors],
+                                                     const Pair *p, int64_t p_stride,
+                                                     const Pair *b) {
   const Vector<Pair> factor = broadcast(p[kMember * p_stride]);
   for (int v = 0; v < kVectors; ++v)
     add_product(sums[kMember][v], factor, load(b + v * Simd<Pair>::lanes) & kHalf);
@@ -98,29 +101,33 @@ template <int kMember, Pair kHalf, int kVectors>
 // Member i's window is window / 2 whole pairs and half a pair: before these where i is odd, after
 // them where it is even.
 template <int kWindow, int kVectors>
-[[gnu::always_inline]] inline void add_windows(Vector<float> (&sums)[kBlock][kVectors], const Pair *p, int64_t p_stride,
-                        int64_t any_window, const Pair *b, int64_t b_stride) {
+[[gnu::always_inline]] inline void add_windows(Vector<float> (&sums)[kBlock][kVectors],
+                                               const Pair *p, int64_t p_stride,
+                                               int64_t any_window, const Pair *b,
+                                               int64_t b_stride) {
   static_assert(kBlock == 4, "the ends of the band are written out for blocks of four");
   const int64_t whole = (kWindow ? kWindow : any_window) / 2;
-  add_half_products<0, kFirstHalf>(sums, p + whole, p_stride, b + whole * b_stride);
+  // Halves beside the whole pairs of the same columns, so that these are in registers once.
   add_half_products<1, kSecondHalf>(sums, p, p_stride, b);
-  add_half_products<2, kFirstHalf>(sums, p + whole + 1, p_stride, b + (whole + 1) * b_stride);
   add_half_products<3, kSecondHalf>(sums, p + 1, p_stride, b + b_stride);
   if (whole >= 2) {
     add_products<float, kVectors, 0, 0>(sums, p, p_stride, b);
     add_products<float, kVectors, 0, 2>(sums, p + 1, p_stride, b + b_stride);
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (int64_t x = 2; x < whole; ++x)
       add_products<float, kVectors, 0, 3>(sums, p + x, p_stride, b + x * b_stride);
-    p += whole;
-    b += whole * b_stride;
-    add_products<float, kVectors, 1, 3>(sums, p, p_stride, b);
-    add_products<float, kVectors, 3, 3>(sums, p + 1, p_stride, b + b_stride);
   } else if (whole == 1) {
     add_products<float, kVectors, 0, 0>(sums, p, p_stride, b);
     add_products<float, kVectors, 1, 2>(sums, p + 1, p_stride, b + b_stride);
-    add_products<float, kVectors, 3, 3>(sums, p + 2, p_stride, b + 2 * b_stride);
   }
+  p += whole;
+  b += whole * b_stride;
+  add_half_products<0, kFirstHalf>(sums, p, p_stride, b);
+  if (whole >= 2)
+    add_products<float, kVectors, 1, 3>(sums, p, p_stride, b);
+  add_half_products<2, kFirstHalf>(sums, p + 1, p_stride, b + b_stride);
+  if (whole >= 1)
+    add_products<float, kVectors, 3, 3>(sums, p + 1, p_stride, b + b_stride);
 }
 
 template <typename T, int kVectors, int kWindow, typename O>
