@@ -11,7 +11,7 @@ import time
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,12 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from lmanet_core import VideoSegmenter
+from lmanet_ros.processes import own_domain
 
-# Every pytest process is a ROS network of its own, and none of them leaves the machine. Domains up
-# to 101 keep clear of the ports that Linux hands out to others.
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
+# Every pytest process is a ROS network of its own, as are the demos and evaluations that it starts,
+# and none of them leaves the machine.
+_DOMAIN = ExitStack()
+os.environ["ROS_DOMAIN_ID"] = str(_DOMAIN.enter_context(own_domain()))
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 DEADLINE = 60.0
