@@ -46,6 +46,8 @@ DEADLINE = 60.0
 
 NODE_COMMAND = (sys.executable, "-m", "lmanet_ros.segmentation_node")
 NODE_NAME = "/segmentation_node"
+REPORT_OFTEN = ("-p", "diagnostics_rate:=20.0")
+"""Diagnostics are what tests wait for again and again."""
 OUTPUTS = ("labels", "confidence", "color", "overlay")
 
 
@@ -219,6 +221,9 @@ class Client:
         """Diagnostics that are made from now on."""
         now = time.time()
         self.wait_until(lambda: self._diagnostics_stamp >= now, "diagnostics")
+        # Those may have been begun before.
+        reports = self.reports
+        self.wait_until(lambda: self.reports > reports, "the next diagnostics")
         return self.status
 
     def counts(self) -> dict[str, int]:
@@ -317,10 +322,10 @@ def running_node(
     *arguments: str,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[NodeProcess]:
-    """Run the node with `arguments` behind --ros-args."""
+    """Run the node, which reports often, with `arguments` behind --ros-args."""
+    always = (*REPORT_OFTEN, "-p", f"checkpoint:={checkpoint}")
     process = NodeProcess(
-        [*NODE_COMMAND, "--ros-args", "-p", f"checkpoint:={checkpoint}", *arguments],
-        environment=environment,
+        [*NODE_COMMAND, "--ros-args", *always, *arguments], environment=environment
     )
     try:
         yield process
