@@ -13,6 +13,8 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
 # Options of the command that a target runs: make demo ARGS="--frames 50", make test ARGS="-k node"
 ARGS ?=
+# Tests run side by side: those with nodes in one worker, all others in the rest; 0: in one process.
+WORKERS ?= 2
 # A video file or a folder of images for the demo.
 VIDEO ?=
 # The rosbag2 to evaluate the node on.
@@ -34,7 +36,7 @@ evaluate: $(INSTALLED_TO_RUN)
 	$(RUN) -m lmanet_ros.evaluate_bag "$(BAG)" $(ARGS)
 
 test: lint
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest -n $(WORKERS) $(ARGS)
 
 # In an environment that has a CUDA build of PyTorch already.
 test-gpu:
@@ -77,7 +79,7 @@ help:
 	@echo "make demo [VIDEO=path] [ARGS=...]  segment a video with the real node; results in demo_output/"
 	@echo "make bag [ARGS=...]                record the synthetic street or a data set in bag_output/"
 	@echo "make evaluate BAG=path [ARGS=...]  score the node on a recording; report in evaluation_output/"
-	@echo "make test [ARGS=...]               lint, types and the whole test suite"
+	@echo "make test [ARGS=...] [WORKERS=0]   lint, types and the whole test suite, or with less at a time"
 	@echo "make test-gpu PYTHON=python3       the tests that need a CUDA device, in the current environment"
 	@echo "make benchmark-gpu PYTHON=python3  what a CUDA device gives, in the current environment"
 	@echo "make test-triton [ARGS=...]        the CUDA kernels with every release of Triton, without a device"
