@@ -43,4 +43,7 @@ class ManagerBond:
         """End in an orderly way."""
         if self._bond:
             self._bond.shutdown()
+            # Destroyed, but still the node's, whose executor would stumble over them.
+            self._node.destroy_subscription(self._bond.sub)
+            self._node.destroy_publisher(self._bond.pub)
         self._bond = None

