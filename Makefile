@@ -13,6 +13,8 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
 # Options of the command that a target runs: make demo ARGS="--frames 50", make test ARGS="-k node"
 ARGS ?=
+# Tests run side by side: those with nodes in one worker, all others in the rest; 0: in one process.
+WORKERS ?= 2
 # A video file or a folder of images for the demo.
 VIDEO ?=
 # The rosbag2 to evaluate the node on.
@@ -21,7 +23,7 @@ BAG ?=
 # A ROS installation that is sourced brings packages and libraries of another Python and release.
 unexport PYTHONPATH LD_LIBRARY_PATH AMENT_PREFIX_PATH RMW_IMPLEMENTATION
 
-.PHONY: demo bag evaluate test test-gpu benchmark-gpu test-triton soak lint benchmark clean help
+.PHONY: demo bag evaluate test test-gpu benchmark-gpu test-triton test-oldest-torch soak lint benchmark clean help
 
 demo: $(INSTALLED_TO_RUN)
 	$(RUN) -m lmanet_ros.demo $(if $(VIDEO),--video "$(VIDEO)") $(ARGS)
@@ -34,11 +36,12 @@ evaluate: $(INSTALLED_TO_RUN)
 	$(RUN) -m lmanet_ros.evaluate_bag "$(BAG)" $(ARGS)
 
 test: lint
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest -n $(WORKERS) $(ARGS)
 
 # In an environment that has a CUDA build of PyTorch already.
 test-gpu:
-	$(PYTHON) -m pytest -m gpu test/lmanet_core/ops/test_fused_cuda.py test/lmanet_core/export/test_tensorrt_gpu.py $(ARGS)
+	$(PYTHON) -m pytest -m gpu test/lmanet_core/ops/test_fused_cuda.py test/lmanet_core/ops/test_classify_cuda.py \
+		test/lmanet_core/export/test_tensorrt_gpu.py $(ARGS)
 
 # Likewise; ends with gpu.json and gpu.md in gpu_output/. ARGS=--dry-run needs no device.
 benchmark-gpu:
@@ -47,6 +50,10 @@ benchmark-gpu:
 # The CUDA kernels with every release of Triton that a supported PyTorch brings, compiled and interpreted.
 test-triton: $(INSTALLED)
 	$(RUN) test/triton_releases.py $(ARGS)
+
+# Installs beside the oldest PyTorch that is supported, in a folder of its own, and tests there.
+test-oldest-torch:
+	$(PYTHON) test/oldest_torch.py $(ARGS)
 
 # About a quarter of an hour.
 SOAK_TESTS := $(addprefix test/lmanet_ros/node/,test_soak.py test_faults.py arrival/test_large_images.py)
@@ -72,10 +79,11 @@ help:
 	@echo "make demo [VIDEO=path] [ARGS=...]  segment a video with the real node; results in demo_output/"
 	@echo "make bag [ARGS=...]                record the synthetic street or a data set in bag_output/"
 	@echo "make evaluate BAG=path [ARGS=...]  score the node on a recording; report in evaluation_output/"
-	@echo "make test [ARGS=...]               lint, types and the whole test suite"
+	@echo "make test [ARGS=...] [WORKERS=0]   lint, types and the whole test suite, or with less at a time"
 	@echo "make test-gpu PYTHON=python3       the tests that need a CUDA device, in the current environment"
 	@echo "make benchmark-gpu PYTHON=python3  what a CUDA device gives, in the current environment"
 	@echo "make test-triton [ARGS=...]        the CUDA kernels with every release of Triton, without a device"
+	@echo "make test-oldest-torch             the package beside the oldest PyTorch that it supports"
 	@echo "make soak [ARGS=...]               the node under overload and faults, in the long form"
 	@echo "make lint                          ruff and mypy alone"
 	@echo "make benchmark                     the operator, cost of the memory, overhead of the node"

@@ -104,6 +104,7 @@ setup(
         "test": TEST,
         "dev": [
             *TEST,
+            "pytest-xdist",
             "ruff",
             "mypy",
             "colcon-common-extensions",

@@ -31,7 +31,7 @@ from tqdm import tqdm
 from lmanet_core.arguments import image_size
 from lmanet_core.program import require_writable, run_program
 from lmanet_ros.messages.image_conversion import from_array
-from lmanet_ros.processes import ProcessError, as_yaml, init_ros, start
+from lmanet_ros.processes import ProcessError, as_yaml, own_network, start
 
 NODE_COMMAND = (sys.executable, "-m", "lmanet_ros.segmentation_node")
 # Every frame is waited for, and large ones get lost under sensor data's best effort.
@@ -50,11 +50,7 @@ def main() -> int:
 def _run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         require_writable(arguments.json, folder=False)
-    # A network of its own, that nobody else talks into.
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
-    init_ros()
-    try:
+    with own_network():
         network = (arguments.checkpoint, arguments.size)
         with _running_node(*network) as node:
             if arguments.against:
@@ -62,8 +58,6 @@ def _run(arguments: argparse.Namespace) -> None:
                     figures = _compare(node, other, arguments.size, arguments.frames)
             else:
                 figures = _measure(node, arguments.size, arguments.frames)
-    finally:
-        rclpy.try_shutdown()
     for name, value in figures.items():
         print(f"{name:20} {value}")
     if arguments.json:

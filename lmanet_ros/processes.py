@@ -174,7 +174,7 @@ def init_ros(**arguments: Any) -> None:
 def own_network() -> Iterator[None]:
     """ROS in this process and those it starts, where nobody else talks into."""
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    with _own_domain() as domain:
+    with own_domain() as domain:
         os.environ["ROS_DOMAIN_ID"] = str(domain)
         # Ctrl-C is to raise KeyboardInterrupt, not to shut ROS down beneath a recorder.
         init_ros(signal_handler_options=SignalHandlerOptions.NO)
@@ -185,7 +185,7 @@ def own_network() -> Iterator[None]:
 
 
 @contextmanager
-def _own_domain() -> Iterator[int]:
+def own_domain() -> Iterator[int]:
     """A ROS domain that no other program of this package on this machine has."""
     with socket.socket(socket.AF_UNIX) as lock:
         # Domains up to 101 keep clear of the ports that Linux hands out to others.

@@ -1,8 +1,11 @@
-"""Miniatures of data sets, with the layout and the names of the real ones."""
+"""What all tests share: two workers that do not disturb each other, and miniatures of data sets."""
 
 from __future__ import annotations
 
+import os
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,6 +23,37 @@ CITYSCAPES_FRAMES = {
     "val": ["frankfurt_000000_000294", "lindau_000000_000019"],
     "test": ["berlin_000000_000019"],
 }
+
+ROS_TESTS = "test/lmanet_ros/"
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if IS_WORKER:
+    # Before OpenMP is loaded: threads that wait leave the cores to the other worker.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One worker has all tests with nodes, from the start; the other files go where one is free."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneWorkerForRos(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return ROS_TESTS if nodeid.startswith(ROS_TESTS) else nodeid.split("::")[0]
+
+    # Where most tests are is begun first.
+    config.option.loadscopereorder = True
+    return OneWorkerForRos(config, log)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if IS_WORKER and not item.nodeid.startswith(ROS_TESTS):
+        _give_way()
+
+
+@cache
+def _give_way() -> None:
+    """To nodes, which have deadlines. For good: a worker that is done with them gets no more."""
+    os.nice(10)
 
 
 def write_picture(file: Path, picture: np.ndarray) -> None:

@@ -14,7 +14,12 @@ from pathlib import Path
 
 RELEASES = ("3.2.0", "3.3.1", "3.4.0", "3.5.1", "3.6.0", "3.7.0", "3.8.0", "3.9.0")
 """Of PyTorch 2.6, 2.7, 2.8, 2.9, 2.10 and 2.11, and those since."""
-TESTS = ("ops/test_fused_cuda.py", "ops/test_fused_cuda_compile.py", "export/test_plugin.py")
+TESTS = (
+    "ops/test_fused_cuda.py",
+    "ops/test_fused_cuda_compile.py",
+    "ops/test_classify_cuda.py",
+    "export/test_plugin.py",
+)
 CHIPS = "not (80 or 86 or 89 or 100 or 110)"
 
 

@@ -13,8 +13,13 @@ import triton
 from torch import Tensor
 
 from lmanet_core.benchmark.ops_cases import Size
-from lmanet_core.ops.backends.fused_cuda import Launch, backward_launches, forward_launch
+from lmanet_core.ops.backends.fused_cuda import (
+    AttentionLaunch,
+    backward_launches,
+    forward_launch,
+)
 from lmanet_core.ops.backends.fused_cuda_compile import compile_launch
+from lmanet_core.ops.backends.triton_launch import Launch
 
 REGISTERS = 65536
 """32-bit registers of a multiprocessor, on all chips below; one scheduler has a quarter."""
@@ -51,7 +56,7 @@ CHIPS = {
 """By compute capability: 87 is 8.7."""
 
 
-def launches(size: Size, dtype: torch.dtype, compute_capability: int) -> dict[str, Launch]:
+def launches(size: Size, dtype: torch.dtype, compute_capability: int) -> dict[str, AttentionLaunch]:
     """All kernels, forward and backward, by name, on tensors that have no data."""
     query = _tensor(size, size.key_channels, dtype)
     keys = _tensor(size, size.key_channels, dtype, size.frames)

@@ -53,6 +53,31 @@ def local_attention_flex(query: Tensor, keys: Tensor, values: Tensor, window_siz
     return read[:, 0].transpose(1, 2).unflatten(2, (height, width))
 
 
+def local_attention_natten(query: Tensor, keys: Tensor, values: Tensor, window_size: int) -> Tensor:
+    """NATTEN, for its time alone: its windows move inwards at the border, and have no padding.
+
+    It knows no memory of several frames: each is read on its own, and the readings are averaged.
+    Many value channels are several heads with the same scores.
+    """
+    from natten import na2d
+
+    heads = max(1, values.shape[2] // 128)
+    queries = query[:, None].expand(-1, keys.shape[1], -1, -1, -1)
+
+    def tokens(frames: Tensor) -> Tensor:
+        """(B, S, D, H, W) -> (B * S, H, W, 1, D)."""
+        return frames.flatten(0, 1).permute(0, 2, 3, 1)[..., None, :]
+
+    read = na2d(
+        tokens(queries).expand(-1, -1, -1, heads, -1),
+        tokens(keys).expand(-1, -1, -1, heads, -1),
+        tokens(values).unflatten(-1, (heads, -1)).squeeze(-3),
+        kernel_size=window_size,
+        scale=1.0,
+    )
+    return read.flatten(-2).unflatten(0, keys.shape[:2]).mean(1).permute(0, 3, 1, 2)
+
+
 def _windows(memory: Tensor, window_size: int) -> Tensor:
     """(B, S, D, H, W) -> (B, S, D, w * w, H * W)."""
     columns = functional.unfold(memory.flatten(0, 1), window_size, padding=window_size // 2)

@@ -66,7 +66,7 @@ def _machine() -> Iterator[Finding]:
 def _pytorch() -> Iterator[Finding]:
     import torch
 
-    from lmanet_core.ops.choice import choose_implementation
+    from lmanet_core.ops.choice import choose_classification, choose_implementation
     from lmanet_core.runtime.pytorch.precision import resolve_device, resolve_precision
 
     built_for = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPUs only"
@@ -76,8 +76,9 @@ def _pytorch() -> Iterator[Finding]:
     device = resolve_device("auto")
     dtype = resolve_precision("auto", device)
     yield Finding("device 'auto'", f"{device} in {str(dtype).removeprefix('torch.')}")
-    choice = choose_implementation(device, dtype)
-    yield Finding("local attention", choice.name, choice.reason)
+    attention, labels = choose_implementation(device, dtype), choose_classification(device, dtype)
+    yield Finding("local attention", attention.name, attention.reason)
+    yield Finding("labels", labels.name, labels.reason)
 
 
 def _gpu() -> Finding:

@@ -58,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where frames like those to come are from: a recording, a video file, a folder of "
         "images or the synthetic street",
     )
-    int8.add_argument("--topic", default="", help="of the recording; default: its only one")
+    int8.add_argument(
+        "--image-topic", default="", help="of the recording; default: its only camera"
+    )
     int8.add_argument("--calibration-frames", type=int, default=30, help="default: %(default)s")
     int8.add_argument(
         "--held-out-frames",
@@ -149,7 +151,7 @@ def _export_network(
         arguments.calibration_frames,
         arguments.held_out_frames,
         arguments.size,
-        arguments.topic,
+        arguments.image_topic,
     )
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "fp32.lmanet"

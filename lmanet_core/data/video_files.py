@@ -13,19 +13,21 @@ IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".t
 
 ENTRY_POINT_GROUP = "lmanet.videos"
 """Where installed packages announce readers of other recordings, by the suffix of their files:
-functions of a path that give what `read_video` gives. `lmanet_ros` announces rosbags."""
+functions of a path, and of a topic where one is asked for, that give what `read_video` gives.
+`lmanet_ros` announces rosbags."""
 
 
 class VideoError(ValueError):
     """A video cannot be read; the message says which and why."""
 
 
-def read_video(path: str | Path) -> Iterator[np.ndarray]:
+def read_video(path: str | Path, topic: str = "") -> Iterator[np.ndarray]:
     """Frames as (H, W, 3) uint8, RGB, one after the other.
 
     Args:
         path: a video file, a folder whose images are the frames, in the order of their names, or
             a recording that an installed package can read, see `ENTRY_POINT_GROUP`.
+        topic: of the recording; empty: its only camera.
 
     Raises:
         VideoError: there is no such file or folder, or nothing in it that can be read; while
@@ -35,7 +37,9 @@ def read_video(path: str | Path) -> Iterator[np.ndarray]:
     path = Path(path)
     for suffix in {file.suffix[1:] for file in (path.iterdir() if path.is_dir() else [path])}:
         for reader in entry_points(group=ENTRY_POINT_GROUP, name=suffix):
-            return _load(reader, path)(path)
+            return _load(reader, path)(path, *([topic] if topic else []))
+    if topic:
+        raise VideoError(f"topic '{topic}' is of a recording, and {path} is none")
     if path.is_dir():
         return _read_images(_list_images(path))
     if not path.is_file():

@@ -17,7 +17,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from lmanet_core.ops.backends.fused_cuda import Cut, Launch, choose_cut, choose_warps
+from lmanet_core.ops.backends.fused_cuda import AttentionLaunch, Cut, choose_cut, choose_warps
 from lmanet_core.ops.backends.fused_cuda_compile import compile_launch, newest_ptx
 from lmanet_core.ops.backends.fused_cuda_kernels import (
     VARYING,
@@ -91,19 +91,19 @@ def plugin_launch(
     read: Tensor,
     window_size: int,
     compute_capability: int,
-) -> Launch:
+) -> AttentionLaunch:
     """How the kernel fills `read` (H, W, Dv); shapes as in `lmanet_core.export.attention`."""
     cut = _cut(keys.shape[-1], values.shape[-1], window_size, keys.dtype, compute_capability)
     height, width, _ = query.shape
     tensors = {"query": query, "keys": keys, "values": values, "filled": filled, "read": read}
     constants = asdict(cut)
-    return Launch(
+    return AttentionLaunch(
         plugin_kernel,
         plugin_grid(cut, height, width),
         {**tensors, "height": height, "width": width},
-        cut,
         {name: constants[name] for name in plugin_kernel.arg_names if name in constants},
         choose_warps(cut),
+        cut=cut,
     )
 
 

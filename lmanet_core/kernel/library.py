@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
+from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
-"""What the library is compiled for, from the least to the most demanding; by its numbers."""
+INSTRUCTION_SETS = ("baseline", "emulated_bf16", "avx2", "avx512", "avx512_bf16")
+"""What the library is compiled for, from the least to the most demanding; by its numbers.
+
+'emulated_bf16' does on any processor what 'avx512_bf16' does: it is for tests.
+"""
 
 TYPES = {"float32": 0, "bfloat16": 1, "float64": 2}
-"""Element types by name; bfloat16 is computed in float32."""
+"""Element types by name. bfloat16 is summed in float32; so is all else about it but for the
+forward pass of 'avx512_bf16', which multiplies it as it is."""
 
 
 class View(NamedTuple):
@@ -60,9 +66,47 @@ def is_available() -> bool:
     return _library() is not None
 
 
+@cache
 def best_instruction_set() -> str:
-    """The most demanding of `INSTRUCTION_SETS` that this processor has."""
-    return INSTRUCTION_SETS[_loaded().lmanet_best_instructions()]
+    """The most demanding of `INSTRUCTION_SETS` that this processor has.
+
+    What 'avx512_bf16' computes is compared, once, with its emulation; a warning says if it differs.
+    """
+    best = INSTRUCTION_SETS[_loaded().lmanet_best_instructions()]
+    if best == "avx512_bf16" and not agree(best, "emulated_bf16"):
+        warnings.warn(
+            "this processor multiplies bfloat16 otherwise than expected, so local attention "
+            "computes it in float32; please report it with: lmanet doctor",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return "avx512"
+    return best
+
+
+def agree(instruction_set: str, other: str) -> bool:
+    """Whether both read the same from a small memory of bfloat16, up to its last bits."""
+    shape = 1, 2, 5, 4, 19
+    single, statistics = (1, 5, 4, 19), (1, 4, 19)
+    # From -2 to 2, in an order without a pattern.
+    numbers = [
+        _bfloat16([(n * n * 7919 + k) % 257 / 64 - 2 for n in range(prod(shape))]) for k in range(3)
+    ]
+    inputs = [
+        _contiguous(array, shape, "bfloat16")
+        for array, shape in zip(numbers, (single, shape, shape), strict=True)
+    ]
+    reads = []
+    for name in (instruction_set, other):
+        read = (ctypes.c_uint16 * prod(single))()
+        log_sum_exp = (ctypes.c_float * prod(statistics))()
+        outputs = (
+            _contiguous(read, single, "bfloat16"),
+            _contiguous(log_sum_exp, statistics, "float32"),
+        )
+        forward([*inputs, *outputs], 5, 1, name)
+        reads.append([_float32(bits) for bits in read])
+    return all(abs(a - b) < 2e-2 for a, b in zip(*reads, strict=True))
 
 
 def forward(
@@ -138,6 +182,20 @@ def _problem(
         instructions=_number(instruction_set),
         threads=threads,
     )
+
+
+def _contiguous(array: ctypes.Array[Any], shape: tuple[int, ...], name: str) -> View:
+    strides = tuple(prod(shape[dimension + 1 :]) for dimension in range(len(shape)))
+    return View(ctypes.addressof(array), shape, strides, name)
+
+
+def _bfloat16(numbers: Sequence[float]) -> ctypes.Array[ctypes.c_uint16]:
+    bits = struct.unpack(f"{len(numbers)}I", struct.pack(f"{len(numbers)}f", *numbers))
+    return (ctypes.c_uint16 * len(numbers))(*(word >> 16 for word in bits))
+
+
+def _float32(bits: int) -> float:
+    return float(struct.unpack("f", struct.pack("I", bits << 16))[0])
 
 
 def _number(instruction_set: str | None) -> int:

@@ -1,4 +1,4 @@
-"""Which implementation of local attention a device gets, and why."""
+"""Which implementation of local attention, and of labels, a device gets, and why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from lmanet_core.ops.backends import fused_cpu
+from lmanet_core.ops.backends import fused_cpu, plain_classify
 from lmanet_core.ops.reference import local_attention_reference
 
 
@@ -18,7 +18,7 @@ class ImplementationChoice(NamedTuple):
     """What 'auto' means, and what speaks against the fused kernel."""
 
     name: str
-    """'fused' or 'tiled'."""
+    """'fused', or what takes its place: 'tiled' for local attention, 'plain' for labels."""
     reason: str
     """Why not 'fused', and what to do about it; empty if it is."""
 
@@ -29,16 +29,25 @@ def choose_implementation(device: torch.device, dtype: torch.dtype) -> Implement
     Whether it works on a CUDA device is tried, once for each dtype: it is compiled and run on an
     input of a few positions. If it does not, a warning says so.
     """
-    reason = _why_not_fused(device, dtype)
+    reason = _why_not_fused("local attention", device, dtype)
     return ImplementationChoice("tiled" if reason else "fused", reason)
 
 
+def choose_classification(device: torch.device, dtype: torch.dtype) -> ImplementationChoice:
+    """The kernel that makes labels and confidences in one pass, otherwise PyTorch's operators.
+
+    It is tried as that of local attention is.
+    """
+    reason = _why_not_fused("labels and confidence", device, dtype)
+    return ImplementationChoice("plain" if reason else "fused", reason)
+
+
 @torch.compiler.assume_constant_result
-def _why_not_fused(device: torch.device, dtype: torch.dtype) -> str:
+def _why_not_fused(computed: str, device: torch.device, dtype: torch.dtype) -> str:
     if device.type == "cuda":
         if dtype == torch.float64:
             return "the CUDA kernel takes no float64"
-        return _why_not_on_cuda(device, dtype)
+        return _why_not_on_cuda(computed, device, dtype)
     if device.type not in ("cpu", "meta"):
         return f"there is no kernel for devices of type '{device.type}'"
     if not fused_cpu.supports(dtype):
@@ -52,38 +61,56 @@ def _why_not_fused(device: torch.device, dtype: torch.dtype) -> str:
 
 
 @cache
-def _why_not_on_cuda(device: torch.device, dtype: torch.dtype) -> str:
+def _why_not_on_cuda(computed: str, device: torch.device, dtype: torch.dtype) -> str:
     # In a thread of its own, which has none of the modes that set in where a model is traced.
     with ThreadPoolExecutor(1) as thread:
-        reason = thread.submit(_try_on_cuda, device, dtype).result()
+        reason = thread.submit(_try_on_cuda, computed, device, dtype).result()
     if reason:
         warnings.warn(
-            f"local attention runs without its fused CUDA kernel, several times slower: {reason}",
+            f"{computed} runs without its fused CUDA kernel, several times slower: {reason}",
             RuntimeWarning,
             stacklevel=2,
         )
     return reason
 
 
-def _try_on_cuda(device: torch.device, dtype: torch.dtype) -> str:
+def _try_on_cuda(computed: str, device: torch.device, dtype: torch.dtype) -> str:
     if find_spec("triton") is None:
         return "Triton is not installed; install the release that fits PyTorch: pip install triton"
-    shapes = ((1, 16, 3, 4), (1, 2, 16, 3, 4), (1, 2, 16, 3, 4))
     try:
-        from lmanet_core.ops.backends import fused_cuda
-
-        query, keys, values = (
-            torch.full(shape, 0.25, dtype=dtype, device=device) for shape in shapes
-        )
-        read, _ = fused_cuda.forward(query, keys, values, 3)
-        expected = local_attention_reference(query, keys, values, 3)
-    # Whatever it is that compilers, assemblers and drivers raise: the tiled form will do.
+        is_right = _TRIALS[computed](device, dtype)
+    # Whatever it is that compilers, assemblers and drivers raise: the other form will do.
     except Exception as error:
         problem = (str(error).strip().splitlines() or ["no message"])[-1]
         return (
             f"Triton cannot compile or start it ({type(error).__name__}: {problem}); it needs a C "
             "compiler and Python's headers: apt install gcc python3-dev"
         )
-    if not torch.allclose(read.float(), expected.float(), atol=1e-2):
+    if not is_right:
         return "it computes something else than expected; please report it with: lmanet doctor"
     return ""
+
+
+def _attention_is_right(device: torch.device, dtype: torch.dtype) -> bool:
+    from lmanet_core.ops.backends import fused_cuda
+
+    shapes = ((1, 16, 3, 4), (1, 2, 16, 3, 4), (1, 2, 16, 3, 4))
+    query, keys, values = (torch.full(shape, 0.25, dtype=dtype, device=device) for shape in shapes)
+    read, _ = fused_cuda.forward(query, keys, values, 3)
+    expected = local_attention_reference(query, keys, values, 3)
+    return torch.allclose(read.float(), expected.float(), atol=1e-2)
+
+
+def _classification_is_right(device: torch.device, dtype: torch.dtype) -> bool:
+    from lmanet_core.ops.backends import classify_cuda
+
+    logits = torch.eye(3, dtype=dtype, device=device)[None, :, None].expand(1, 3, 2, 3)
+    maps = classify_cuda.classify(logits, confidence=True).int()
+    labels, confidence = (maps - plain_classify.classify(logits, confidence=True)).abs()
+    return bool((labels == 0).all() and (confidence <= 1).all())
+
+
+_TRIALS = {
+    "local attention": _attention_is_right,
+    "labels and confidence": _classification_is_right,
+}

@@ -2,6 +2,8 @@
 
 `lmanet::local_attention(query, keys, values, window_size) -> (read, log_sum_exp)`; the second
 result is what the backward pass needs to recompute the probabilities.
+
+Annotations are spelled out: PyTorch 2.6 looks up no name of this module to find out the schema.
 """
 
 from __future__ import annotations
@@ -12,8 +14,6 @@ import torch
 from torch import Tensor
 
 from lmanet_core.ops.backends import fused_cpu
-
-_Gradients = tuple[Tensor, Tensor, Tensor]
 
 
 @torch.library.custom_op("lmanet::local_attention", mutates_args=(), device_types="cpu")
@@ -33,7 +33,7 @@ def local_attention_backward_op(
     read: Tensor,
     log_sum_exp: Tensor,
     window_size: int,
-) -> _Gradients:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of query, keys and values."""
     return fused_cpu.backward(grad_read, query, keys, values, read, log_sum_exp, window_size)
 
@@ -57,7 +57,7 @@ def _backward_cuda(
     read: Tensor,
     log_sum_exp: Tensor,
     window_size: int,
-) -> _Gradients:
+) -> tuple[Tensor, Tensor, Tensor]:
     from lmanet_core.ops.backends import fused_cuda
 
     return fused_cuda.backward(grad_read, query, keys, values, read, log_sum_exp, window_size)
@@ -85,7 +85,7 @@ def _backward_fake(
     read: Tensor,
     log_sum_exp: Tensor,
     window_size: int,
-) -> _Gradients:
+) -> tuple[Tensor, Tensor, Tensor]:
     return torch.empty_like(query), torch.empty_like(keys), torch.empty_like(values)
 
 

@@ -37,7 +37,7 @@ def stream(model: LMANet, clips: Tensor, supervise: str = "all") -> Tensor:
 def restore(
     model: LMANet, clips: Tensor, degraded: Tensor, supervise: str = "all"
 ) -> tuple[Tensor, Tensor]:
-    """Let the memory give back clean features of frames that are seen, and remembered, degraded.
+    """Let the memory make up for what is wrong with frames that are seen, and remembered, degraded.
 
     Args:
         clips: (B, T, 3, H, W), RGB in 0..1, T >= 2.
@@ -45,8 +45,8 @@ def restore(
         supervise: as `stream` takes it; the first frame has no memory and does not count.
 
     Returns:
-        What the fusion gives for the degraded frames and the encoder for the clean ones, both
-        (B * N, C, H', W').
+        What the fusion gives for the degraded frames, (B * N, C, H', W'), and the clean frames
+        that it belongs to, (B * N, 3, H, W).
     """
     assert model.memory is not None
     remembered = {
@@ -58,8 +58,8 @@ def restore(
     features = dict(enumerate(encode(model, degraded).unbind(1)))
     projections = _project(model.memory, features)
     fused = _fuse(model.memory, projections, remembered)
-    clean = encode(model, clips[:, frames]).unbind(1)
-    return torch.cat([fused[now] for now in frames]), torch.cat(clean)
+    clean = clips[:, frames].transpose(0, 1).flatten(0, 1)
+    return torch.cat([fused[now] for now in frames]), clean
 
 
 def encode(model: LMANet, clips: Tensor) -> Tensor:

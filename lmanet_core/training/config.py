@@ -13,13 +13,13 @@ from lmanet_core.checkpoint import CheckpointError
 from lmanet_core.config import ModelConfig
 from lmanet_core.data.config import DataConfig, merge
 from lmanet_core.data.video import DatasetError
+from lmanet_core.data.worsening import WorseningConfig
 from lmanet_core.settings import build
-from lmanet_core.training.degradation import Degradation
 
 T = TypeVar("T")
 
 PARTS = ("encoder", "decoder", "memory")
-TARGETS = ("labels", "features")
+TARGETS = ("labels", "features", "predictions")
 STARTS = ("twins", "average")
 SUPERVISED = ("last", "all")
 OPTIMIZERS = ("adam", "adamw")
@@ -78,10 +78,11 @@ class StageConfig:
         start: one of `STARTS`, how a memory starts that the weights before do not have: 'twins'
             from random weights, the same for query and memory, 'average' from the statistics of
             the features of a few clips, see `lmanet_core.training.average_start`.
-        target: one of `TARGETS`. 'features' teaches the memory alone to give back the features
-            that the encoder has of the clean frame when all frames are seen degraded. It takes no
-            decoder and no labels, and few steps.
-        degradation: of the frames of the target 'features'.
+        target: one of `TARGETS`. The other two teach the memory alone, without labels, what the
+            network has of the clean frame when some frames are seen, and remembered, degraded:
+            'features' those of the encoder, 'predictions' the classes' probabilities, averaged
+            over the frame and its mirror image. On a clean frame, the memory then costs nothing.
+        degradation: of the frames of those two.
     """
 
     name: str
@@ -109,7 +110,7 @@ class StageConfig:
     batch_norm_momentum: float = 0.1
     start: str = "twins"
     target: str = "labels"
-    degradation: Degradation = field(default_factory=Degradation)
+    degradation: WorseningConfig = field(default_factory=WorseningConfig)
 
     def __post_init__(self) -> None:
         where = f"stage '{self.name}'"
@@ -140,8 +141,10 @@ class StageConfig:
                 f"{where}: shortest_clip must be in 2..{self.data.frames}, data.frames, "
                 f"got {self.shortest_clip}"
             )
-        if self.target == "features" and self.trains != ("memory",):
-            raise TrainingError(f"{where}: target 'features' is for stages with trains: [memory]")
+        if self.target != "labels" and self.trains != ("memory",):
+            raise TrainingError(
+                f"{where}: target '{self.target}' is for stages with trains: [memory]"
+            )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from torch.nn import functional
 from lmanet_core.classes import IGNORE_LABEL
 
 SMALLEST_WEIGHT = 1e-6
+SMALLEST_VARIANCE = 1e-4
 
 
 class LabelLoss(nn.Module):
@@ -47,3 +48,15 @@ class LabelLoss(nn.Module):
             total = total - self.weight_of_label[label] * log_probability.sum()
         # PyTorch's own weighted mean is not a number where nothing is labelled.
         return total / self.weight_of_label[labels].sum().clamp_min(SMALLEST_WEIGHT)
+
+
+def feature_loss(features: Tensor, target: Tensor) -> Tensor:
+    """Squared error of (B, C, H, W) features; each channel counts alike, whatever its spread."""
+    errors = (features.float() - target.float()).square().mean((0, 2, 3))
+    return (errors / target.float().var((0, 2, 3)).clamp_min(SMALLEST_VARIANCE)).mean()
+
+
+def prediction_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of (B, C, H, W) logits from (B, C, H, W) probabilities."""
+    pointwise = functional.kl_div(logits.float().log_softmax(1), target.float(), reduction="none")
+    return pointwise.sum(1).mean()

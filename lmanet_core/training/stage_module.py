@@ -21,12 +21,11 @@ from lmanet_core.models import LMANet
 from lmanet_core.training.clips import restore, stream
 from lmanet_core.training.config import StageConfig, TrainingError
 from lmanet_core.training.degradation import degrade
-from lmanet_core.training.loss import LabelLoss
+from lmanet_core.training.loss import LabelLoss, feature_loss, prediction_loss
 
 PLATEAU_FACTOR = 0.8
 LOWEST_RATE = 1e-8
 POLYNOMIAL_POWER = 0.9
-SMALLEST_VARIANCE = 1e-4
 WARM_UP = 0.1
 """Share of 'one_cycle' in which the learning rate rises."""
 FIRST_RATE = 0.04
@@ -121,17 +120,34 @@ class StageModule(LightningModule):
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         """Of clips (B, T, 3, H, W) uint8 with labels (B, T, H, W) int64."""
-        clips = images.float().div_(255)
-        if self.stage.target == "features":
-            degraded = degrade(clips, self.stage.degradation)
-            restored, clean = restore(self.model, clips, degraded, self.stage.supervise)
-            # Each channel counts as much as any other, whatever its spread.
-            errors = (restored.float() - clean.float()).square().mean((0, 2, 3))
-            return (errors / clean.float().var((0, 2, 3)).clamp_min(SMALLEST_VARIANCE)).mean()
-        logits = stream(self.model, clips, self.stage.supervise)
+        if self.stage.target != "labels":
+            return self._restoration_loss(images)
+        logits = stream(self.model, images.float().div_(255), self.stage.supervise)
         if self.stage.supervise == "last":
             labels = labels[:, -1:]
         return self._label_loss(logits.float(), labels.flatten(0, 1))
+
+    def _restoration_loss(self, images: Tensor) -> Tensor:
+        """How far the memory is from what the network has of clean frames."""
+        clips, degraded = (
+            part.float().div_(255) for part in (images, degrade(images, self.stage.degradation))
+        )
+        fused, clean = restore(self.model, clips, degraded, self.stage.supervise)
+        clean = clean.contiguous(memory_format=torch.channels_last)
+        if self.stage.target == "features":
+            with torch.no_grad():
+                target = self.model.encoder(clean)
+            return feature_loss(fused, target)
+        return prediction_loss(self.model.decoder(fused), self._teach(clean))
+
+    @torch.no_grad()
+    def _teach(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) probabilities of single frames, averaged over each and its mirror image."""
+        as_it_is, mirrored = (
+            self.model.decoder(self.model.encoder(view)).softmax(1)
+            for view in (images, images.flip(3))
+        )
+        return (as_it_is + mirrored.flip(3)) / 2
 
     def on_train_start(self) -> None:
         self._started = time.monotonic()

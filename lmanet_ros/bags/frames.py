@@ -13,15 +13,20 @@ from lmanet_ros.bags.topics import deserialize
 from lmanet_ros.messages.image_conversion import to_rgb
 
 
-def read_frames(path: Path) -> Iterator[np.ndarray]:
-    """Frames of the only camera of a rosbag2 as (H, W, 3) uint8, RGB.
+def read_frames(path: Path, topic: str | None = None) -> Iterator[np.ndarray]:
+    """Frames of a camera of a rosbag2 as (H, W, 3) uint8, RGB.
 
     Frames that cannot be used, or that have another size than the first, are left out.
 
+    Args:
+        path: a rosbag2, or a file of one.
+        topic: of the camera; None: the only one.
+
     Raises:
-        BagError: there is no recording, no image in it that can be used, or several cameras.
+        BagError: there is no recording, no image in it that can be used, no such topic, or several
+            cameras.
     """
-    survey = survey_bag(Bag(path))
+    survey = survey_bag(Bag(path), topic)
     sizes = [frame.size for frame in survey.frames if frame.problem is None]
     if not sizes:
         raise BagError(f"none of {len(survey.frames)} frames of {survey.image_topic} is usable")

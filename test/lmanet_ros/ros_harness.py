@@ -11,7 +11,7 @@ import time
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,12 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from lmanet_core import VideoSegmenter
+from lmanet_ros.processes import own_domain
 
-# Every pytest process is a ROS network of its own, and none of them leaves the machine. Domains up
-# to 101 keep clear of the ports that Linux hands out to others.
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
+# Every pytest process is a ROS network of its own, as are the demos and evaluations that it starts,
+# and none of them leaves the machine.
+_DOMAIN = ExitStack()
+os.environ["ROS_DOMAIN_ID"] = str(_DOMAIN.enter_context(own_domain()))
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 DEADLINE = 60.0
@@ -44,6 +46,8 @@ DEADLINE = 60.0
 
 NODE_COMMAND = (sys.executable, "-m", "lmanet_ros.segmentation_node")
 NODE_NAME = "/segmentation_node"
+REPORT_OFTEN = ("-p", "diagnostics_rate:=20.0")
+"""Diagnostics are what tests wait for again and again."""
 OUTPUTS = ("labels", "confidence", "color", "overlay")
 RELIABLE = QoSProfile(depth=10)
 
@@ -219,6 +223,9 @@ class Client:
         """Diagnostics that are made from now on."""
         now = time.time()
         self.wait_until(lambda: self._diagnostics_stamp >= now, "diagnostics")
+        # Those may have been begun before.
+        reports = self.reports
+        self.wait_until(lambda: self.reports > reports, "the next diagnostics")
         return self.status
 
     def counts(self) -> dict[str, int]:
@@ -317,10 +324,10 @@ def running_node(
     *arguments: str,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[NodeProcess]:
-    """Run the node with `arguments` behind --ros-args."""
+    """Run the node, which reports often, with `arguments` behind --ros-args."""
+    always = (*REPORT_OFTEN, "-p", f"checkpoint:={checkpoint}")
     process = NodeProcess(
-        [*NODE_COMMAND, "--ros-args", "-p", f"checkpoint:={checkpoint}", *arguments],
-        environment=environment,
+        [*NODE_COMMAND, "--ros-args", *always, *arguments], environment=environment
     )
     try:
         yield process

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "arrays.h"
+#include "pairs.h"
 #include "products.h"
 #include "tiles.h"
 #include "vectors.h"
@@ -33,9 +34,10 @@ template <typename T> struct Softmax {
   }
 
   // Turn a band of scores into weights relative to the maximum, which rises where it must. Weights
-  // of what a query does not see are left undefined.
-  void update(T *scores, const Tiling<T> &tiling, const typename Simd<T>::Integer *mask, T *out,
-              int64_t out_stride) {
+  // of what a query does not see are 0.
+  template <typename O>
+  void update(const T *scores, const Tiling<T> &tiling, const typename Simd<T>::Integer *mask,
+              O *weights, T *out, int64_t out_stride) {
     constexpr int64_t lanes = Simd<T>::lanes;
     const int64_t stride = tiling.band_stride;
     Mask<T> exceeds = {};
@@ -47,10 +49,11 @@ template <typename T> struct Softmax {
     for (int64_t i = 0; i < kBlock; ++i) {
       Vector<T> weights_total = load(total[i]);
       for (int64_t x = 0; x < stride; x += lanes) {
-        const Vector<T> weights =
-            exponential(load(scores + i * stride + x) - broadcast(maximum[i]));
-        store(scores + i * stride + x, weights);
-        weights_total += keep<T>(weights, mask + i * stride + x);
+        const int64_t at = i * stride + x;
+        const Vector<T> seen = keep<T>(
+            Packing<O>::weights(load(scores + at) - broadcast(maximum[i])), mask + at);
+        store_packed(weights + at / Packing<O>::numbers, seen);
+        weights_total += seen;
       }
       store(total[i], weights_total);
     }
@@ -68,7 +71,8 @@ private:
   }
 };
 
-template <typename E> struct Forward {
+// O: what its products are made of, numbers or pairs of them.
+template <typename E, typename O> struct Forward {
   using T = Compute<E>;
 
   const LmanetProblem &problem;
@@ -76,17 +80,20 @@ template <typename E> struct Forward {
   Array<E> read;
   Array<T> log_sum_exp;
   int64_t value_stride = round_up(problem.value_channels, Simd<T>::lanes);
+  int64_t key_planes = planes<O>(problem.key_channels);
   Tiling<T> tiling{problem, value_stride};
   Scratch<typename Simd<T>::Integer> mask = window_mask(tiling);
 
   struct Workspace {
-    Scratch<T> queries, key_row, value_row, scores, out;
+    Scratch<O> queries, key_row, value_row, weights;
+    Scratch<T> scores, out;
     Scratch<Softmax<T>> softmax;
 
     explicit Workspace(const Forward &f)
-        : queries(f.tiling.rows * f.tiling.columns * f.problem.key_channels),
-          key_row(f.problem.key_channels * f.tiling.planar_stride),
-          value_row(f.tiling.halo_columns * f.value_stride),
+        : queries(f.tiling.rows * f.tiling.columns * f.key_planes),
+          key_row(f.key_planes * f.tiling.planar_stride),
+          value_row(planes<O>(f.tiling.halo_columns) * f.value_stride),
+          weights(kBlock * planes<O>(f.tiling.band_stride)),
           scores(kBlock * f.tiling.band_stride),
           out(f.tiling.rows * f.tiling.columns * f.value_stride),
           softmax(f.tiling.rows * f.tiling.columns / kBlock) {}
@@ -104,7 +111,7 @@ template <typename E> struct Forward {
         planar_row(keys, keys.at(b, t, r), problem.key_channels, seen, work.key_row.get(),
                    tiling.planar_stride);
         int64_t stride;
-        const T *value_row = interleaved_row(values, values.at(b, t, r), problem.value_channels,
+        const O *value_row = interleaved_row(values, values.at(b, t, r), problem.value_channels,
                                              seen, work.value_row.get(), stride);
         read_row(tile, r, value_row, stride, work);
       }
@@ -115,29 +122,31 @@ template <typename E> struct Forward {
   void start(int64_t b, const Tile &tile, Workspace &work) const {
     for (int64_t y = tile.top; y < tile.bottom; ++y)
       copy_blocks(query, query.at(b, 0, y), problem.key_channels, tile, problem.width,
-                  work.queries.get() + (y - tile.top) * tiling.columns * problem.key_channels);
+                  work.queries.get() + (y - tile.top) * tiling.columns * key_planes);
     std::fill_n(work.out.get(), tiling.rows * tiling.columns * value_stride, T(0));
     for (int64_t n = 0; n < tiling.rows * tiling.columns / kBlock; ++n)
       work.softmax.get()[n].clear();
   }
 
   // Let all queries of the tile that see memory row r read it.
-  void read_row(const Tile &tile, int64_t r, const T *value_row, int64_t value_row_stride,
+  void read_row(const Tile &tile, int64_t r, const O *value_row, int64_t value_row_stride,
                 Workspace &work) const {
     const int64_t first = std::max(tile.top, r - tiling.radius);
     const int64_t end = std::min(tile.bottom, r + tiling.radius + 1);
+    const int64_t weight_stride = tiling.band_stride / Packing<O>::numbers;
+    const int64_t block_stride = kBlock / Packing<O>::numbers * value_row_stride;
     for (int64_t y = first; y < end; ++y)
       for (int64_t block = 0; block < tile.blocks(); ++block) {
         const int64_t number = block_number(y - tile.top, block);
         T *out = work.out.get() + number * kBlock * value_stride;
-        correlate(work.queries.get() + number * kBlock * problem.key_channels,
-                  problem.key_channels, work.key_row.get() + block * kBlock, tiling.planar_stride,
-                  tiling.band, work.scores.get(), tiling.band_stride);
-        work.softmax.get()[number].update(work.scores.get(), tiling, mask.get(), out,
-                                          value_stride);
-        accumulate(work.scores.get(), tiling.band_stride, tiling.window,
-                   value_row + block * kBlock * value_row_stride, value_row_stride, out,
-                   value_stride, value_stride);
+        correlate(work.queries.get() + number * kBlock * key_planes, key_planes,
+                  work.key_row.get() + block * kBlock, tiling.planar_stride, tiling.band,
+                  work.scores.get(), tiling.band_stride);
+        work.softmax.get()[number].update(work.scores.get(), tiling, mask.get(),
+                                          work.weights.get(), out, value_stride);
+        accumulate(work.weights.get(), weight_stride, tiling.window,
+                   value_row + block * block_stride, value_row_stride, out, value_stride,
+                   value_stride);
       }
   }
 

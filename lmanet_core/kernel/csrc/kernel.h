@@ -1,5 +1,6 @@
 // Local attention, forward and backward, on tiles of locations; compiled once for each instruction
-// set by a file that defines VECTOR_BYTES and VECTOR_REGISTERS.
+// set by a file that defines VECTOR_BYTES and VECTOR_REGISTERS, and PAIRS if the forward pass of
+// bfloat16 is to multiply pairs of numbers.
 //
 // The band. Queries are taken in blocks of four neighbours in a row. Of one row of the memory, the
 // four see window_size + 3 columns between them: a band, in which each has its own window. Two
@@ -19,8 +20,17 @@
 #include "backward.h"
 #include "classify.h"
 #include "forward.h"
+#include "pairs.h"
 
 namespace {
+
+// What the products of the forward pass are made of.
+#ifdef PAIRS
+template <typename E>
+using Operand = std::conditional_t<std::is_same_v<E, Bfloat16>, Pair, Compute<E>>;
+#else
+template <typename E> using Operand = Compute<E>;
+#endif
 
 // Call `function` with a value of the problem's element type; 1 if there is no such type.
 template <typename Function> int32_t with_type(int32_t type, Function function) {
@@ -38,16 +48,22 @@ template <typename Function> int32_t with_type(int32_t type, Function function) 
   }
 }
 
+template <typename E>
+int32_t forward_of(const LmanetProblem &problem, const LmanetArray &query, const LmanetArray &keys,
+                   const LmanetArray &values, const LmanetArray &read,
+                   const LmanetArray &log_sum_exp) {
+  using In = Array<const E>;
+  const Forward<E, Operand<E>> pass{problem, In(query), In(keys), In(values), Array<E>(read),
+                                    Array<Compute<E>>(log_sum_exp)};
+  run_tiles(pass, problem, pass.tiling);
+  return 0;
+}
+
 int32_t forward(const LmanetProblem &problem, const LmanetArray &query, const LmanetArray &keys,
                 const LmanetArray &values, const LmanetArray &read,
                 const LmanetArray &log_sum_exp) {
   return with_type(problem.type, [&](auto element) {
-    using E = decltype(element);
-    using In = Array<const E>;
-    const Forward<E> pass{problem, In(query), In(keys), In(values), Array<E>(read),
-                          Array<Compute<E>>(log_sum_exp)};
-    run_tiles(pass, problem, pass.tiling);
-    return 0;
+    return forward_of<decltype(element)>(problem, query, keys, values, read, log_sum_exp);
   });
 }
 

@@ -16,8 +16,10 @@ enum LmanetType : int32_t { kLmanetFloat = 0, kLmanetBfloat16 = 1, kLmanetDouble
 
 enum LmanetInstructions : int32_t {
   kLmanetBaseline = 0, // SSE2 on x86, NEON on AArch64
-  kLmanetAvx2 = 1,
-  kLmanetAvx512 = 2,
+  kLmanetEmulatedBf16 = 1, // on any processor what AVX-512 BF16 does: for tests
+  kLmanetAvx2 = 2,
+  kLmanetAvx512 = 3,
+  kLmanetAvx512Bf16 = 4,
 };
 
 struct LmanetProblem {

@@ -1,6 +1,7 @@
 // The two matrix products: correlate and accumulate.
 #pragma once
 
+#include "pairs.h"
 #include "vectors.h"
 
 namespace {
@@ -8,23 +9,24 @@ namespace {
 // Vectors of columns or channels whose sums fit the registers, for a block of queries.
 constexpr int kChunk = VECTOR_REGISTERS == 32 ? 4 : 3;
 
-// sums[i] += a[i] * b for members kFirst .. kLast of the block; b has kVectors vectors.
-template <typename T, int kVectors, int kFirst, int kLast>
-inline void add_products(Vector<T> (&sums)[kBlock][kVectors], const T *a, int64_t a_stride,
-                         const T *b) {
+// sums[i] += a[i] * b for members kFirst .. kLast of the block; b has kVectors vectors. Inlined
+// whatever the compiler's limits are: the sums are to stay in registers.
+template <typename T, int kVectors, int kFirst, int kLast, typename O>
+[[gnu::always_inline]] inline void add_products(Vector<T> (&sums)[kBlock][kVectors], const O *a,
+                                                int64_t a_stride, const O *b) {
   // In this order sums, vectors and one broadcast just fit 16 registers.
-  Vector<T> vectors[kVectors];
+  Vector<O> vectors[kVectors];
   for (int v = 0; v < kVectors; ++v)
-    vectors[v] = load(b + v * Simd<T>::lanes);
+    vectors[v] = load(b + v * Simd<O>::lanes);
   for (int i = kFirst; i <= kLast; ++i) {
-    const Vector<T> factor = broadcast(a[i * a_stride]);
+    const Vector<O> factor = broadcast(a[i * a_stride]);
     for (int v = 0; v < kVectors; ++v)
-      sums[i][v] += factor * vectors[v];
+      add_product(sums[i][v], factor, vectors[v]);
   }
 }
 
-template <typename T, int kVectors>
-inline void correlate_chunk(const T *a, int64_t channels, const T *b, int64_t b_stride, T *scores,
+template <typename T, int kVectors, typename O>
+inline void correlate_chunk(const O *a, int64_t channels, const O *b, int64_t b_stride, T *scores,
                             int64_t score_stride) {
   constexpr int lanes = Simd<T>::lanes;
   Vector<T> sums[kBlock][kVectors] = {};
@@ -36,8 +38,8 @@ inline void correlate_chunk(const T *a, int64_t channels, const T *b, int64_t b_
 }
 
 // scores[i][x] = sum over c of a[c][i] * b[c][x], for a block of i and `columns` of x.
-template <typename T>
-inline void correlate(const T *a, int64_t channels, const T *b, int64_t b_stride, int64_t columns,
+template <typename T, typename O>
+inline void correlate(const O *a, int64_t channels, const O *b, int64_t b_stride, int64_t columns,
                       T *scores, int64_t score_stride) {
   constexpr int lanes = Simd<T>::lanes;
   int64_t x = 0;
@@ -52,17 +54,15 @@ inline void correlate(const T *a, int64_t channels, const T *b, int64_t b_stride
     correlate_chunk<T, 1>(a, channels, b + x, b_stride, scores + x, score_stride);
 }
 
+// sums[i] += sum over x in the window of i of p[i][x] * b[x].
+//
 // kWindow: the window's size where it is known to the compiler, which unrolls it; otherwise 0.
-template <typename T, int kVectors, int kWindow>
-inline void accumulate_chunk(const T *p, int64_t p_stride, int64_t any_window, const T *b,
-                             int64_t b_stride, T *out, int64_t out_stride) {
+template <int kWindow, typename T, int kVectors>
+[[gnu::always_inline]] inline void add_windows(Vector<T> (&sums)[kBlock][kVectors], const T *p,
+                                               int64_t p_stride, int64_t any_window, const T *b,
+                                               int64_t b_stride) {
   static_assert(kBlock == 4, "the ends of the band are written out for blocks of four");
-  constexpr int lanes = Simd<T>::lanes;
   const int64_t window = kWindow ? kWindow : any_window;
-  Vector<T> sums[kBlock][kVectors];
-  for (int i = 0; i < kBlock; ++i)
-    for (int v = 0; v < kVectors; ++v)
-      sums[i][v] = load(out + i * out_stride + v * lanes);
   // Member i's window is columns i .. i + window - 1. What it does not see must not even be
   // multiplied by 0: it may be NaN.
   if (window >= kBlock) {
@@ -85,13 +85,67 @@ inline void accumulate_chunk(const T *p, int64_t p_stride, int64_t any_window, c
       add_products<T, kVectors, 3, 3>(sums, p + x + 3, p_stride, b + (x + 3) * b_stride);
     }
   }
+}
+
+// sums[member] += p * b for one half of the pairs. The other one's weight is 0, but its value may
+// be NaN.
+template <int kMember, Pair kHalf, int kVectors>
+[[gnu::always_inline]] inline void add_half_products(Vector<float> (&sums)[kBlock][kVectors],
+                                                     const Pair *p, int64_t p_stride,
+                                                     const Pair *b) {
+  const Vector<Pair> factor = broadcast(p[kMember * p_stride]);
+  for (int v = 0; v < kVectors; ++v)
+    add_product(sums[kMember][v], factor, load(b + v * Simd<Pair>::lanes) & kHalf);
+}
+
+// Member i's window is window / 2 whole pairs and half a pair: before these where i is odd, after
+// them where it is even.
+template <int kWindow, int kVectors>
+[[gnu::always_inline]] inline void add_windows(Vector<float> (&sums)[kBlock][kVectors],
+                                               const Pair *p, int64_t p_stride,
+                                               int64_t any_window, const Pair *b,
+                                               int64_t b_stride) {
+  static_assert(kBlock == 4, "the ends of the band are written out for blocks of four");
+  const int64_t whole = (kWindow ? kWindow : any_window) / 2;
+  // Halves beside the whole pairs of the same columns, so that these are in registers once.
+  add_half_products<1, kSecondHalf>(sums, p, p_stride, b);
+  add_half_products<3, kSecondHalf>(sums, p + 1, p_stride, b + b_stride);
+  if (whole >= 2) {
+    add_products<float, kVectors, 0, 0>(sums, p, p_stride, b);
+    add_products<float, kVectors, 0, 2>(sums, p + 1, p_stride, b + b_stride);
+#pragma GCC unroll 4
+    for (int64_t x = 2; x < whole; ++x)
+      add_products<float, kVectors, 0, 3>(sums, p + x, p_stride, b + x * b_stride);
+  } else if (whole == 1) {
+    add_products<float, kVectors, 0, 0>(sums, p, p_stride, b);
+    add_products<float, kVectors, 1, 2>(sums, p + 1, p_stride, b + b_stride);
+  }
+  p += whole;
+  b += whole * b_stride;
+  add_half_products<0, kFirstHalf>(sums, p, p_stride, b);
+  if (whole >= 2)
+    add_products<float, kVectors, 1, 3>(sums, p, p_stride, b);
+  add_half_products<2, kFirstHalf>(sums, p + 1, p_stride, b + b_stride);
+  if (whole >= 1)
+    add_products<float, kVectors, 3, 3>(sums, p + 1, p_stride, b + b_stride);
+}
+
+template <typename T, int kVectors, int kWindow, typename O>
+inline void accumulate_chunk(const O *p, int64_t p_stride, int64_t window, const O *b,
+                             int64_t b_stride, T *out, int64_t out_stride) {
+  constexpr int lanes = Simd<T>::lanes;
+  Vector<T> sums[kBlock][kVectors];
+  for (int i = 0; i < kBlock; ++i)
+    for (int v = 0; v < kVectors; ++v)
+      sums[i][v] = load(out + i * out_stride + v * lanes);
+  add_windows<kWindow>(sums, p, p_stride, window, b, b_stride);
   for (int i = 0; i < kBlock; ++i)
     for (int v = 0; v < kVectors; ++v)
       store(out + i * out_stride + v * lanes, sums[i][v]);
 }
 
-template <typename T, int kWindow>
-inline void accumulate_as(const T *p, int64_t p_stride, int64_t window, const T *b,
+template <typename T, int kWindow, typename O>
+inline void accumulate_as(const O *p, int64_t p_stride, int64_t window, const O *b,
                           int64_t b_stride, T *out, int64_t out_stride, int64_t channels) {
   constexpr int lanes = Simd<T>::lanes;
   int64_t c = 0;
@@ -107,8 +161,8 @@ inline void accumulate_as(const T *p, int64_t p_stride, int64_t window, const T 
 }
 
 // out[i][c] += sum over x in the window of i of p[i][x] * b[x][c]; `channels` in whole vectors.
-template <typename T>
-inline void accumulate(const T *p, int64_t p_stride, int64_t window, const T *b, int64_t b_stride,
+template <typename T, typename O>
+inline void accumulate(const O *p, int64_t p_stride, int64_t window, const O *b, int64_t b_stride,
                        T *out, int64_t out_stride, int64_t channels) {
   if (window == 21) // the default of all models
     accumulate_as<T, 21>(p, p_stride, window, b, b_stride, out, out_stride, channels);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "arrays.h"
+#include "pairs.h"
 #include "vectors.h"
 
 namespace {
@@ -75,13 +76,46 @@ template <typename T> Scratch<typename Simd<T>::Integer> window_mask(const Tilin
   return mask;
 }
 
-// A row's locations as blocks: to[block][c][i].
+// How many operands hold so many channels.
+template <typename O> constexpr int64_t planes(int64_t channels) {
+  return (channels + Packing<O>::numbers - 1) / Packing<O>::numbers;
+}
+
+// Copy a piece of a row to to[c * stride + x]; zeros outside.
 template <typename E, typename T>
+void copy_planes(const Array<E> &array, E *row, int64_t channels, Span span, T *to,
+                 int64_t stride) {
+  copy_row(array, row, channels, span, to, stride, 1);
+}
+
+// The same as pairs of channels, to[c / 2 * stride + x]; zeros beside a last channel that is alone.
+inline void copy_planes(const Array<const Bfloat16> &array, const Bfloat16 *row, int64_t channels,
+                        Span span, Pair *to, int64_t stride) {
+  const int64_t begin = span.begin(), end = span.end();
+  for (int64_t c = 0; c < channels; c += 2, to += stride) {
+    const Bfloat16 *from = row + span.first * array.column + c * array.channel;
+    std::fill(to, to + begin, 0);
+    std::fill(to + end, to + span.count, 0);
+    if (c + 1 == channels)
+      for (int64_t x = begin; x < end; ++x)
+        to[x] = from[x * array.column].bits;
+    else if (array.channel == 1) // one load
+      for (int64_t x = begin; x < end; ++x)
+        to[x] = from[x * array.column].bits | Pair(from[x * array.column + 1].bits) << 16;
+    else
+      for (int64_t x = begin; x < end; ++x)
+        to[x] = from[x * array.column].bits |
+                Pair(from[x * array.column + array.channel].bits) << 16;
+  }
+}
+
+// A row's locations as blocks: to[block][c][i].
+template <typename E, typename O>
 void copy_blocks(const Array<E> &array, E *row, int64_t channels, const Tile &tile,
-                 int64_t width, T *to) {
+                 int64_t width, O *to) {
   for (int64_t block = 0; block < tile.blocks(); ++block) {
     const Span span{tile.left + block * kBlock, kBlock, width};
-    copy_row(array, row, channels, span, to + block * channels * kBlock, kBlock, 1);
+    copy_planes(array, row, channels, span, to + block * planes<O>(channels) * kBlock, kBlock);
   }
 }
 
@@ -103,13 +137,34 @@ const T *interleaved_row(const Array<E> &array, E *row, int64_t channels, Span s
   return copy;
 }
 
-template <typename E, typename T>
-void planar_row(const Array<E> &array, E *row, int64_t channels, Span span, T *copy,
+// The same as pairs of columns, copy[x / 2 * stride + c]; zeros beyond the channels, too.
+inline const Pair *interleaved_row(const Array<const Bfloat16> &array, const Bfloat16 *row,
+                                   int64_t channels, Span span, Pair *copy, int64_t &stride) {
+  stride = round_up(channels, Simd<Pair>::lanes);
+  // The columns that are inside; what stands for others is any of them, not kept.
+  const int64_t begin = span.begin(), last = span.end() - 1;
+  const auto column = [&](int64_t x) {
+    return row + (span.first + std::clamp(x, begin, last)) * array.column;
+  };
+  for (int64_t x = 0; x < span.count; x += 2) {
+    Pair *to = copy + x / 2 * stride;
+    const Bfloat16 *first = column(x), *second = column(x + 1);
+    const Pair kept = (begin <= x && x <= last ? kFirstHalf : 0) |
+                      (begin <= x + 1 && x + 1 <= last ? kSecondHalf : 0);
+    for (int64_t c = 0; c < channels; ++c)
+      to[c] = (first[c * array.channel].bits | Pair(second[c * array.channel].bits) << 16) & kept;
+    std::fill(to + channels, to + stride, 0);
+  }
+  return copy;
+}
+
+template <typename E, typename O>
+void planar_row(const Array<E> &array, E *row, int64_t channels, Span span, O *copy,
                 int64_t stride) {
-  copy_row(array, row, channels, span, copy, stride, 1);
+  copy_planes(array, row, channels, span, copy, stride);
   // Vectors reach beyond the columns; what is left there must not look like a new maximum.
-  for (int64_t c = 0; c < channels; ++c)
-    std::fill(copy + c * stride + span.count, copy + (c + 1) * stride, T(0));
+  for (int64_t c = 0; c < planes<O>(channels); ++c)
+    std::fill(copy + c * stride + span.count, copy + (c + 1) * stride, O(0));
 }
 
 // Run `run_tile(batch, tile, workspace)` for all tiles in as many threads as the problem asks for.

@@ -5,7 +5,7 @@ Triton is imported here and in `fused_cuda_kernels` only: import this module whe
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,8 @@ from lmanet_core.ops.backends.fused_cuda_kernels import (
     grad_memory_kernel,
     grad_query_kernel,
 )
+from lmanet_core.ops.backends.fused_cuda_tiles import MEASURED, Tiles
+from lmanet_core.ops.backends.triton_launch import Launch
 
 _TYPES = (torch.float16, torch.bfloat16, torch.float32)
 
@@ -46,7 +48,7 @@ def forward(query: Tensor, keys: Tensor, values: Tensor, window_size: int) -> tu
     )
     log_sum_exp = query.new_empty((batch, height, width), dtype=torch.float32)
     launch = forward_launch(
-        query, keys, values, read, log_sum_exp, window_size, _compute_capability(query.device)
+        query, keys, values, read, log_sum_exp, window_size, capability_of(query.device)
     )
     with torch.cuda.device_of(query):
         launch.run()
@@ -77,7 +79,7 @@ def backward(
         log_sum_exp,
         gradients,
         window_size,
-        _compute_capability(query.device),
+        capability_of(query.device),
     )
     with torch.cuda.device_of(query):
         for launch in launches:
@@ -116,26 +118,10 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Launch:
-    """A kernel with all that it is started with, to be run on a chip or compiled for one."""
+class AttentionLaunch(Launch):
+    """A kernel of local attention."""
 
-    kernel: Any
-    grid: tuple[int, int, int]
-    arguments: dict[str, Any]
-    cut: Cut
-    constants: dict[str, Any]
-    warps: int
-    stages: int = 2
-    """Of the pipeline that loads what the next steps need."""
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What the compiler is told."""
-        return {"num_warps": self.warps, "num_stages": self.stages, "enable_fp_fusion": True}
-
-    def run(self) -> None:
-        """Start the kernel on the current device."""
-        self.kernel[self.grid](**self.arguments, **self.constants, **self.options)
+    cut: Cut = field(kw_only=True)
 
 
 def forward_launch(
@@ -146,9 +132,18 @@ def forward_launch(
     log_sum_exp: Tensor,
     window_size: int,
     compute_capability: int,
-) -> Launch:
-    """How `forward` fills `read` and `log_sum_exp` on a chip, 87 for example; looks at no data."""
+    tiles: Tiles | None = None,
+) -> AttentionLaunch:
+    """How `forward` fills `read` and `log_sum_exp` on a chip, 87 for example; looks at no data.
+
+    Args:
+        tiles: how the work is cut; None: as measured on such a chip, or else as `choose_cut` does.
+    """
     cut = choose_cut(keys, values, window_size, compute_capability)
+    if tiles is None and keys.dtype != torch.float32:
+        tiles = MEASURED.get((compute_capability, cut.key_channels, cut.value_channels))
+    if tiles is not None:
+        cut = replace(cut, tile_rows=tiles.rows, tile_columns=tiles.columns, step=tiles.step)
     tensors = {
         "query": query,
         "keys": keys,
@@ -159,6 +154,8 @@ def forward_launch(
     blocks = triton.cdiv(cut.value_channels, cut.value_block)
     grid = (_tiles(cut, query), blocks, len(query))
     launch = _launch(forward_kernel, grid, tensors, cut=cut)
+    if tiles is not None:
+        return replace(launch, warps=tiles.warps, stages=tiles.stages)
     # With two stages Triton 3.9 spills a register of the A100's.
     return replace(launch, stages=3) if compute_capability == 80 else launch
 
@@ -173,7 +170,7 @@ def backward_launches(
     gradients: tuple[Tensor, Tensor, Tensor],
     window_size: int,
     compute_capability: int,
-) -> list[Launch]:
+) -> list[AttentionLaunch]:
     """How `backward` fills `gradients`, in this order, like `forward_launch`."""
     cut = choose_cut(keys, values, window_size, compute_capability)
     # Triton 3.2 aborts where eight warps of a Hopper compute these, and four have fewer registers.
@@ -250,20 +247,20 @@ def _tiles(cut: Cut, query: Tensor) -> int:
 
 def _launch(
     kernel: Any, grid: tuple[int, int, int], tensors: dict[str, Tensor], cut: Cut, **parts: bool
-) -> Launch:
+) -> AttentionLaunch:
     """Give the kernel those tensors, strides and constants that it asks for."""
     _, frames, _, height, width = tensors["keys"].shape
     arguments = {"frames": frames, "height": height, "width": width}
     for name, tensor in tensors.items():
         arguments |= _strided(name, tensor)
     constants = {**asdict(cut), **parts}
-    return Launch(
+    return AttentionLaunch(
         kernel,
         grid,
         {name: arguments[name] for name in kernel.arg_names if name in arguments},
-        cut,
         {name: constants[name] for name in kernel.arg_names if name in constants},
         warps=choose_warps(cut),
+        cut=cut,
     )
 
 
@@ -277,7 +274,7 @@ def _strided(name: str, tensor: Tensor) -> dict[str, Any]:
     return {name: tensor, **dict(zip(names, strides, strict=False))}
 
 
-def _compute_capability(device: torch.device) -> int:
+def capability_of(device: torch.device) -> int:
     """90 for Hopper; 80 for Triton's interpreter, which runs on the CPU."""
     if device.type != "cuda":
         return 80

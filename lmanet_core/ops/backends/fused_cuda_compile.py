@@ -18,13 +18,14 @@ from torch import Tensor
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from lmanet_core.ops.backends.fused_cuda import Launch
+from lmanet_core.ops.backends.triton_launch import Launch
 
 _TYPES = {
     torch.float16: "*fp16",
     torch.bfloat16: "*bf16",
     torch.float32: "*fp32",
     torch.int32: "*i32",
+    torch.uint8: "*u8",
 }
 
 

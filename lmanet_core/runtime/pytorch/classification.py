@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from lmanet_core.ops.backends import fused_cpu
+from lmanet_core.ops.backends import fused_cpu, plain_classify
+from lmanet_core.ops.choice import choose_classification
 
 
-def classify(logits: Tensor, *, confidence: bool) -> tuple[Tensor, Tensor | None]:
-    """Label and, if wanted, confidence of each pixel; in one pass where the C++ kernel is there.
+def classify(logits: Tensor, *, confidence: bool) -> Tensor:
+    """Label and, if wanted, confidence of each pixel; in one pass where there is a kernel for it.
 
     Args:
         logits: (B, C, H, W).
 
     Returns:
-        (B, H, W) uint8 each; a confidence of 255 is certain.
+        (1 or 2, B, H, W) uint8; a confidence of 255 is certain, that of NaN is 0.
     """
-    on_cpu = logits.device.type == "cpu"
-    if on_cpu and fused_cpu.supports(logits.dtype) and fused_cpu.is_available():
-        return fused_cpu.classify(logits, confidence=confidence)
-    best, labels = logits.max(1)
-    if not confidence:
-        return labels.byte(), None
-    # The largest of the softmax is 1 / sum(exp(logits - best)).
-    probability = 1 / (logits - best[:, None]).float().exp_().sum(1)
-    return labels.byte(), (probability * 255).round().byte()
+    if choose_classification(logits.device, logits.dtype).name == "plain":
+        return plain_classify.classify(logits, confidence=confidence)
+    if logits.device.type == "cuda":
+        # Imported here because Triton comes with the CUDA builds of PyTorch, only.
+        from lmanet_core.ops.backends import classify_cuda
+
+        return classify_cuda.classify(logits, confidence=confidence)
+    labels, confidences = fused_cpu.classify(logits, confidence=confidence)
+    return labels[None] if confidences is None else torch.stack([labels, confidences])

@@ -28,7 +28,11 @@ from lmanet_core.runtime.pytorch.transfer import Transfer
 
 
 class TorchBackend:
-    """Runs a model as it is, at any size; for arguments and errors see `VideoSegmenter`."""
+    """Runs a model as it is, at any size; for other arguments and errors see `VideoSegmenter`.
+
+    Args:
+        replay: whether steps on a CUDA device are replayed as graphs where they can be.
+    """
 
     name = "torch"
     batches = True
@@ -42,6 +46,7 @@ class TorchBackend:
         work_size: tuple[int, int] | None = None,
         antialias: bool | None = None,
         work_pixels: int | None = None,
+        replay: bool = True,
     ) -> None:
         memory_size = model.config.memory_size if memory_size is None else memory_size
         if not 0 <= memory_size <= MAX_MEMORY_SIZE:
@@ -68,6 +73,7 @@ class TorchBackend:
         self._work_pixels = work_pixels
         self._antialias = antialias
         self._transfer = Transfer(self._device)
+        self._may_replay = replay and self._device.type == "cuda"
         self._replays: Replays[tuple[Tensor, list[Tensor]]] = Replays()
         self._replayed = 0
         self._store: RingBuffer | None = None
@@ -150,14 +156,13 @@ class TorchBackend:
         """(B, H', W', 3) uint8 -> labels and, if wanted, confidence (1 or 2, B, H', W') uint8."""
         # Interleaved pixels are what channels_last means: a view, no transposition.
         images = pixels.to(self._dtype).div_(255).permute(0, 3, 1, 2)
-        labels, confidences = classify(self._model.step(images, store), confidence=confidence)
-        return labels[None] if confidences is None else torch.stack([labels, confidences])
+        return classify(self._model.step(images, store), confidence=confidence)
 
     def _can_replay(self, store: MemoryStore | None) -> bool:
         """Whether a step does the same for every frame, but for where the memory is written."""
         # A batch copies its memories together, anew for each frame.
         fixed = store is None or isinstance(store, RingBuffer)
-        return self._device.type == "cuda" and fixed and not self._model.config.write_before_read
+        return self._may_replay and fixed and not self._model.config.write_before_read
 
     def _replay(self, pixels: Tensor, store: MemoryStore | None, confidence: bool) -> Tensor:
         """What `_step` does, as a CUDA graph for each size of the image and fill of the memory."""

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from lmanet_core.kernel import library
 from lmanet_core.ops import local_attention
 from lmanet_core.ops.backends import fused_cpu
 
@@ -101,18 +103,50 @@ def test_all_instruction_sets_agree(instruction_set, window_size):
         assert relative_error(actual, exact) < 1e-5
 
 
-def test_bfloat16_is_computed_in_single_precision():
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("channels", [(1, 1), (5, 7), (16, 64), (22, 130)])
+@pytest.mark.parametrize("window_size", [1, 3, 5, 21])
+def test_bfloat16_is_right_to_its_own_precision(instruction_set, channels, window_size):
+    """Whether numbers are multiplied one by one or in pairs, of which some stay incomplete."""
+    for (height, width), innermost in (((3, 1), True), ((7, 18), False), ((4, 37), True)):
+        query, keys, values = (
+            random_tensor(*shape, height, width, seed=width).bfloat16()
+            for shape in ((2, channels[0]), (2, 2, channels[0]), (2, 2, channels[1]))
+        )
+        inputs = query, keys, values  # unscaled: some weights are negligible, maxima rise
+        if innermost:
+            inputs = tuple(map(channels_last, inputs))
+        doubles = tuple(tensor.double() for tensor in inputs)
+        expected = local_attention(*doubles, window_size, implementation="reference")
+        read, log_sum_exp = fused_cpu.forward(*inputs, window_size, instruction_set)
+        assert read.dtype == torch.bfloat16
+        assert relative_error(read, expected) < 1e-2
+        assert log_sum_exp.isfinite().all()
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+def test_gradients_in_bfloat16(instruction_set):
     inputs = tuple(tensor.bfloat16() for tensor in random_inputs())
+    read, log_sum_exp = fused_cpu.forward(*inputs, 9, instruction_set)
+    weights = random_tensor(*read.shape, seed=4).bfloat16()
+    grads = fused_cpu.backward(weights, *inputs, read, log_sum_exp, 9, instruction_set)
     doubles = tuple(tensor.double() for tensor in inputs)
-    read = local_attention(*inputs, 9, implementation="fused")
-    expected = local_attention(*doubles, 9, implementation="reference")
-    assert read.dtype == torch.bfloat16
-    assert (read - expected).abs().max() < 2e-2
-    for actual, exact in zip(
-        gradients(inputs, 9, "fused"), gradients(doubles, 9, "reference"), strict=True
-    ):
+    for actual, exact in zip(grads, gradients(doubles, 9, "reference"), strict=True):
         assert actual.dtype == torch.bfloat16
         assert relative_error(actual, exact) < 2e-2
+
+
+def test_a_processor_whose_products_differ_computes_in_single_precision(monkeypatch):
+    assert library.agree("emulated_bf16", "baseline")
+    number = library.INSTRUCTION_SETS.index("avx512_bf16")
+    processor = SimpleNamespace(lmanet_best_instructions=lambda: number)
+    monkeypatch.setattr(library, "_loaded", lambda: processor)
+    choose = library.best_instruction_set.__wrapped__
+    monkeypatch.setattr(library, "agree", lambda *names: True)
+    assert choose() == "avx512_bf16"
+    monkeypatch.setattr(library, "agree", lambda *names: False)
+    with pytest.warns(RuntimeWarning, match="computes it in float32"):
+        assert choose() == "avx512"
 
 
 def test_a_partly_filled_memory_is_not_copied_and_the_rest_is_not_read():
@@ -122,13 +156,15 @@ def test_a_partly_filled_memory_is_not_copied_and_the_rest_is_not_read():
     assert torch.equal(local_attention(query, keys[:, :2], values[:, :2], 7), expected)
 
 
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("tensor", ["query", "keys", "values"])
-def test_nan_comes_out_exactly_where_it_was_read(tensor):
-    query, keys, values = random_inputs(height=12, width=30)
+def test_nan_comes_out_exactly_where_it_was_read(instruction_set, dtype, tensor):
+    query, keys, values = (tensor.to(dtype) for tensor in random_inputs(height=12, width=30))
     row, column, radius = 5, 13, 3
     spoilt = {"query": query, "keys": keys[0], "values": values[0]}[tensor]
     spoilt[0, 0 if tensor != "query" else slice(None), row, column] = float("nan")
-    read = local_attention(query, keys, values, 2 * radius + 1, implementation="fused")
+    read, _ = fused_cpu.forward(query, keys, values, 2 * radius + 1, instruction_set)
     expected = torch.zeros(12, 30, dtype=torch.bool)
     reach = 0 if tensor == "query" else radius
     rows = slice(row - reach, row + reach + 1)

@@ -13,7 +13,8 @@ from lmanet_core.benchmark.cuda_compilation import (
     compile_for_chip,
     launches,
 )
-from lmanet_core.benchmark.ops_cases import OPERATING_POINTS
+from lmanet_core.benchmark.ops_cases import ERFNET, OPERATING_POINTS
+from lmanet_core.ops.backends.fused_cuda_tiles import MEASURED, Tiles
 
 
 def assert_fit(point: str, dtype: torch.dtype, compute_capability: int) -> None:
@@ -36,6 +37,18 @@ def test_kernels_fit_every_chip(compute_capability, point):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
 def test_kernels_fit_orin_in_other_types(dtype):
     assert_fit("erfnet", dtype, 87)
+
+
+def test_a_chip_that_was_measured_is_cut_as_measured(monkeypatch):
+    monkeypatch.setitem(
+        MEASURED, (87, ERFNET.key_channels, ERFNET.value_channels), Tiles(4, 16, 32, 8, 3)
+    )
+    launch = launches(ERFNET, torch.float16, 87)["forward"]
+    assert (launch.cut.tile_rows, launch.cut.tile_columns, launch.cut.step) == (4, 16, 32)
+    assert (launch.warps, launch.stages) == (8, 3)
+    assert launch.grid == (16 * 8, 1, 1)
+    # Measured in half precision.
+    assert launches(ERFNET, torch.float32, 87)["forward"].cut.step == 16
 
 
 def test_occupancy_is_that_of_the_scarcest_resource():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lmanet_core.ops import local_attention, local_correlation
-from lmanet_core.ops.choice import choose_implementation
+from lmanet_core.ops.choice import choose_classification, choose_implementation
 
 fast_forms = pytest.mark.parametrize("implementation", ["tiled", "fused"])
 
@@ -213,14 +213,17 @@ def test_correlation_explains_wrong_arguments():
         local_correlation(query[:, :1], keys, 3)
 
 
-def test_a_cuda_kernel_that_does_not_work_is_found_out_once_and_gives_way_to_the_tiled_form():
+@pytest.mark.parametrize(
+    ("choose", "instead"), [(choose_implementation, "tiled"), (choose_classification, "plain")]
+)
+def test_a_cuda_kernel_that_does_not_work_is_found_out_once_and_gives_way(choose, instead):
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device, on which it works")
     device = torch.device("cuda", 0)
     with pytest.warns(RuntimeWarning, match="without its fused CUDA kernel") as warned:
-        choices = {choose_implementation(device, torch.float16) for _ in range(3)}
+        choices = {choose(device, torch.float16) for _ in range(3)}
     ((name, reason),) = choices
-    assert name == "tiled"
+    assert name == instead
     assert len(warned) == 1
     # What failed, and how to mend it.
     assert "Triton" in reason

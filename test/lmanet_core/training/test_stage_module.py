@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lmanet_core import LMANet, ModelConfig, build_model
 from lmanet_core.data.config import DataConfig
+from lmanet_core.data.worsening import WorseningConfig
 from lmanet_core.training.config import StageConfig, TrainingError
 from lmanet_core.training.data_module import PartBatches
 from lmanet_core.training.stage_module import StageModule
@@ -26,9 +27,9 @@ STAGE = StageConfig(
 )
 
 
-def module_for(stage: StageConfig) -> StageModule:
+def module_for(stage: StageConfig, **settings: Any) -> StageModule:
     torch.manual_seed(0)
-    model = build_model(replace(ModelConfig(), memory_size=2, window_size=3))
+    model = build_model(replace(ModelConfig(), memory_size=2, window_size=3, **settings))
     return StageModule(model, stage, torch.ones(19), 1, 1, 0)
 
 
@@ -49,6 +50,34 @@ def test_only_what_a_stage_trains_is_in_training_mode() -> None:
         # As after a validation.
         module.eval()
         module.train()
+
+
+@pytest.mark.parametrize("target", ["features", "predictions"])
+def test_a_memory_that_changes_nothing_is_wrong_about_degraded_frames(target: str) -> None:
+    images = torch.randint(256, (1, 3, 3, 32, 32), dtype=torch.uint8)
+    # A mirror image of itself, so that the network says nearly the same of both.
+    images = torch.cat([images, images.flip(4)], dim=4)
+    losses = {}
+    for chance in (0.0, 1.0):
+        stage = replace(
+            STAGE,
+            trains=("memory",),
+            fixed_statistics=(),
+            target=target,
+            degradation=WorseningConfig(chance, cover=0.9),
+        )
+        module = module_for(stage, backbone="efficientnet_lite0", fusion="residual")
+        # Random weights are not sure of anything.
+        module.model.decoder.classifier.weight.data *= 1e4
+        loss = module.loss(images, torch.zeros(1, 3, 32, 64, dtype=torch.int64))
+        loss.backward()
+        learning = {name for name, p in module.named_parameters() if p.grad is not None}
+        assert learning
+        assert all(name.startswith("model.memory.") for name in learning)
+        losses[chance] = loss.item()
+    assert losses[0.0] < losses[1.0]
+    if target == "features":
+        assert losses[0.0] == pytest.approx(0)
 
 
 @pytest.mark.parametrize("supervise", ["all", "last"])

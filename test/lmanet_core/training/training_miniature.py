@@ -52,7 +52,7 @@ def run_settings(root: Path) -> dict[str, Any]:
                 "trains": ["memory"],
                 "data": {**clips, "clips": "pseudo"},
                 "target": "features",
-                "degradation": {"noise": 20, "cover": 0.5},
+                "degradation": {"chance": 0.5, "noise": 20},
                 "supervise": "all",
                 "steps": 2,
                 "batch_size": 2,

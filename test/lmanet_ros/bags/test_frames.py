@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from bag_files import noise_message, write_messages
 
+from lmanet_core.data.calibration import calibration_frames
 from lmanet_ros.bags.frames import read_frames
 from lmanet_ros.bags.reading import BagError
 
@@ -24,3 +25,21 @@ def test_a_recording_without_a_usable_frame_is_refused(tmp_path):
     bag = write_messages(tmp_path / "bag", [("/camera/image", strange)])
     with pytest.raises(BagError, match="none of 1 frames of /camera/image is usable"):
         read_frames(bag)
+
+
+def test_a_network_is_calibrated_with_the_frames_of_a_camera(tmp_path):
+    """The last ones are held out; labels beside the images are none of them."""
+    messages = [noise_message(1.0 + n / 10) for n in range(8)]
+    labels = noise_message(1.0)
+    labels.encoding, labels.step, labels.data = "mono8", labels.width, labels.data[: 64 * 32]
+    topics = [("/front/image_raw", message) for message in messages]
+    bag = write_messages(tmp_path / "bag", [*topics, ("/front/labels", labels)])
+    for source, topic in ((bag, ""), (next(bag.glob("*.mcap")), "/front/image_raw")):
+        frames, held_out = calibration_frames(str(source), 4, 2, (64, 32), topic)
+        expected = [np.reshape(message.data, (32, 64, 3)) for message in messages]
+        np.testing.assert_array_equal([*frames, *held_out], expected[:6])
+        assert (len(frames), len(held_out)) == (4, 2)
+    frames, held_out = calibration_frames(str(bag), 30, 10, (64, 32))
+    assert (len(frames), len(held_out)) == (6, 2), "a quarter of a short recording"
+    with pytest.raises(BagError, match=r"--image-topic: .* got '/rear'"):
+        calibration_frames(str(bag), 4, 2, (64, 32), "/rear")

@@ -7,6 +7,7 @@ import torch
 import yaml
 from ros_harness import (
     NODE_COMMAND,
+    REPORT_OFTEN,
     NodeProcess,
     answers_like,
     connected,
@@ -35,7 +36,8 @@ def test_the_node_segments_with_the_network_of_its_parameters_file(name, tmp_pat
     params_file = tmp_path / f"{name}.yaml"
     params_file.write_text(yaml.safe_dump(content))
     segmenter = VideoSegmenter(load(checkpoint), work_size=(64, 32))
-    process = NodeProcess([*NODE_COMMAND, "--ros-args", "--params-file", str(params_file)])
+    arguments = ("--params-file", str(params_file), *REPORT_OFTEN)
+    process = NodeProcess([*NODE_COMMAND, "--ros-args", *arguments])
     try:
         with connected(process) as client:
             answers_like(client, segmenter)

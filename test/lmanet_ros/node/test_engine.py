@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from ros_harness import NODE_COMMAND, NodeProcess, answers_like, connected
+from ros_harness import NODE_COMMAND, REPORT_OFTEN, NodeProcess, answers_like, connected
 
 from lmanet_core import ModelConfig, VideoSegmenter, build_model, load, save_checkpoint
 
@@ -25,7 +25,9 @@ def exported(tmp_path_factory):
 
 def node(environment=None, **values: object) -> NodeProcess:
     options = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
-    return NodeProcess([*NODE_COMMAND, "--ros-args", *options], environment=environment)
+    return NodeProcess(
+        [*NODE_COMMAND, "--ros-args", *REPORT_OFTEN, *options], environment=environment
+    )
 
 
 @pytest.fixture

@@ -30,7 +30,6 @@ from test_video_publisher import started as started_publisher
 SETTLED = 2.0
 """Seconds within which the node must be in a defined state again."""
 STEP = 0.01
-REPORT_OFTEN = ("-p", "diagnostics_rate:=20.0")
 
 
 @contextmanager
@@ -42,7 +41,7 @@ def settling() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def node(sleepy) -> Iterator[NodeProcess]:
-    with sleepy.running_node(STEP, *REPORT_OFTEN) as process:
+    with sleepy.running_node(STEP) as process:
         yield process
         assert "Traceback" not in process.output
 
@@ -115,9 +114,11 @@ def survives(client: Client, good: Image | CompressedImage, bad: list) -> None:
 # First, while the other tests' node does not run yet: the client knows nodes by their name.
 def test_garbage_in_place_of_pictures_leaves_the_good_ones_alone(sleepy, soak):
     rng = random.Random(0)
-    options = ("-p", "compressed:=true", *REPORT_OFTEN)
     png = cv2.imencode(".png", street())[1].tobytes()
-    with sleepy.running_node(STEP, *options) as process, connected(process) as client:
+    with (
+        sleepy.running_node(STEP, "-p", "compressed:=true") as process,
+        connected(process) as client,
+    ):
         good = CompressedImage(format="png", data=array("B", png))
         survives(client, good, [garbage(rng) for _ in range(soak["malformed"])])
 

@@ -218,11 +218,10 @@ def test_the_rate_of_diagnostics_changes_at_once(active):
     reports = active.reports
     active.set_parameters(diagnostics_rate=20.0)
     active.wait_until(lambda: active.reports > reports + 2, "diagnostics at the new rate")
-    active.set_parameters(diagnostics_rate=1.0)
 
 
 def test_a_silent_camera_is_an_error_until_it_speaks_again(active):
-    active.set_parameters(silence_timeout=0.3, diagnostics_rate=20.0)
+    active.set_parameters(silence_timeout=0.3)
     active.wait_until(
         lambda: active.status.level == DiagnosticStatus.ERROR, "the silence to be noticed"
     )
@@ -231,12 +230,11 @@ def test_a_silent_camera_is_an_error_until_it_speaks_again(active):
     # Not one frame: the breaks that the tests before have made are a warning of their own.
     while active.status.level != DiagnosticStatus.OK:
         active.ask(image_message(street()))
-    active.set_parameters(diagnostics_rate=1.0)
 
 
 # Last, for nobody listens to the node afterwards.
 def test_a_lazy_node_lets_go_of_the_camera_while_nobody_listens(active):
-    active.set_parameters(lazy=True, diagnostics_rate=20.0)
+    active.set_parameters(lazy=True)
     active.ask(image_message(street()))
     outputs = {f"{active.node_name}/{name}" for name in OUTPUTS}
     for subscription in [s for s in active.node.subscriptions if s.topic_name in outputs]:

@@ -1,0 +1,20 @@
+// The forward pass of bfloat16 for x86 processors with AVX-512 BF16.
+#include "kernel_includes.h"
+
+#ifdef WITH_AVX512_BF16
+#include <immintrin.h>
+
+// After the standard headers: their inline functions must run on every processor.
+#pragma GCC target("avx512f,avx512dq,avx512vl,avx512bw,avx512bf16,fma,prefer-vector-width=512")
+#define VECTOR_BYTES 64
+#define VECTOR_REGISTERS 32
+#define PAIRS
+#define PAIR_INSTRUCTIONS
+#include "kernel.h"
+
+int32_t avx512_bf16_forward(const LmanetProblem &problem, const LmanetArray &query,
+                            const LmanetArray &keys, const LmanetArray &values,
+                            const LmanetArray &read, const LmanetArray &log_sum_exp) {
+  return forward_of<Bfloat16>(problem, query, keys, values, read, log_sum_exp);
+}
+#endif
