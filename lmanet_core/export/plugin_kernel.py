@@ -132,8 +132,14 @@ def compile_plugin(
         oldest_ptx: version of PTX, 88 for 8.8, where the chip needs no later one.
 
     Raises:
-        ValueError: blocks would need more shared memory than TensorRT gives them.
+        ValueError: blocks would need more shared memory than TensorRT gives them, or this release
+            of Triton cannot compile it for that chip.
     """
+    if not can_compile(compute_capability):
+        raise ValueError(
+            f"Triton {triton.__version__} cannot compile the plugin's kernel for sm_"
+            f"{compute_capability}; install a newer PyTorch, or export with --operator tiled"
+        )
     # No size is compiled in; these are as good as any.
     query, keys, values, read = (
         torch.empty(shape, dtype=dtype, device="meta")
@@ -158,6 +164,17 @@ def compile_plugin(
         )
     ptx = _without_scratch(compiled.asm["ptx"])
     return PluginKernel(compiled.metadata.name, ptx, launch.cut, 32 * launch.warps, shared_memory)
+
+
+def can_compile(compute_capability: int) -> bool:
+    """Whether this release of Triton can compile the plugin's kernel for a chip.
+
+    On Hopper 3.2 would end the process, and it knows no later chip; 3.3 cannot convert to float16
+    on Turing.
+    """
+    if triton.__version__.startswith("3.2."):
+        return compute_capability < 90
+    return compute_capability >= 80 or not triton.__version__.startswith("3.3.")
 
 
 def class_plugin_kernels(compute_capability: int) -> Callable[[int, int, int, Any], Any]:

@@ -156,8 +156,9 @@ def forward_launch(
     launch = _launch(forward_kernel, grid, tensors, cut=cut)
     if tiles is not None:
         return replace(launch, warps=tiles.warps, stages=tiles.stages)
-    # With two stages Triton 3.9 spills a register of the A100's.
-    return replace(launch, stages=3) if compute_capability == 80 else launch
+    # With two stages registers are spilled by Triton 3.9 on an A100, and by 3.4 with few warps.
+    few_with_3_4 = triton.__version__.startswith("3.4.") and launch.warps == 4
+    return replace(launch, stages=3) if compute_capability == 80 or few_with_3_4 else launch
 
 
 def backward_launches(
