@@ -10,15 +10,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from math import inf
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from lmanet_core.arguments import image_size
+from lmanet_core.benchmark.environment import environment_mib
 from lmanet_core.checkpoint import load, save_checkpoint
 from lmanet_core.config import ModelConfig
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
@@ -28,6 +30,9 @@ from lmanet_core.tables import markdown_table
 from lmanet_core.timing import time_in_turns
 
 HELP = "PyTorch, ONNX Runtime and OpenVINO in all precisions: time, agreement, memory, start"
+
+Point = tuple[str, int, int]
+"""Network, memory size and window size."""
 
 _FIRST_SEED = 2**31
 """Of streets to compare on; training draws its own from below."""
@@ -63,7 +68,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=int, default=8, help="to compare labels on")
     parser.add_argument("--calibration-frames", type=int, default=10, help="for int8; 0: no int8")
     parser.add_argument("--no-start", action="store_true", help="start no processes")
-    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        help="file for the figures, written after each point; points that it has are left out",
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        default=inf,
+        metavar="MINUTES",
+        help="begin no point that would end later; the same command goes on with --json",
+    )
     parser.set_defaults(run=run)
 
 
@@ -100,6 +116,7 @@ class Row:
     """One contender at one point; PyTorch's fp32 at that point is what it is compared with.
 
     Attributes:
+        processor: and its threads, and the size of the images.
         milliseconds: of a step with a full memory, median.
         ratio: of these to PyTorch's.
         agreement: share of the pixels with PyTorch's label.
@@ -107,6 +124,7 @@ class Row:
         start_seconds: from the start of such a process to its first labels; None: not asked for.
     """
 
+    processor: str
     network: str
     memory_size: int
     window_size: int
@@ -122,25 +140,54 @@ def run(arguments: argparse.Namespace) -> None:
     """Compare at each point, and print, or write, the table.
 
     Raises:
-        ValueError: the extra `export` is missing.
+        ValueError: the extra `export` is missing, or the file of figures is none.
     """
-    print(f"{_processor()}, {torch.get_num_threads()} threads, {arguments.size}")
-    rows: list[Row] = []
-    for network in arguments.networks:
-        for memory_size, window_size in _points(arguments):
-            model = _network(network, memory_size, window_size)
-            with tempfile.TemporaryDirectory() as folder:
-                rows += _compare(network, model, Path(folder), arguments)
-    print(markdown_table(_COLUMNS, map(_cells, rows)))
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    processor = _processor(arguments.size)
+    print(f"{processor}; packages of a node: {_environment()}", flush=True)
+    rows = _read_rows(arguments.json)
+    begin, longest = time.monotonic(), 0.0
+    left = [point for point in _points(arguments) if not _has(rows, processor, point)]
+    while left and time.monotonic() - begin + longest <= 60 * arguments.time_limit:
+        point_begin = time.monotonic()
+        network, memory_size, window_size = left.pop(0)
+        model = _network(network, memory_size, window_size)
+        with tempfile.TemporaryDirectory() as folder:
+            rows += _compare(processor, network, model, Path(folder), arguments)
+        longest = max(longest, time.monotonic() - point_begin)
+        if arguments.json:
+            arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    print(markdown_table(_COLUMNS, (_cells(row) for row in rows if row.processor == processor)))
+    if left:
+        print(f"{len(left)} points were left out for the time limit, the next is {left[0]}")
 
 
-def _points(arguments: argparse.Namespace) -> Iterator[tuple[int, int]]:
-    """Memory and window sizes; without memory the window makes no difference."""
+def _read_rows(path: Path | None) -> list[Row]:
+    if path is None or not path.exists():
+        return []
+    try:
+        return [Row(**row) for row in json.loads(path.read_text())]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"--json: {path} has no figures of this benchmark: {error}") from None
+
+
+def _points(arguments: argparse.Namespace) -> Iterator[Point]:
+    """All of them; without memory the window makes no difference."""
     for memory_size in arguments.memory_sizes:
-        windows = arguments.windows if memory_size else arguments.windows[:1]
-        yield from ((memory_size, window_size) for window_size in windows)
+        for window_size in arguments.windows if memory_size else arguments.windows[:1]:
+            yield from ((name, memory_size, window_size) for name in arguments.networks)
+
+
+def _has(rows: Sequence[Row], processor: str, point: Point) -> bool:
+    return any(
+        (row.processor, row.network, row.memory_size, row.window_size) == (processor, *point)
+        for row in rows
+    )
+
+
+def _environment() -> str:
+    """What is installed for exported files, and for checkpoints."""
+    exported, checkpoints = environment_mib("ros"), environment_mib("ros", "torch")
+    return f"{exported:.0f} MiB, with PyTorch {checkpoints:.0f} MiB"
 
 
 def _network(name: str, memory_size: int, window_size: int) -> LMANet:
@@ -158,7 +205,9 @@ def _network(name: str, memory_size: int, window_size: int) -> LMANet:
     return model
 
 
-def _compare(network: str, model: LMANet, folder: Path, arguments: argparse.Namespace) -> list[Row]:
+def _compare(
+    processor: str, network: str, model: LMANet, folder: Path, arguments: argparse.Namespace
+) -> list[Row]:
     contenders = _contenders(model, folder, arguments)
     streams = {contender: contender.open() for contender in contenders}
     street = _street(_FIRST_SEED, arguments)
@@ -175,6 +224,7 @@ def _compare(network: str, model: LMANet, folder: Path, arguments: argparse.Name
         start, resident = (None, None) if arguments.no_start else _start(contender, arguments)
         rows.append(
             Row(
+                processor=processor,
                 network=network,
                 memory_size=model.config.memory_size,
                 window_size=model.config.window_size or 0,
@@ -231,12 +281,15 @@ def _start(contender: Contender, arguments: argparse.Namespace) -> tuple[float, 
     return time.perf_counter() - begin, float(result.stdout)
 
 
-def _processor() -> str:
+def _processor(size: tuple[int, int]) -> str:
+    """With the number of threads and the size of the images: what figures are comparable in."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor()
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")
+        lines = []
+    names = (line.split(": ")[1] for line in lines if line.startswith("model name"))
+    name = next(names, platform.processor())
+    return f"{name}, {torch.get_num_threads()} threads, {size[0]}x{size[1]}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -9,18 +9,27 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lmanet_core import CheckpointError, VideoSegmenter, load
+from lmanet_core import CheckpointError
 from lmanet_core.arguments import image_size
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS
 from lmanet_core.data.video_files import VideoError, read_video
+from lmanet_core.extras import MissingExtraError
 from lmanet_core.program import require_writable, run_program
+from lmanet_core.runtime import GraphFileError, open_segmenter
 from lmanet_ros.demo import pictures, report
 from lmanet_ros.demo.scoring import score
 from lmanet_ros.demo.session import record
 from lmanet_ros.processes import ProcessError
 
 STREET_SIZE = (512, 256)
-USER_ERRORS = (CheckpointError, VideoError, ProcessError, OSError)
+USER_ERRORS = (
+    CheckpointError,
+    GraphFileError,
+    MissingExtraError,
+    ProcessError,
+    VideoError,
+    OSError,
+)
 MAX_VIDEO_PIXELS = 640 * 480
 """Larger videos are scaled down, for machines without a GPU."""
 SENSOR = {"noise": 16.0, "flicker": 0.05, "occlusion_rate": 2.0}
@@ -46,6 +55,9 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--checkpoint", default=DEFAULT_WEIGHTS, help="file or name of shipped weights"
     )
+    parser.add_argument(
+        "--engine", default="", help="file of `lmanet export` to run in place of the checkpoint"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the synthetic street")
     arguments = parser.parse_args()
     if arguments.frames < 1 or arguments.rate <= 0:
@@ -57,24 +69,27 @@ def _run(arguments: argparse.Namespace) -> None:
     output, bag = arguments.output, arguments.output / "bag"
     require_writable(output, folder=True)
     # Whatever is wrong with the arguments shows before anything is started.
-    model = load(arguments.checkpoint)
+    network = {
+        "engine" if arguments.engine else "checkpoint": arguments.engine or arguments.checkpoint
+    }
+    single_frame, _ = open_segmenter(network.get("checkpoint"), engine=arguments.engine)
     width, height = arguments.size or _fitting_size(arguments.video)
     output.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(bag, ignore_errors=True)
 
     record(
         bag,
-        node_parameters={"checkpoint": arguments.checkpoint},
+        node_parameters=network,
         publisher_parameters=_video(arguments) | {"width": width, "height": height},
         frames=arguments.frames,
         log_folder=output,
     )
-    single_frame = VideoSegmenter(model, memory_size=0)
     result = score(bag, single_frame)
     if not result.latencies:
         raise ProcessError(f"segmentation_node has answered no frame, see {output}/*.log")
     summary = {
-        "checkpoint": arguments.checkpoint,
+        **network,
+        "runs_on": f"{single_frame.backend} {single_frame.precision}",
         "video": arguments.video,
         "size": f"{width}x{height}",
         "rate": arguments.rate,
@@ -82,7 +97,7 @@ def _run(arguments: argparse.Namespace) -> None:
     }
     (output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     pictures.write_contact_sheet(
-        bag, output / "contact_sheet.png", summary["answered"], single_frame, model.config.classes
+        bag, output / "contact_sheet.png", summary["answered"], single_frame, single_frame.classes
     )
     rate = arguments.rate * summary["answered"] / summary["frames"]["published"]
     if not pictures.write_video(bag, output / "demo.mp4", rate):

@@ -26,19 +26,22 @@ def write_contact_sheet(
         bag: the recording.
         path: image file to write.
         answered: number of frames in the recording that were answered, at least 1.
-        single_frame: the node's network without its memory.
+        single_frame: the node's network; it is made to forget before each frame.
         classes: of both.
     """
     count = min(SHEET_ROWS, answered)
     # From the middles of equal parts: the very first frame has no memory yet.
     chosen = {int((row + 0.5) * answered / count) for row in range(count)}
     frames = [frame for index, frame in enumerate(answered_frames(bag)) if index in chosen]
+
+    def alone(image: np.ndarray) -> np.ndarray:
+        single_frame.reset()
+        return classes.colorize(single_frame.step(image, confidence=False).labels)
+
     rows = [
         {
             "input": frame.image,
-            "single frame": classes.colorize(
-                single_frame.step(frame.image, confidence=False).labels
-            ),
+            "single frame": alone(frame.image),
             "with memory": frame.color,
             **_last_panel(frame),
         }

@@ -31,7 +31,11 @@ def summarize(score: Score) -> dict[str, Any]:
 
 def format_summary(summary: dict[str, Any]) -> str:
     """The summary as lines of text."""
-    lines = [f"frames    {', '.join(f'{n} {name}' for name, n in summary['frames'].items())}"]
+    network = summary.get("engine") or summary["checkpoint"]
+    lines = [
+        f"network   {network}, {summary['runs_on']}",
+        f"frames    {', '.join(f'{n} {name}' for name, n in summary['frames'].items())}",
+    ]
     latency = summary["latency_ms"]
     lines.append(f"latency   p50 {latency['p50']} ms, p95 {latency['p95']} ms (image to labels)")
     for name, miou in summary["miou"].items():

@@ -34,7 +34,7 @@ def score(bag: Path, single_frame: VideoSegmenter) -> Score:
 
     Args:
         bag: as `session.record` makes it.
-        single_frame: the node's network without its memory, to compare with.
+        single_frame: the node's network, to compare with; it is made to forget before each frame.
     """
     result = Score(last_frame_counts(bag))
     progress = tqdm(
@@ -44,6 +44,7 @@ def score(bag: Path, single_frame: VideoSegmenter) -> Score:
         result.latencies.append(frame.latency)
         if frame.ground_truth is None:
             continue
+        single_frame.reset()
         alone = single_frame.step(frame.image, confidence=False).labels
         predictions = {"node": frame.labels, "single_frame": alone}
         for name, labels in predictions.items():

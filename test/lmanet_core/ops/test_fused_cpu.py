@@ -103,10 +103,9 @@ def test_all_instruction_sets_agree(instruction_set, window_size):
         assert relative_error(actual, exact) < 1e-5
 
 
-@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
-@pytest.mark.parametrize("channels", [(1, 1), (5, 7), (16, 64), (22, 130)])
+@pytest.mark.parametrize("channels", [(1, 1), (5, 7), (16, 64), (22, 66)])
 @pytest.mark.parametrize("window_size", [1, 3, 5, 21])
-def test_bfloat16_is_right_to_its_own_precision(instruction_set, channels, window_size):
+def test_bfloat16_is_right_to_its_own_precision(channels, window_size):
     """Whether numbers are multiplied one by one or in pairs, of which some stay incomplete."""
     for (height, width), innermost in (((3, 1), True), ((7, 18), False), ((4, 37), True)):
         query, keys, values = (
@@ -118,10 +117,11 @@ def test_bfloat16_is_right_to_its_own_precision(instruction_set, channels, windo
             inputs = tuple(map(channels_last, inputs))
         doubles = tuple(tensor.double() for tensor in inputs)
         expected = local_attention(*doubles, window_size, implementation="reference")
-        read, log_sum_exp = fused_cpu.forward(*inputs, window_size, instruction_set)
-        assert read.dtype == torch.bfloat16
-        assert relative_error(read, expected) < 1e-2
-        assert log_sum_exp.isfinite().all()
+        for instruction_set in INSTRUCTION_SETS:
+            read, log_sum_exp = fused_cpu.forward(*inputs, window_size, instruction_set)
+            assert read.dtype == torch.bfloat16
+            assert relative_error(read, expected) < 1e-2, instruction_set
+            assert log_sum_exp.isfinite().all()
 
 
 @pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
