@@ -83,11 +83,11 @@ def _quantize_graphs(
         import nncf
         import openvino
 
-        from lmanet_core.runtime.backends.openvino_graph import OpenVinoGraph
+        from lmanet_core.runtime.backends.openvino_graph import CORE, OpenVinoGraph
     # What is not quantised is listed above; NNCF would name each of its operations.
     nncf.set_log_level(logging.ERROR)
-    core, threads = openvino.Core(), default_threads()
-    models = {name.partition(".")[0]: core.read_model(onnx) for name, onnx in contents.items()}
+    threads = default_threads()
+    models = {name.partition(".")[0]: CORE.read_model(onnx) for name, onnx in contents.items()}
     recorders = {}
     for name, content in contents.items():
         stem = name.partition(".")[0]

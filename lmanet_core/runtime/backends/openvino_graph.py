@@ -10,6 +10,13 @@ import openvino
 from lmanet_core.runtime.backends.cpu_graph import GraphSource, Run
 from lmanet_core.runtime.graph_info import GraphFileError
 
+CORE = openvino.Core()
+"""One for the process, for good.
+
+The first compilation of a core sets a stack of its own for the thread's signals, and the core's end
+the one before. Cores that end in another order leave one set that is gone, and the next signal,
+such as that of a child's end, is a segmentation fault (seen with OpenVINO 2026.4).
+"""
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _PRECISIONS = {"bf16": "bf16", "f16": "fp16"}
 
@@ -35,9 +42,8 @@ class OpenVinoGraph:
             options["INFERENCE_PRECISION_HINT"] = _HINTS[precision]
         weights = b"" if source.weights is None else source.weights
         try:
-            core = openvino.Core()
-            model = core.read_model(source.model, weights)
-            self._compiled = core.compile_model(model, "CPU", options)
+            model = CORE.read_model(source.model, weights)
+            self._compiled = CORE.compile_model(model, "CPU", options)
         except RuntimeError as error:
             raise GraphFileError(f"OpenVINO does not take {source.origin}: {error}") from None
         computed = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()

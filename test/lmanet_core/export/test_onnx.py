@@ -12,10 +12,11 @@ from lmanet_core.runtime import RingBuffer, open_segmenter
 
 onnx = pytest.importorskip("onnx", reason="the extra `export` is missing")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra `export` is missing")
-openvino = pytest.importorskip("openvino", reason="the extra `export` is missing")
+pytest.importorskip("openvino", reason="the extra `export` is missing")
 
 from lmanet_core.export import export_onnx  # noqa: E402
 from lmanet_core.export.reference import reference_evaluator  # noqa: E402
+from lmanet_core.runtime.backends.openvino_graph import CORE  # noqa: E402
 
 BACKENDS = ("onnxruntime", "openvino")
 
@@ -68,7 +69,7 @@ def runner(backend, path):
         evaluator = reference_evaluator(path)
         names = evaluator.output_names
         return lambda inputs: dict(zip(names, evaluator.run(None, inputs), strict=True))
-    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = CORE.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     names = [output.any_name for output in compiled.outputs]
 
     def run(inputs):
