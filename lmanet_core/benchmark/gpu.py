@@ -269,7 +269,7 @@ def operator(plan: Plan, deadline: Deadline, name: str, peaks: dict[str, Any]) -
             row["forward on the device ms"] = round(_time_on_device(plan, forward), 5)
         # Out of memory, no compiler, no backward pass: the others go on.
         except Exception as error:
-            row["problem"] = _problem(error)
+            row["problem"] = gpu_tiles.problem(error)
         rows.append(row)
     return rows
 
@@ -319,7 +319,7 @@ def networks(plan: Plan, deadline: Deadline, backbone: str, size: tuple[int, int
             row |= _step(plan, config, size)
         # Out of memory, for example: the others go on.
         except Exception as error:
-            row["problem"] = _problem(error)
+            row["problem"] = gpu_tiles.problem(error)
         rows.append(row)
     return rows
 
@@ -402,10 +402,6 @@ def _half(plan: Plan) -> torch.dtype:
 
 def _share(rate: float, peak: float) -> float:
     return round(rate / peak, 4)
-
-
-def _problem(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
 def _time(plan: Plan, alternatives: dict[str, Callable[[], object]]) -> dict[str, float]:

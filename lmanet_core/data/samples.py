@@ -37,7 +37,7 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         return self._length
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
-        """images (T, 3, H, W) uint8, RGB, and labels (T, H, W) int64 of sample `number`."""
+        """images (T, 3, H, W) uint8, RGB, and labels (T, H, W) uint8 of sample `number`."""
         if not 0 <= number < self._length:
             raise IndexError(f"sample {number} of {self._length}")
         if get_worker_info() is not None:
@@ -49,7 +49,7 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         random = np.random.default_rng((self._seed, _SAMPLE_STREAM, number))
         clip = self._source.clip(index, random)
         images = torch.from_numpy(clip.images).permute(0, 3, 1, 2).contiguous()
-        return images, torch.from_numpy(clip.labels.astype(np.int64))
+        return images, torch.from_numpy(clip.labels)
 
 
 _ORDER_STREAM, _SAMPLE_STREAM = 0, 1

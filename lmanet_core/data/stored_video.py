@@ -25,10 +25,10 @@ class LabelEncoding:
     """
 
     def __init__(self, meanings: Mapping[int, int]) -> None:
-        self._unknown = np.ones(256, bool)
+        self._unknown = np.ones(256, np.uint8)
         self._lookup = np.full(256, IGNORE_LABEL, np.uint8)
         for value, label in meanings.items():
-            self._unknown[value] = False
+            self._unknown[value] = 0
             self._lookup[value] = label
 
     def decode(self, values: np.ndarray, file: Path) -> np.ndarray:
@@ -37,11 +37,11 @@ class LabelEncoding:
         Raises:
             DatasetError: a value has no meaning.
         """
-        counts = np.bincount(values.ravel(), minlength=256)
-        if strange := np.flatnonzero(self._unknown & (counts > 0)).tolist():
-            known = np.flatnonzero(~self._unknown).tolist()
+        if cv2.LUT(values, self._unknown).any():
+            strange = [v for v in np.unique(values).tolist() if self._unknown[v]]
+            known = np.flatnonzero(self._unknown == 0).tolist()
             raise DatasetError(f"{file}: expected the values {known}, got {strange}")
-        return self._lookup[values]
+        return cv2.LUT(values, self._lookup)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from lmanet_core.data.video import VideoDataset
 from lmanet_core.evaluation import segment
 from lmanet_core.metrics import ConfusionMatrix
 from lmanet_core.runtime import VideoSegmenter
+from lmanet_core.runtime.pytorch.torch_backend import TorchBackend
 from lmanet_core.training.config import ValidationConfig
 from lmanet_core.training.run_folder import Curve, RunFolder, git_revision, replace_file
 from lmanet_core.training.stage_module import StageModule
@@ -157,7 +158,9 @@ class Validation(StepCallback):
         classes = self._dataset.classes
         matrix = ConfusionMatrix(len(classes))
         number = self._config.frames or len(self._dataset.labelled_frames)
-        segmenter = VideoSegmenter(module.result, device=str(module.device))
+        # A graph would have to be captured anew for these few frames.
+        backend = TorchBackend(module.result, device=str(module.device), replay=False)
+        segmenter = VideoSegmenter(backend)
         count = 0
         rows: list[list[np.ndarray]] = []
         for frame in segment(segmenter, self._dataset):

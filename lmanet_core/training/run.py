@@ -234,7 +234,8 @@ class StageRun:
         """Train in place, from the stage's resume file if there is one, and write its result."""
         name = self._stage.name
         callbacks: list[Callback] = [
-            TQDMProgressBar(),
+            # What is shown has to be waited for; on a GPU every step would be.
+            TQDMProgressBar(refresh_rate=10 if torch.cuda.is_available() else 1),
             LearningRateMonitor("step"),
             LossCurve(folder.curve(name)),
         ]
@@ -271,6 +272,8 @@ class StageRun:
             # Batch statistics of the whole batch, however many processes share it.
             sync_batchnorm=several and torch.cuda.is_available(),
             precision="bf16-mixed" if uses_bf16(self._config) else "32-true",
+            # Every batch has the same shape: it pays to look for the fastest convolutions.
+            benchmark=True,
             plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
             default_root_dir=folder.path,
             logger=TensorBoardLogger(folder.path, "tensorboard", self._stage.name),

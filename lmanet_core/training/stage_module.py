@@ -119,13 +119,13 @@ class StageModule(LightningModule):
         return self
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Of clips (B, T, 3, H, W) uint8 with labels (B, T, H, W) int64."""
+        """Of clips (B, T, 3, H, W) uint8 with labels (B, T, H, W) uint8."""
         if self.stage.target != "labels":
             return self._restoration_loss(images)
         logits = stream(self.model, images.float().div_(255), self.stage.supervise)
         if self.stage.supervise == "last":
             labels = labels[:, -1:]
-        return self._label_loss(logits.float(), labels.flatten(0, 1))
+        return self._label_loss(logits.float(), labels.flatten(0, 1).long())
 
     def _restoration_loss(self, images: Tensor) -> Tensor:
         """How far the memory is from what the network has of clean frames."""
@@ -275,11 +275,12 @@ def _moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor
     @torch.no_grad()
     def update(averages: Sequence[Tensor], weights: Sequence[Tensor], count: Any) -> None:
         step = max(1 - decay, 9 / (10 + float(count)))
-        for average, weight in zip(averages, weights, strict=True):
-            if average.is_floating_point():
-                average.lerp_(weight, step)
-            else:
-                average.copy_(weight)
+        # Those of one type come together, and as one operation: on a GPU, starting hundreds of them
+        # takes longer than they do.
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(list(averages), list(weights), step)
+        else:
+            torch._foreach_copy_(list(averages), list(weights))
 
     return update
 

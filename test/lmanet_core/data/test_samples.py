@@ -28,7 +28,7 @@ def test_a_sample_is_a_clip_as_tensors(camvid: Path) -> None:
     assert images.shape == (2, 3, 16, 32)
     assert images.dtype == torch.uint8
     assert labels.shape == (2, 16, 32)
-    assert labels.dtype == torch.int64
+    assert labels.dtype == torch.uint8
 
 
 def test_a_sample_depends_on_seed_and_number_alone(camvid: Path) -> None:

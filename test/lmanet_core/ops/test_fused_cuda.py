@@ -63,7 +63,7 @@ def to_device(tree, device):
     if not isinstance(tree, Tensor):
         return tree
     storage = tree.untyped_storage()
-    whole = torch.empty(0, dtype=tree.dtype).set_(storage).to(device)
+    whole = torch.empty(0, dtype=tree.dtype, device=tree.device).set_(storage).to(device)
     return whole.as_strided(tree.shape, tree.stride(), tree.storage_offset())
 
 

@@ -69,7 +69,7 @@ def test_a_memory_that_changes_nothing_is_wrong_about_degraded_frames(target: st
         module = module_for(stage, backbone="efficientnet_lite0", fusion="residual")
         # Random weights are not sure of anything.
         module.model.decoder.classifier.weight.data *= 1e4
-        loss = module.loss(images, torch.zeros(1, 3, 32, 64, dtype=torch.int64))
+        loss = module.loss(images, torch.zeros(1, 3, 32, 64, dtype=torch.uint8))
         loss.backward()
         learning = {name for name, p in module.named_parameters() if p.grad is not None}
         assert learning
@@ -101,7 +101,8 @@ def gradients(module: StageModule, parts: Any) -> list[Tensor]:
 def test_clips_without_a_label_give_no_loss_rather_than_nan() -> None:
     module = module_for(STAGE)
     loss = module.loss(
-        torch.zeros(1, 2, 3, 16, 16, dtype=torch.uint8), torch.full((1, 2, 16, 16), 255)
+        torch.zeros(1, 2, 3, 16, 16, dtype=torch.uint8),
+        torch.full((1, 2, 16, 16), 255, dtype=torch.uint8),
     )
     assert loss.item() == 0
 
