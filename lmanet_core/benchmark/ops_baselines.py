@@ -47,7 +47,7 @@ def local_attention_flex(query: Tensor, keys: Tensor, values: Tensor, window_siz
         query.permute(0, 2, 3, 1).flatten(1, 2)[:, None],
         _padded_tokens(keys, radius),
         _padded_tokens(values, radius),
-        block_mask=_flex_mask(keys.shape[1], height, width, window_size),
+        block_mask=_flex_mask(keys.shape[1], height, width, window_size, query.device),
         scale=1.0,
     )
     return read[:, 0].transpose(1, 2).unflatten(2, (height, width))
@@ -109,7 +109,9 @@ def _compiled_flex_attention() -> Any:
 
 
 @cache
-def _flex_mask(frames: int, height: int, width: int, window_size: int) -> BlockMask:
+def _flex_mask(
+    frames: int, height: int, width: int, window_size: int, device: torch.device
+) -> BlockMask:
     """The windows, as flex attention wants them: blocks to compute, and a predicate inside them."""
     from torch.nn.attention.flex_attention import BlockMask
 
@@ -139,4 +141,4 @@ def _flex_mask(frames: int, height: int, width: int, window_size: int) -> BlockM
         BLOCK_SIZE=_BLOCK,
         mask_mod=in_window,
         seq_lengths=(height * width, frames * frame_size),
-    )
+    ).to(device)

@@ -82,6 +82,8 @@ class StageConfig:
             network has of the clean frame when some frames are seen, and remembered, degraded:
             'features' those of the encoder, 'predictions' the classes' probabilities, averaged
             over the frame and its mirror image. On a clean frame, the memory then costs nothing.
+        teacher_scales: by which 'predictions' are made of enlarged frames, too, and averaged: small
+            things are seen better there.
         degradation: of the frames of those two.
     """
 
@@ -110,6 +112,7 @@ class StageConfig:
     batch_norm_momentum: float = 0.1
     start: str = "twins"
     target: str = "labels"
+    teacher_scales: tuple[float, ...] = (1.0,)
     degradation: WorseningConfig = field(default_factory=WorseningConfig)
 
     def __post_init__(self) -> None:
@@ -140,6 +143,10 @@ class StageConfig:
             raise TrainingError(
                 f"{where}: shortest_clip must be in 2..{self.data.frames}, data.frames, "
                 f"got {self.shortest_clip}"
+            )
+        if not self.teacher_scales or min(self.teacher_scales) <= 0:
+            raise TrainingError(
+                f"{where}: teacher_scales must be positive factors, got {self.teacher_scales}"
             )
         if self.target != "labels" and self.trains != ("memory",):
             raise TrainingError(

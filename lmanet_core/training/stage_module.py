@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.optim import Optimizer
@@ -142,12 +143,26 @@ class StageModule(LightningModule):
 
     @torch.no_grad()
     def _teach(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) probabilities of single frames, averaged over each and its mirror image."""
-        as_it_is, mirrored = (
-            self.model.decoder(self.model.encoder(view)).softmax(1)
-            for view in (images, images.flip(3))
-        )
-        return (as_it_is + mirrored.flip(3)) / 2
+        """(N, C, H, W) probabilities of single frames, averaged over scales and mirror images."""
+        views = [self._probabilities(images, scale) for scale in self.stage.teacher_scales]
+        mirrored = [
+            self._probabilities(images.flip(3), scale).flip(3)
+            for scale in self.stage.teacher_scales
+        ]
+        return torch.stack(views + mirrored).mean(0)
+
+    def _probabilities(self, images: Tensor, scale: float) -> Tensor:
+        """(N, C, H, W) of images that the single-frame network sees enlarged."""
+        height, width = images.shape[-2:]
+        if scale != 1:
+            nearest = self.model.size_rule.nearest
+            size = nearest(round(scale * height)), nearest(round(scale * width))
+            images = functional.interpolate(images, size, mode="bilinear", antialias=True)
+            images = images.contiguous(memory_format=torch.channels_last)
+        probabilities = self.model.decoder(self.model.encoder(images)).softmax(1)
+        if scale == 1:
+            return probabilities
+        return functional.interpolate(probabilities, (height, width), mode="bilinear")
 
     def on_train_start(self) -> None:
         self._started = time.monotonic()
