@@ -36,7 +36,7 @@ evaluate: $(INSTALLED_TO_RUN)
 	$(RUN) -m lmanet_ros.evaluate_bag "$(BAG)" $(ARGS)
 
 test: lint
-	$(RUN) -m pytest -n $(WORKERS) $(ARGS)
+	$(RUN) -m pytest -n $(WORKERS) --max-worker-restart 0 $(ARGS)
 
 # In an environment that has a CUDA build of PyTorch already.
 test-gpu:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import triton
 from torch import Tensor
+from torch.nn import functional
 
 from lmanet_core.ops.backends.fused_cuda_kernels import (
     forward_kernel,
@@ -20,6 +21,8 @@ from lmanet_core.ops.backends.fused_cuda_kernels import (
 from lmanet_core.ops.backends.fused_cuda_tiles import MEASURED, Tiles
 from lmanet_core.ops.backends.triton_launch import Launch
 
+CHANNEL_BLOCK = 16
+"""Channels that tensor cores multiply at a time."""
 _TYPES = (torch.float16, torch.bfloat16, torch.float32)
 
 
@@ -40,6 +43,8 @@ def forward(query: Tensor, keys: Tensor, values: Tensor, window_size: int) -> tu
         scores (B, H, W), float32.
     """
     batch, _, height, width = query.shape
+    value_channels = values.shape[2]
+    query, keys, values = (_in_whole_blocks(tensor) for tensor in (query, keys, values))
     read = torch.empty(
         (batch, values.shape[2], height, width),
         dtype=query.dtype,
@@ -52,7 +57,7 @@ def forward(query: Tensor, keys: Tensor, values: Tensor, window_size: int) -> tu
     )
     with torch.cuda.device_of(query):
         launch.run()
-    return read, log_sum_exp
+    return _without_padding(read, value_channels), log_sum_exp
 
 
 def backward(
@@ -69,6 +74,10 @@ def backward(
     Probabilities are computed anew and nothing is added atomically: the same inputs give the same
     bits. Other than in `forward`, a NaN may reach all that is within a window and a tile.
     """
+    channels = query.shape[-3], keys.shape[-3], values.shape[-3]
+    grad_read, query, keys, values, read = (
+        _in_whole_blocks(tensor) for tensor in (grad_read, query, keys, values, read)
+    )
     gradients = (torch.empty_like(query), torch.empty_like(keys), torch.empty_like(values))
     launches = backward_launches(
         grad_read,
@@ -84,7 +93,28 @@ def backward(
     with torch.cuda.device_of(query):
         for launch in launches:
             launch.run()
-    return gradients
+    grad_query, grad_keys, grad_values = map(_without_padding, gradients, channels)
+    return grad_query, grad_keys, grad_values
+
+
+def _in_whole_blocks(tensor: Tensor) -> Tensor:
+    """The tensor with channels of zeros up to a whole number of blocks, where it is for wgmma.
+
+    The assembler of CUDA 12.8, which Triton 3.6 brings, loses the address of a factor in some
+    kernels for Hopper whose loads are not aligned, (Dk, Dv) = (5, 20) or (4, 96) for example.
+    """
+    missing = -tensor.shape[-3] % CHANNEL_BLOCK
+    if tensor.dtype == torch.float32 or not missing:
+        return tensor
+    channels_last = functional.pad(tensor.movedim(-3, -1), (0, missing))
+    return channels_last.movedim(-1, -3)
+
+
+def _without_padding(tensor: Tensor, channels: int) -> Tensor:
+    """What `_in_whole_blocks` was added to, channels last."""
+    if tensor.shape[-3] == channels:
+        return tensor
+    return tensor.movedim(-3, -1)[..., :channels].contiguous().movedim(-1, -3)
 
 
 @dataclass(frozen=True)
@@ -225,7 +255,8 @@ def choose_cut(keys: Tensor, values: Tensor, window_size: int, compute_capabilit
     tensor_cores = compute_capability >= 80 and keys.dtype != torch.float32
     key_channels, value_channels = keys.shape[2], values.shape[2]
     key_block, value_block = (
-        max(16, triton.next_power_of_2(channels)) for channels in (key_channels, value_channels)
+        max(CHANNEL_BLOCK, triton.next_power_of_2(channels))
+        for channels in (key_channels, value_channels)
     )
     if tensor_cores:
         tile, depth, blocks = (8, 8, 64), 128, (min(key_block, 128), min(value_block, 256))

@@ -80,6 +80,24 @@ def test_a_memory_that_changes_nothing_is_wrong_about_degraded_frames(target: st
         assert losses[0.0] == pytest.approx(0)
 
 
+def test_a_teacher_that_sees_enlarged_frames_says_something_else() -> None:
+    images = torch.randint(256, (1, 2, 3, 32, 64), dtype=torch.uint8)
+    losses = {}
+    for scale in (1.0, 2.0):
+        stage = replace(
+            STAGE,
+            trains=("memory",),
+            fixed_statistics=(),
+            target="predictions",
+            teacher_scales=(scale,),
+            degradation=WorseningConfig(0.0),
+        )
+        module = module_for(stage, backbone="efficientnet_lite0", fusion="residual")
+        module.model.decoder.classifier.weight.data *= 1e4
+        losses[scale] = module.loss(images, torch.zeros(1, 2, 32, 64, dtype=torch.uint8)).item()
+    assert losses[2.0] > 1.5 * losses[1.0]
+
+
 @pytest.mark.parametrize("supervise", ["all", "last"])
 def test_accumulated_parts_have_the_gradient_of_the_whole_batch(supervise: str) -> None:
     module = module_for(replace(STAGE, supervise=supervise, fixed_statistics=("memory", "decoder")))
