@@ -43,8 +43,6 @@ def forward(query: Tensor, keys: Tensor, values: Tensor, window_size: int) -> tu
         scores (B, H, W), float32.
     """
     batch, _, height, width = query.shape
-    value_channels = values.shape[2]
-    query, keys, values = (_in_whole_blocks(tensor) for tensor in (query, keys, values))
     read = torch.empty(
         (batch, values.shape[2], height, width),
         dtype=query.dtype,
@@ -57,7 +55,7 @@ def forward(query: Tensor, keys: Tensor, values: Tensor, window_size: int) -> tu
     )
     with torch.cuda.device_of(query):
         launch.run()
-    return _without_padding(read, value_channels), log_sum_exp
+    return read, log_sum_exp
 
 
 def backward(
@@ -101,7 +99,8 @@ def _in_whole_blocks(tensor: Tensor) -> Tensor:
     """The tensor with channels of zeros up to a whole number of blocks, where it is for wgmma.
 
     The assembler of CUDA 12.8, which Triton 3.6 brings, loses the address of a factor in some
-    kernels for Hopper whose loads are not aligned, (Dk, Dv) = (5, 20) or (4, 96) for example.
+    kernels of the backward pass for Hopper with fewer key channels than a block: with (Dk, Dv) =
+    (5, 20) an H100 gave wrong gradients, with (4, 24) and (4, 96) one sees it in what it writes.
     """
     missing = -tensor.shape[-3] % CHANNEL_BLOCK
     if tensor.dtype == torch.float32 or not missing:
