@@ -35,6 +35,7 @@ evaluate: $(INSTALLED_TO_RUN)
 	@test -n "$(BAG)" || { echo "which recording? make evaluate BAG=path"; exit 1; }
 	$(RUN) -m lmanet_ros.evaluate_bag "$(BAG)" $(ARGS)
 
+# A worker that dies ends the run: started anew, it would leave the others waiting.
 test: lint
 	$(RUN) -m pytest -n $(WORKERS) --max-worker-restart 0 $(ARGS)
 

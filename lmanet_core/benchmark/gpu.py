@@ -42,7 +42,7 @@ HELP = "a CUDA device: correctness, its ceilings, the operator and its tiles, th
 
 Rows = list[dict[str, object]]
 
-_ODD = Size(frames=3, window_size=7, height=13, width=21, key_channels=5, value_channels=9)
+_ODD = Size(frames=3, window_size=7, height=13, width=21, key_channels=5, value_channels=20)
 _TINY = Size(frames=2, window_size=5, height=9, width=12, key_channels=4, value_channels=6)
 
 

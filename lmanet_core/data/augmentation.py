@@ -92,7 +92,10 @@ def warp_labels(labels: np.ndarray, transform: np.ndarray, size: tuple[int, int]
 
 
 def add_noise(image: np.ndarray, deviation: float, random: np.random.Generator) -> np.ndarray:
-    """Gaussian noise of that standard deviation in grey levels; none is beyond 2.9 of them."""
+    """Gaussian noise of that standard deviation on (H, W, 3) uint8.
+
+    In whole grey levels; none is beyond 2.9 standard deviations.
+    """
     # One of 256 numbers for each value: ten times as fast as NumPy's own normal distribution.
     drawn = np.frombuffer(random.bytes(image.size), np.uint8).reshape(image.shape)
     grain = cv2.LUT(drawn, np.round(deviation * _NORMAL).astype(np.int16))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,8 +83,8 @@ class StageConfig:
             network has of the clean frame when some frames are seen, and remembered, degraded:
             'features' those of the encoder, 'predictions' the classes' probabilities, averaged
             over the frame and its mirror image. On a clean frame, the memory then costs nothing.
-        teacher_scales: by which 'predictions' are made of enlarged frames, too, and averaged: small
-            things are seen better there.
+        teacher_scales: factors by which frames are enlarged for 'predictions', which are averaged
+            over them: small things are seen better in enlarged frames.
         degradation: of the frames of those two.
     """
 
@@ -144,10 +145,11 @@ class StageConfig:
                 f"{where}: shortest_clip must be in 2..{self.data.frames}, data.frames, "
                 f"got {self.shortest_clip}"
             )
-        if not self.teacher_scales or min(self.teacher_scales) <= 0:
-            raise TrainingError(
-                f"{where}: teacher_scales must be positive factors, got {self.teacher_scales}"
-            )
+        scales = self.teacher_scales
+        if not scales or not all(0 < scale < math.inf for scale in scales):
+            raise TrainingError(f"{where}: teacher_scales must be positive factors, got {scales}")
+        if scales != (1.0,) and self.target != "predictions":
+            raise TrainingError(f"{where}: teacher_scales go with target 'predictions'")
         if self.target != "labels" and self.trains != ("memory",):
             raise TrainingError(
                 f"{where}: target '{self.target}' is for stages with trains: [memory]"

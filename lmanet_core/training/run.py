@@ -272,7 +272,7 @@ class StageRun:
             # Batch statistics of the whole batch, however many processes share it.
             sync_batchnorm=several and torch.cuda.is_available(),
             precision="bf16-mixed" if uses_bf16(self._config) else "32-true",
-            # Every batch has the same shape: it pays to look for the fastest convolutions.
+            # A few shapes come again and again: it pays to look for the fastest convolutions.
             benchmark=True,
             plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
             default_root_dir=folder.path,

@@ -144,25 +144,25 @@ class StageModule(LightningModule):
     @torch.no_grad()
     def _teach(self, images: Tensor) -> Tensor:
         """(N, C, H, W) probabilities of single frames, averaged over scales and mirror images."""
-        views = [self._probabilities(images, scale) for scale in self.stage.teacher_scales]
-        mirrored = [
-            self._probabilities(images.flip(3), scale).flip(3)
-            for scale in self.stage.teacher_scales
-        ]
-        return torch.stack(views + mirrored).mean(0)
+        scales = self.stage.teacher_scales
+        total = sum(
+            self._probabilities(images, scale) + self._probabilities(images.flip(3), scale).flip(3)
+            for scale in scales
+        )
+        assert isinstance(total, Tensor)
+        return total / (2 * len(scales))
 
     def _probabilities(self, images: Tensor, scale: float) -> Tensor:
         """(N, C, H, W) of images that the single-frame network sees enlarged."""
-        height, width = images.shape[-2:]
-        if scale != 1:
-            nearest = self.model.size_rule.nearest
-            size = nearest(round(scale * height)), nearest(round(scale * width))
-            images = functional.interpolate(images, size, mode="bilinear", antialias=True)
-            images = images.contiguous(memory_format=torch.channels_last)
+        height, width = size = images.shape[-2:]
+        nearest = self.model.size_rule.nearest
+        enlarged = nearest(round(scale * height)), nearest(round(scale * width))
+        if enlarged == size:
+            return self.model.decoder(self.model.encoder(images)).softmax(1)
+        images = functional.interpolate(images, enlarged, mode="bilinear", antialias=True)
+        images = images.contiguous(memory_format=torch.channels_last)
         probabilities = self.model.decoder(self.model.encoder(images)).softmax(1)
-        if scale == 1:
-            return probabilities
-        return functional.interpolate(probabilities, (height, width), mode="bilinear")
+        return functional.interpolate(probabilities, size, mode="bilinear")
 
     def on_train_start(self) -> None:
         self._started = time.monotonic()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lmanet_core.data.augmentation import AugmentationConfig, augment
+from lmanet_core.data.augmentation import AugmentationConfig, add_noise, augment
 from lmanet_core.data.clips import Clip
 
 PLAIN = AugmentationConfig(flip=False, translate=0)
@@ -114,6 +114,13 @@ def test_noise_is_new_in_every_frame() -> None:
     assert (images[0] != images[1]).any()
     assert images[0].std() == pytest.approx(images[1].std(), rel=0.2)
     assert images[0].std() < 11
+
+
+def test_noise_has_the_deviation_that_is_asked_for() -> None:
+    grey = np.full((64, 64, 3), 100, np.uint8)
+    noisy = add_noise(grey, 12.0, np.random.default_rng(0))
+    assert noisy.mean() == pytest.approx(100, abs=0.5)
+    assert noisy.std() == pytest.approx(12, rel=0.03)
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,14 @@ def test_channels_may_come_first(run):
     assert_follows_the_oracle(run, inputs, 3)
 
 
+def test_gradients_have_the_strides_of_what_they_belong_to(run):
+    inputs = [tensor.half() for tensor in random_inputs(1, 2, 5, 20, 6, 9)]
+    for given in (inputs, [tensor.contiguous() for tensor in inputs]):
+        _, _, gradients = run(evaluate, *given, 3)
+        for gradient, tensor in zip(gradients, given[:3], strict=True):
+            assert gradient.stride() == torch.empty_like(tensor).stride()
+
+
 def test_gradient_may_be_one_number_for_all(run):
     query, keys, values, grad_read = (t.half() for t in random_inputs(1, 2, 4, 6, 5, 6))
     grad_read = torch.ones((), dtype=torch.float16).expand_as(grad_read)

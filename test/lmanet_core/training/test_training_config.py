@@ -73,6 +73,9 @@ def test_what_is_wrong_with_the_run_is_said(
         ({"learning_rate": "fast"}, "learning_rate must be float, got 'fast'"),
         ({"data": {"clip": 1}}, "stage 'single': data: unknown settings \\['clip'\\]"),
         ({"target": "features"}, "is for stages with trains: \\[memory\\]"),
+        ({"teacher_scales": []}, "teacher_scales must be positive factors"),
+        ({"teacher_scales": [0.0]}, "teacher_scales must be positive factors"),
+        ({"teacher_scales": [1.0, 1.5]}, "teacher_scales go with target 'predictions'"),
     ],
 )
 def test_what_is_wrong_with_a_stage_is_said(
