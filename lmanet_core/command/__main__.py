@@ -28,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 1 when the verb could not do what was asked.
     """
-    parser = argparse.ArgumentParser(prog="lmanet", description="Checkpoints of LMANet.")
+    parser = argparse.ArgumentParser(
+        prog="lmanet", description="Tools of LMANet: checkpoints, videos, this machine."
+    )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     for name, verb in VERBS.items():
         verb.add_arguments(verbs.add_parser(name, help=verb.HELP, description=verb.HELP))

@@ -1,4 +1,7 @@
-"""Networks: single-frame backbones, the local memory, and LMANet that joins them."""
+"""Networks: single-frame backbones, the local memory, and LMANet that joins them.
+
+Read `lmanet`, `memory` and `fusion`, then `lmanet_core.ops.reference`.
+"""
 
 from lmanet_core.models.backbone import BACKBONES, Backbone, find_backbone
 from lmanet_core.models.lmanet import LMANet, MemoryStore, build_model

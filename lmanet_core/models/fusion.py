@@ -20,6 +20,10 @@ BOTTLENECK_CHANNELS = 256
 class Fusion(nn.Module):
     """What all have in common: query values, what was read, and features -> new features."""
 
+    def forward(self, query_values: Tensor, read: Tensor, features: Tensor) -> Tensor:
+        """(B, Dv, H, W) twice and (B, C, H, W) -> (B, C, H, W), what the decoder gets."""
+        raise NotImplementedError
+
     def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
         """(B, Dv, H, W) twice -> (B, C, H, W), 0..1: how far the memory is let in."""
         raise NotImplementedError
