@@ -38,7 +38,9 @@ def choose_classification(device: torch.device, dtype: torch.dtype) -> Implement
 
     It is tried as that of local attention is.
     """
-    reason = _why_not_fused("labels and confidence", device, dtype)
+    reason = "the kernels of labels and confidence take no float64"
+    if dtype != torch.float64:
+        reason = _why_not_fused("labels and confidence", device, dtype)
     return ImplementationChoice("plain" if reason else "fused", reason)
 
 

@@ -213,6 +213,10 @@ def test_correlation_explains_wrong_arguments():
         local_correlation(query[:, :1], keys, 3)
 
 
+def test_labels_of_double_precision_are_left_to_pytorch():
+    assert choose_classification(torch.device("cpu"), torch.float64).name == "plain"
+
+
 @pytest.mark.parametrize(
     ("choose", "instead"), [(choose_implementation, "tiled"), (choose_classification, "plain")]
 )
