@@ -17,8 +17,9 @@ from lmanet_core.benchmark.ops_baselines import (
     local_attention_unfold,
 )
 from lmanet_core.ops import local_attention
+from lmanet_core.ops.implementation import Implementation
 
-IMPLEMENTATIONS: dict[str, Callable[[Tensor, Tensor, Tensor, int], Tensor]] = {
+IMPLEMENTATIONS: dict[str, Implementation] = {
     "unfold": local_attention_unfold,
     "flex": local_attention_flex,
     "shifts": local_attention_shifts,

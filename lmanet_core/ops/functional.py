@@ -8,6 +8,7 @@ from torch import Tensor
 from lmanet_core.ops.backends.dense import global_attention
 from lmanet_core.ops.backends.tiled import local_attention_tiled
 from lmanet_core.ops.choice import choose_implementation
+from lmanet_core.ops.implementation import Implementation
 from lmanet_core.ops.reference import local_attention_reference, local_correlation_reference
 from lmanet_core.ops.registration import local_attention_op
 
@@ -16,7 +17,7 @@ def _local_attention_fused(query: Tensor, keys: Tensor, values: Tensor, window_s
     return local_attention_op(query, keys, values, window_size)[0]
 
 
-_IMPLEMENTATIONS = {
+_IMPLEMENTATIONS: dict[str, Implementation] = {
     "fused": _local_attention_fused,
     "tiled": local_attention_tiled,
     "reference": local_attention_reference,
