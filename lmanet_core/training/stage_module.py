@@ -157,12 +157,13 @@ class StageModule(LightningModule):
         height, width = size = images.shape[-2:]
         nearest = self.model.size_rule.nearest
         enlarged = nearest(round(scale * height)), nearest(round(scale * width))
-        if enlarged == size:
-            return self.model.decoder(self.model.encoder(images)).softmax(1)
-        images = functional.interpolate(images, enlarged, mode="bilinear", antialias=True)
-        images = images.contiguous(memory_format=torch.channels_last)
+        if enlarged != size:
+            images = functional.interpolate(images, enlarged, mode="bilinear", antialias=True)
+            images = images.contiguous(memory_format=torch.channels_last)
         probabilities = self.model.decoder(self.model.encoder(images)).softmax(1)
-        return functional.interpolate(probabilities, size, mode="bilinear")
+        if enlarged != size:
+            probabilities = functional.interpolate(probabilities, size, mode="bilinear")
+        return probabilities
 
     def on_train_start(self) -> None:
         self._started = time.monotonic()

@@ -25,6 +25,7 @@ STAGE = StageConfig(
     dropout=False,
     fixed_statistics=("decoder",),
 )
+RESTORING = replace(STAGE, trains=("memory",), fixed_statistics=(), target="predictions")
 
 
 def module_for(stage: StageConfig, **settings: Any) -> StageModule:
@@ -59,13 +60,8 @@ def test_a_memory_that_changes_nothing_is_wrong_about_degraded_frames(target: st
     images = torch.cat([images, images.flip(4)], dim=4)
     losses = {}
     for chance in (0.0, 1.0):
-        stage = replace(
-            STAGE,
-            trains=("memory",),
-            fixed_statistics=(),
-            target=target,
-            degradation=WorseningConfig(chance, cover=0.9),
-        )
+        degradation = WorseningConfig(chance, cover=0.9)
+        stage = replace(RESTORING, target=target, degradation=degradation)
         module = module_for(stage, backbone="efficientnet_lite0", fusion="residual")
         # Random weights are not sure of anything.
         module.model.decoder.classifier.weight.data *= 1e4
@@ -84,14 +80,7 @@ def test_a_teacher_that_sees_enlarged_frames_says_something_else() -> None:
     images = torch.randint(256, (1, 2, 3, 32, 64), dtype=torch.uint8)
     losses = {}
     for scale in (1.0, 2.0):
-        stage = replace(
-            STAGE,
-            trains=("memory",),
-            fixed_statistics=(),
-            target="predictions",
-            teacher_scales=(scale,),
-            degradation=WorseningConfig(0.0),
-        )
+        stage = replace(RESTORING, teacher_scales=(scale,), degradation=WorseningConfig(0.0))
         module = module_for(stage, backbone="efficientnet_lite0", fusion="residual")
         module.model.decoder.classifier.weight.data *= 1e4
         losses[scale] = module.loss(images, torch.zeros(1, 2, 32, 64, dtype=torch.uint8)).item()
