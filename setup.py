@@ -39,7 +39,7 @@ setup(
     packages=find_packages(include=["lmanet_core*", "lmanet_ros*"]),
     ext_modules=[FUSED_CPU_KERNEL],
     package_data={
-        "lmanet_core": ["weights/*.safetensors", "weights/*.md"],
+        "lmanet_core": ["weights/*.safetensors", "weights/*.lmanet", "weights/*.md"],
         "lmanet_ros.evaluation": ["*.html"],
     },
     data_files=[

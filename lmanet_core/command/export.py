@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmanet_core.arguments import image_size
-from lmanet_core.checkpoint import checkpoint_hash, load, load_provenance
+from lmanet_core.checkpoint import (
+    checkpoint_hash,
+    load,
+    load_provenance,
+    load_training_size,
+)
 from lmanet_core.extras import needs_extra
 from lmanet_core.program import require_writable
 from lmanet_core.runtime.graph_info import GraphInfo
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
     from lmanet_core.models import LMANet
 
 HELP = "turn a checkpoint into a file for streaming without PyTorch"
+DEFAULT_SIZE = (1024, 512)
 FORMATS = ("network", "onnx", "tensorrt")
 _FORMATS_BY_SUFFIX = {".onnx": "onnx", ".engine": "tensorrt"}
 
@@ -40,8 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size",
         type=image_size,
-        default=(1024, 512),
-        help="WIDTHxHEIGHT at which the network runs; camera images of other sizes are resized",
+        help="WIDTHxHEIGHT at which the network runs; camera images of other sizes are resized; "
+        "default: for a network file as many pixels as the training's images had, in the camera's "
+        "proportions, else 1024x512",
     )
     parser.add_argument("--memory-size", type=int, help="frames remembered; default: the model's")
     parser.add_argument(
@@ -67,6 +74,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=10,
         help="frames after these, on which int8 is compared with fp32; default: %(default)s",
+    )
+    parser.add_argument(
+        "--half-weights",
+        action="store_true",
+        help="store the weights of a network file in fp16: half the size, computed in fp32",
     )
     engine = parser.add_argument_group("engines")
     engine.add_argument(
@@ -113,8 +125,9 @@ def run(arguments: argparse.Namespace) -> None:
     export = {"network": _export_network, "onnx": _export_onnx, "tensorrt": _build_engine}
     graph = export[file_format](model, arguments, provenance)
     width, height = graph.work_size
+    proportions = ", or as many pixels in other proportions" if graph.side_multiple else ""
     print(
-        f"{arguments.output}: {width}x{height}, {graph.precision}, "
+        f"{arguments.output}: {width}x{height}{proportions}, {graph.precision}, "
         f"memory of {graph.memory_size} frames, {graph.operator or 'no'} attention"
     )
 
@@ -125,6 +138,8 @@ def _check(file_format: str, arguments: argparse.Namespace) -> None:
         raise ValueError("--operator is for the formats onnx and tensorrt; this one has the kernel")
     if file_format == "network" and arguments.precision == "fp16":
         raise ValueError("--precision of the format network is fp32 or int8, got fp16")
+    if arguments.half_weights and (file_format != "network" or arguments.precision == "int8"):
+        raise ValueError("--half-weights is for network files in fp32")
     if (arguments.precision == "int8") != (arguments.calibrate is not None):
         raise ValueError("--precision int8 and --calibrate go together; give both or neither")
     if file_format != "network" and arguments.precision == "int8":
@@ -134,10 +149,15 @@ def _check(file_format: str, arguments: argparse.Namespace) -> None:
 def _export_network(
     model: LMANet, arguments: argparse.Namespace, provenance: dict[str, Any]
 ) -> GraphInfo:
-    from lmanet_core.export import export_network
+    from lmanet_core.export import can_take_any_size, export_network
 
+    any_size = arguments.size is None and can_take_any_size(model)
+    known = load_training_size(arguments.checkpoint) if any_size else None
+    work_size = arguments.size or known or DEFAULT_SIZE
     options = {
-        "work_size": arguments.size,
+        "work_size": work_size,
+        "any_size": any_size,
+        "half_weights": arguments.half_weights,
         "memory_size": arguments.memory_size,
         "provenance": provenance,
     }
@@ -150,7 +170,7 @@ def _export_network(
         arguments.calibrate,
         arguments.calibration_frames,
         arguments.held_out_frames,
-        arguments.size,
+        work_size,
         arguments.image_topic,
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -175,7 +195,7 @@ def _export_onnx(
         arguments.output,
         operator=arguments.operator or "tiled",
         precision=arguments.precision or "fp32",
-        work_size=arguments.size,
+        work_size=arguments.size or DEFAULT_SIZE,
         memory_size=arguments.memory_size,
         provenance=provenance,
     )
@@ -190,7 +210,7 @@ def _build_engine(
         runtime=arguments.runtime,
         operator=arguments.operator,
         precision=arguments.precision or "fp16",
-        work_size=arguments.size,
+        work_size=arguments.size or DEFAULT_SIZE,
         memory_size=arguments.memory_size,
         largest_image=arguments.largest_image,
         chips=tuple(arguments.gpus),

@@ -6,10 +6,12 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.export import Dim
 
 from lmanet_core.checkpoint import fingerprint
 from lmanet_core.config import MAX_MEMORY_SIZE
@@ -19,6 +21,9 @@ from lmanet_core.extras import needs_extra
 from lmanet_core.models import LMANet
 from lmanet_core.models.cost import network_cost
 from lmanet_core.runtime.graph_info import METADATA_KEY, GraphInfo
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 OPSET = 18
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
@@ -62,7 +67,7 @@ def export_onnx(
     graph: SingleFrameGraph
     # Sides of the camera's image that are no one else's.
     inputs = {"image": torch.zeros((480, 640, 3), dtype=torch.uint8)}
-    dynamic = {"image": {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}}
+    sides: list[dict[int, Any]] = [{0: Dim.DYNAMIC, 1: Dim.DYNAMIC}]
     outputs = ["labels", "confidence"]
     if info.memory_size:
         graph = StreamingGraph(model, info.work_size, dtype, FORMS[info.operator])
@@ -71,10 +76,11 @@ def export_onnx(
         inputs["keys"] = torch.zeros((*slots, info.key_channels), dtype=dtype)
         inputs["values"] = torch.zeros((*slots, info.value_channels), dtype=dtype)
         inputs["filled"] = torch.zeros(1, dtype=torch.int32)
+        sides += [{}, {}, {}]
         outputs += MEMORY_OUTPUTS
     else:
         graph = SingleFrameGraph(model, info.work_size, dtype)
-    program = to_onnx(graph, inputs, outputs, dynamic)
+    program = to_onnx(graph, inputs, outputs, tuple(sides))
     program.model.metadata_props[METADATA_KEY] = info.to_json()
     path.write_bytes(program.model_proto.SerializeToString())
     return info
@@ -84,7 +90,7 @@ def to_onnx(
     graph: nn.Module,
     inputs: Mapping[str, Tensor],
     outputs: Sequence[str],
-    dynamic: Mapping[str, dict[int, Any]],
+    dynamic: tuple[Any, ...] | None,
 ) -> torch.onnx.ONNXProgram:
     """A module as an ONNX program.
 
@@ -92,7 +98,8 @@ def to_onnx(
         graph: the module.
         inputs: by name, in order; shapes and types are what counts.
         outputs: names.
-        dynamic: dimensions of inputs that are no one else's, so that they stay free.
+        dynamic: which dimensions of the inputs are open, in the form of `forward`'s arguments, as
+            `torch.onnx.export` takes it; None: none is.
     """
     with needs_extra("export", "exporting"):
         import onnx  # noqa: F401
@@ -101,18 +108,37 @@ def to_onnx(
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg")
+        # Several inputs have the same open sides, so that some of their names are left over.
+        warnings.filterwarnings("ignore", message=".*axis name.*", category=UserWarning)
         program = torch.onnx.export(
             graph.eval(),
             tuple(inputs.values()),
             input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_shapes=tuple(dynamic.get(name) for name in inputs) if dynamic else None,
+            dynamic_shapes=dynamic,
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
         )
     assert program is not None
     return program
+
+
+def store_in_half(model: ModelProto) -> None:
+    """Halve the size of an ONNX model: weights become fp16, each with a cast to fp32 behind it."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT:
+            continue
+        stored = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16))
+        stored.name = f"{tensor.name}_stored"
+        casts.append(helper.make_node("Cast", [stored.name], [tensor.name], to=TensorProto.FLOAT))
+        tensor.CopyFrom(stored)
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def describe_graph(
@@ -134,6 +160,7 @@ def describe_graph(
         operator=operator if memory_size else "",
         precision=precision,
         work_size=(width, height),
+        side_multiple=0,
         memory_size=memory_size,
         write_interval=config.write_interval,
         feature_size=(columns, rows),

@@ -93,7 +93,7 @@ def _quantize_graphs(
         stem = name.partition(".")[0]
         graph = OpenVinoGraph(GraphSource(name, content), "fp32", "fp32", threads)
         recorders[stem] = _Recorder(graph, [port.any_name for port in models[stem].inputs])
-    backend = SplitGraphBackend(info, recorders, threads)
+    backend = SplitGraphBackend(info, lambda work_size: recorders, threads)
     for image in calibration:
         backend.run(image, confidence=False)
     graphs: dict[str, bytes] = {}

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.export import Dim
+from torch.onnx import ONNXProgram
 
 from lmanet_core.export.graph import Encoded, Part, SingleFrameGraph, StreamingGraph
-from lmanet_core.export.onnx_file import describe_graph, to_onnx
+from lmanet_core.export.onnx_file import describe_graph, store_in_half, to_onnx
 from lmanet_core.models import LMANet
 from lmanet_core.runtime.graph_info import GraphInfo
 from lmanet_core.runtime.network_file import write_network_file
+
+Sides = dict[int, Any]
+"""Dimensions of an input that are open -> `torch.export.Dim`."""
+MOST_STEPS = 4096
+"""Of a side; a bound that exporting asks for."""
 
 
 def export_network(
@@ -20,6 +28,8 @@ def export_network(
     path: Path,
     *,
     work_size: tuple[int, int] = (1024, 512),
+    any_size: bool = False,
+    half_weights: bool = False,
     memory_size: int | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> GraphInfo:
@@ -29,6 +39,10 @@ def export_network(
         model: the network.
         path: file to write, by convention `*.lmanet`.
         work_size, memory_size, provenance: as `export_onnx` takes them.
+        any_size: whether the network runs at as many pixels as `work_size` has, in the proportions
+            of the images, instead of at that size.
+        half_weights: whether weights are stored in half precision, in a file of half the size, and
+            computed with in fp32.
 
     Returns:
         What the file says of itself.
@@ -38,17 +52,39 @@ def export_network(
         MissingExtraError: a package is missing.
     """
     info = describe_graph(model, "fused", "fp32", work_size, memory_size, provenance)
-    graphs = _streaming_graphs(model, info) if info.memory_size else _frame_graph(model, info)
+    if any_size:
+        info = replace(info, side_multiple=_side_multiple(model))
+    programs = _streaming_graphs(model, info) if info.memory_size else _frame_graph(model, info)
+    graphs = {}
+    for name, program in programs.items():
+        proto = program.model_proto
+        if half_weights:
+            store_in_half(proto)
+        graphs[name] = proto.SerializeToString()
     write_network_file(path, info, graphs)
     return info
 
 
-def _frame_graph(model: LMANet, info: GraphInfo) -> dict[str, bytes]:
+def can_take_any_size(model: LMANet) -> bool:
+    """Whether `export_network` can be asked for `any_size`."""
+    return model.size_rule.offset == 0
+
+
+def _side_multiple(model: LMANet) -> int:
+    if not can_take_any_size(model):
+        raise ValueError(
+            "any_size is for networks that take all multiples of a number of pixels, "
+            f"{model.config.backbone} takes {model.size_rule}"
+        )
+    return model.size_rule.multiple
+
+
+def _frame_graph(model: LMANet, info: GraphInfo) -> dict[str, ONNXProgram]:
     graph = SingleFrameGraph(model, info.work_size, torch.float32)
-    return {"frame.onnx": _onnx(graph, "logits", {"image": _image(info)}, ("logits",))}
+    return {"frame.onnx": _program(graph, "logits", _image(info), _image_sides(info), ("logits",))}
 
 
-def _streaming_graphs(model: LMANet, info: GraphInfo) -> dict[str, bytes]:
+def _streaming_graphs(model: LMANet, info: GraphInfo) -> dict[str, ONNXProgram]:
     graph = StreamingGraph(model, info.work_size, torch.float32, attention=None)
     width, height = info.feature_size
     after = {
@@ -58,21 +94,41 @@ def _streaming_graphs(model: LMANet, info: GraphInfo) -> dict[str, bytes]:
         "filled": torch.zeros(1, dtype=torch.int32),
     }
     return {
-        "before.onnx": _onnx(graph, "encode", {"image": _image(info)}, Encoded._fields),
-        "after.onnx": _onnx(graph, "decode", after, ("logits",)),
+        "before.onnx": _program(
+            graph, "encode", _image(info), _image_sides(info), Encoded._fields
+        ),
+        "after.onnx": _program(graph, "decode", after, _feature_sides(info), ("logits",)),
     }
 
 
-def _image(info: GraphInfo) -> torch.Tensor:
+def _image(info: GraphInfo) -> dict[str, torch.Tensor]:
     width, height = info.work_size
-    return torch.zeros((height, width, 3), dtype=torch.uint8)
+    return {"image": torch.zeros((height, width, 3), dtype=torch.uint8)}
 
 
-def _onnx(
+def _image_sides(info: GraphInfo) -> tuple[Sides, ...]:
+    """Which sides of the image are open, as `torch.export` has it; none: ()."""
+    if info.side_multiple == 0:
+        return ()
+    rows, columns = Dim("rows", min=1, max=MOST_STEPS), Dim("columns", min=1, max=MOST_STEPS)
+    return ({0: info.side_multiple * rows, 1: info.side_multiple * columns},)
+
+
+def _feature_sides(info: GraphInfo) -> tuple[Sides, ...]:
+    """The same for the inputs of what comes after local attention."""
+    if info.side_multiple == 0:
+        return ()
+    rows, columns = Dim("rows", min=1, max=MOST_STEPS), Dim("columns", min=1, max=MOST_STEPS)
+    features = {2: rows, 3: columns}
+    return ({0: rows, 1: columns}, features, features, {})
+
+
+def _program(
     graph: SingleFrameGraph,
     method: str,
     inputs: Mapping[str, torch.Tensor],
+    sides: tuple[Sides, ...],
     outputs: tuple[str, ...],
-) -> bytes:
-    program = to_onnx(Part(graph, method), inputs, outputs, dynamic={})
-    return program.model_proto.SerializeToString()
+) -> ONNXProgram:
+    # Whatever its name, a part takes a list of inputs.
+    return to_onnx(Part(graph, method), inputs, outputs, dynamic=(sides,) if sides else None)

@@ -6,7 +6,7 @@ Read `lmanet`, `memory` and `fusion`, then `lmanet_core.ops.reference`.
 from lmanet_core.models.backbone import BACKBONES, Backbone, find_backbone
 from lmanet_core.models.lmanet import LMANet, MemoryStore, build_model
 from lmanet_core.models.memory import LocalMemory
-from lmanet_core.models.size_rule import SizeRule
+from lmanet_core.size_rule import SizeRule
 
 __all__ = [
     "BACKBONES",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmanet_core.models.size_rule import SizeRule
+from lmanet_core.size_rule import SizeRule
 
 BATCH_NORM_EPS = 1e-3
 CHANNELS = 96

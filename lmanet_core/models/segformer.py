@@ -7,7 +7,7 @@ from torch.nn import functional
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
 from lmanet_core.models.normalization import ImageNetNormalization
-from lmanet_core.models.size_rule import SizeRule
+from lmanet_core.size_rule import SizeRule
 
 STRIDE = 4
 

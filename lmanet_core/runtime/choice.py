@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmanet_core import kernel
-from lmanet_core.checkpoint import checkpoint_fingerprint, fingerprint, load
+from lmanet_core.checkpoint import (
+    checkpoint_fingerprint,
+    fingerprint,
+    load,
+    shipped_weights,
+)
+from lmanet_core.config import MAX_MEMORY_SIZE
 from lmanet_core.extras import needs_extra
 from lmanet_core.runtime.backend import Backend
-from lmanet_core.runtime.backends.cpu_graph import CpuGraph, GraphSource
-from lmanet_core.runtime.backends.split_graph import SplitGraphBackend
+from lmanet_core.runtime.backends.cpu_graph import CpuGraph, GraphSource, Shapes
+from lmanet_core.runtime.backends.split_graph import SplitGraphBackend, input_shapes
 from lmanet_core.runtime.backends.whole_graph import WholeGraphBackend
 from lmanet_core.runtime.engine_file import is_engine, read_engine
 from lmanet_core.runtime.graph_info import GraphFileError, GraphInfo, read_onnx_info
 from lmanet_core.runtime.network_file import is_network_file, read_network_file
 from lmanet_core.runtime.segmenter import VideoSegmenter
+from lmanet_core.runtime.shipped import REASON, find_shipped_export
 from lmanet_core.runtime.threads import default_threads
+from lmanet_core.size_rule import SizeRule
 
 if TYPE_CHECKING:
     from lmanet_core.models import LMANet
@@ -30,6 +39,8 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 _ON_CPUS = ("openvino", "onnxruntime")
 _OF_ENGINES = ("tensorrt", "tensorrt_rtx")
+_SIZES_KEPT = 4
+"""Work sizes for which graphs stay loaded: cameras of different proportions."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,7 @@ class _Wishes:
     precision: str
     device: str
     work_size: tuple[int, int] | None
+    work_pixels: int | None
     threads: int
 
 
@@ -70,12 +82,13 @@ def open_segmenter(
         network: a model, or a checkpoint as `lmanet_core.load` takes it; None: what `engine` holds
             or, without one, the shipped default. Where both are given, the file must be an export
             of the network.
-        engine: file that `lmanet export` wrote; empty: the network itself runs, in PyTorch.
+        engine: file that `lmanet export` wrote; empty: the network itself runs, in PyTorch, or, of
+            shipped weights on a machine without a GPU, the export that is shipped beside them.
         backend: one of `BACKENDS`.
-        memory_size, precision, device, work_size: as `VideoSegmenter` takes them; a file has its
-            own, so that they must be left out or be the same.
+        memory_size, precision, device, work_size, work_pixels: as `VideoSegmenter` takes them. What
+            is fixed in a file must be left out or be the same: of network files precision and
+            device, the sizes only if they were exported for one; of others all.
         output_size: as `VideoSegmenter` takes it.
-        work_pixels: likewise; a file does not look at it.
         threads: on the CPU; 0: one for each core, in PyTorch its own choice.
 
     Raises:
@@ -86,9 +99,16 @@ def open_segmenter(
         MissingExtraError: a package is not installed.
     """
     path = Path(engine) if str(engine) else None
-    choice = choose_backend(backend, path)
+    shipped = None
+    if path is None and (network is None or network in shipped_weights()):
+        name = None if network is None else str(network)
+        shipped = find_shipped_export(name, backend=backend, device=device, precision=precision)
+    choice = choose_backend(backend, path or shipped)
+    if shipped is not None:
+        path, network, choice = shipped, None, Choice(choice.backend, REASON)
     if path is not None:
-        wishes = _Wishes(memory_size, precision, device, work_size, threads or default_threads())
+        threads = threads or default_threads()
+        wishes = _Wishes(memory_size, precision, device, work_size, work_pixels, threads)
         opened = _open_file(path, choice.backend, network, wishes)
         return VideoSegmenter(opened, output_size=output_size), choice
     model = load(network) if network is None or isinstance(network, str | Path) else network
@@ -165,6 +185,7 @@ def _open_file(
     _check_cpu(wishes.device)
     if is_network_file(path):
         info, contents = read_network_file(path)
+        info, wishes = _adapt(info, wishes)
         _check_fit(backend, path, info, network, wishes)
         return _open_network(backend, path, info, contents, wishes)
     info = read_onnx_info(path)
@@ -199,23 +220,63 @@ def _open_network(
             f"{path} needs the C++ kernel, which was not built when the package was installed; "
             "install it where there is a C++ compiler, or export with --format onnx"
         )
-    graphs = {}
+    sources = {}
     for name, content in contents.items():
         stem, _, suffix = name.partition(".")
         if suffix != "bin":
-            source = GraphSource(f"{path}: {name}", content, contents.get(f"{stem}.bin"))
-            graphs[stem] = _load_graph(backend, source, info, wishes)
-    return SplitGraphBackend(info, graphs, wishes.threads)
+            sources[stem] = GraphSource(f"{path}: {name}", content, contents.get(f"{stem}.bin"))
+
+    @lru_cache(_SIZES_KEPT)
+    def load(work_size: tuple[int, int]) -> dict[str, CpuGraph]:
+        shapes = input_shapes(info.at(work_size))
+        return {
+            stem: _load_graph(backend, source, info, wishes, shapes[stem])
+            for stem, source in sources.items()
+        }
+
+    return SplitGraphBackend(info, load, wishes.threads)
 
 
-def _load_graph(backend: str, source: GraphSource, info: GraphInfo, wishes: _Wishes) -> CpuGraph:
+def _load_graph(
+    backend: str,
+    source: GraphSource,
+    info: GraphInfo,
+    wishes: _Wishes,
+    shapes: Shapes | None = None,
+) -> CpuGraph:
     if backend == "openvino":
         from lmanet_core.runtime.backends.openvino_graph import OpenVinoGraph
 
-        return OpenVinoGraph(source, info.precision, wishes.precision, wishes.threads)
+        return OpenVinoGraph(source, info.precision, wishes.precision, wishes.threads, shapes)
     from lmanet_core.runtime.backends.onnxruntime_graph import OnnxRuntimeGraph
 
     return OnnxRuntimeGraph(source, info.precision, wishes.threads)
+
+
+def _adapt(info: GraphInfo, wishes: _Wishes) -> tuple[GraphInfo, _Wishes]:
+    """A network file as it is to run, and the wishes that are left.
+
+    Its graphs know nothing of the memory's size, nor, if their sides are open, of their own.
+    """
+    if info.operator and wishes.memory_size is not None:
+        if not 0 <= wishes.memory_size <= MAX_MEMORY_SIZE:
+            raise ValueError(
+                f"memory_size must be in 0..{MAX_MEMORY_SIZE}, got {wishes.memory_size}"
+            )
+        info = replace(info, memory_size=wishes.memory_size)
+    if info.side_multiple == 0:
+        return info, wishes
+    rule = SizeRule(info.side_multiple)
+    if wishes.work_size is not None:
+        if min(wishes.work_size) < rule.smallest:
+            raise ValueError(
+                f"work_size must be (width, height), each at least {rule.smallest}, "
+                f"got {wishes.work_size}"
+            )
+        info = replace(info.at(rule.fit(wishes.work_size)), side_multiple=0)
+    elif wishes.work_pixels is not None:
+        info = info.at(rule.fit(info.work_size, wishes.work_pixels))
+    return info, replace(wishes, work_size=None)
 
 
 def _check_cpu(device: str) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+import math
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from lmanet_core.classes import ClassTable
 from lmanet_core.config import ModelConfig
 from lmanet_core.extras import needs_extra
+from lmanet_core.size_rule import SizeRule
 
-FORMAT = "lmanet-graph-2"
+FORMAT = "lmanet-graph-3"
 METADATA_KEY = "lmanet"
 """The entry of an ONNX file's metadata that holds a `GraphInfo`."""
 
@@ -30,9 +32,11 @@ class GraphInfo:
             this library between two graphs; '' without memory.
         precision: 'fp32', 'fp16' or 'int8', of the convolutions; the memory is of 'fp32' for int8.
         work_size: (width, height) at which the network runs.
+        side_multiple: 0, or of what all sides must be multiples: then the graph takes images of any
+            size, and runs at as many pixels as `work_size` has, in the image's proportions.
         memory_size: S, slots of the memory; 0: the graph takes and gives no memory.
         write_interval: of the frames, the first and every so many-th after it enter the memory.
-        feature_size: (width, height) of features, keys and values.
+        feature_size: (width, height) of features, keys and values at `work_size`.
         feature_channels: C.
         key_channels: Dk.
         value_channels: Dv.
@@ -47,6 +51,7 @@ class GraphInfo:
     operator: str
     precision: str
     work_size: tuple[int, int]
+    side_multiple: int
     memory_size: int
     write_interval: int
     feature_size: tuple[int, int]
@@ -61,6 +66,21 @@ class GraphInfo:
     def classes(self) -> ClassTable:
         """What the labels mean."""
         return ModelConfig.from_dict(self.config).classes
+
+    def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) at which the network runs for an image of this (width, height)."""
+        if self.side_multiple == 0:
+            return self.work_size
+        return SizeRule(self.side_multiple).fit(image_size, math.prod(self.work_size))
+
+    def at(self, work_size: tuple[int, int]) -> GraphInfo:
+        """The same graph for another work size, both sides multiples of `side_multiple`."""
+        if work_size == self.work_size:
+            return self
+        stride = self.work_size[0] // self.feature_size[0]
+        width, height = work_size
+        feature_size = (width // stride, height // stride)
+        return replace(self, work_size=work_size, feature_size=feature_size)
 
     def to_json(self) -> str:
         """One line, the inverse of `from_json`."""

@@ -16,7 +16,8 @@ from lmanet_core.runtime.images import resize
 if TYPE_CHECKING:
     from lmanet_core.models import LMANet
 
-WARM_UP_SIZE = (64, 64)
+WARM_UP_SIZE = (64, 32)
+"""In the proportions that files of the shipped network are loaded for."""
 
 
 @dataclass(frozen=True)

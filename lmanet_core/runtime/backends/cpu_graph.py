@@ -7,6 +7,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+Shapes = Mapping[str, tuple[int, ...]]
+"""Of a graph's inputs, by their names."""
+
 Run = Callable[[Mapping[str, np.ndarray]], None]
 """Runs a graph on the arrays it is bound to and on those given, which are elsewhere every time."""
 

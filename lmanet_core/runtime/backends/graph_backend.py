@@ -25,12 +25,12 @@ class GraphBackend(ABC):
     """Runs a graph whose inputs and outputs are allocated once and stay where they are.
 
     Args:
-        info: what the graph is.
+        info: what the graph is, at the size at which it runs now.
         device: where memory, inputs and outputs are.
 
     Attributes:
         inputs: keys (S, h, w, Dk), values (S, h, w, Dv) and filled (1), by the graph's names; the
-            image is missing. Empty without memory. Arrays of numpy, or what `zeros` gives.
+            image is missing. Empty where the graph takes no memory. Arrays of numpy, or what `zeros` gives.
         outputs: labels and confidence (H', W'), and with memory key (h, w, Dk), value (h, w, Dv).
     """
 
@@ -38,7 +38,7 @@ class GraphBackend(ABC):
     batches = False
 
     def __init__(self, info: GraphInfo, device: str) -> None:
-        self.info = info
+        self.info = self._file_info = info
         self.device = device
         self.precision = info.precision
         self.memory_size = info.memory_size
@@ -51,7 +51,7 @@ class GraphBackend(ABC):
             name: self.zeros((height, width), "uint8") for name in ("labels", "confidence")
         }
         self._slots: Slots | None = None
-        if self.memory_size:
+        if self.info.operator:
             self._allocate_memory()
 
     def _allocate_memory(self) -> None:
@@ -62,7 +62,8 @@ class GraphBackend(ABC):
             self.outputs[name] = self.zeros((height, width, count), kind)
             self.inputs[f"{name}s"] = self.zeros((self.memory_size, height, width, count), kind)
         self.inputs["filled"] = self.zeros((1,), "int32")
-        self._slots = Slots(self.memory_size, self.info.write_interval)
+        if self.memory_size:
+            self._slots = Slots(self.memory_size, self.info.write_interval)
 
     def zeros(self, shape: tuple[int, ...], kind: str) -> Any:
         """An array on the device, of a type that is named as numpy does it."""
@@ -79,8 +80,8 @@ class GraphBackend(ABC):
         return 0 if self._slots is None else self._slots.filled
 
     def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        """The size that the graph was exported for, whatever the image's."""
-        return self.info.work_size
+        """The size that the graph was exported for, or one that fits the image."""
+        return self._file_info.network_size(image_size)
 
     def reset(self) -> None:
         """Forget all frames; the slots stay as they are, and are not read."""
@@ -97,6 +98,12 @@ class GraphBackend(ABC):
 
     def run(self, image: np.ndarray, *, confidence: bool) -> Prediction:
         """Segment a frame and remember it; see `Backend`."""
+        size = self.network_size((image.shape[1], image.shape[0]))
+        if size != self.info.work_size:
+            # Of another size than the frame before, so that there is nothing to remember.
+            self.info = self._file_info.at(size)
+            self._allocate()
+            self.connect()
         # A graph resizes without antialiasing, so it gets no image that needs it.
         if is_reduced(image, self.info.work_size):
             image = resize_image(image, self.info.work_size)

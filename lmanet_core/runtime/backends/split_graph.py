@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
 
 from lmanet_core import kernel
-from lmanet_core.runtime.backends.cpu_graph import CpuGraph
+from lmanet_core.runtime.backends.cpu_graph import CpuGraph, Shapes
 from lmanet_core.runtime.backends.graph_backend import GraphBackend
 from lmanet_core.runtime.graph_info import GraphInfo
 from lmanet_core.runtime.images import as_buffer, resize
+
+
+LoadGraphs = Callable[[tuple[int, int]], Mapping[str, CpuGraph]]
+
+
+def input_shapes(info: GraphInfo) -> dict[str, Shapes]:
+    """What the graphs of a network file take at the size that `info` has, by their names."""
+    width, height = info.work_size
+    image = {"image": (height, width, 3)}
+    width, height = info.feature_size
+    after = {
+        "read": (height, width, info.value_channels),
+        "query_value": (1, info.value_channels, height, width),
+        "features": (1, info.feature_channels, height, width),
+    }
+    return {"frame": image, "before": image, "after": after}
 
 
 class SplitGraphBackend(GraphBackend):
@@ -21,27 +37,29 @@ class SplitGraphBackend(GraphBackend):
 
     Args:
         info: what the file is.
-        graphs: by their names without suffix, loaded.
+        load: gives the graphs, by their names without suffix, for a (width, height) at which the
+            network runs.
         threads: of the kernel.
     """
 
-    def __init__(self, info: GraphInfo, graphs: Mapping[str, CpuGraph], threads: int) -> None:
-        self._graphs = graphs
+    def __init__(self, info: GraphInfo, load: LoadGraphs, threads: int) -> None:
+        self._load = load
         self._threads = threads
         self._window_size: int = info.config["window_size"]
         super().__init__(info, "cpu")
-        first = next(iter(graphs.values()))
+        first = next(iter(load(info.work_size).values()))
         self.name = first.name
         self.precision = first.precision
         self.connect()
 
     def connect(self) -> None:
         """Bind the buffers, and make those that are between the graphs."""
+        graphs = self._load(self.info.work_size)
         width, height = self.info.work_size
         logits = self.zeros((1, len(self.classes), height, width), "float32")
         self._logits = logits[0]
-        if not self.memory_size:
-            self._run = self._graphs["frame"].bind({"logits": logits})
+        if not self.info.operator:
+            self._run = graphs["frame"].bind({"logits": logits})
             return
         width, height = self.info.feature_size
         key_channels, value_channels = self.info.key_channels, self.info.value_channels
@@ -53,8 +71,8 @@ class SplitGraphBackend(GraphBackend):
         query = self.zeros((1, key_channels, height, width), "float32")
         read = self.zeros((height, width, value_channels), "float32")
         newest = {name: self.outputs[name] for name in ("key", "value")}
-        self._run = self._graphs["before"].bind({"query": query, **between, **newest})
-        self._run_after = self._graphs["after"].bind(
+        self._run = graphs["before"].bind({"query": query, **between, **newest})
+        self._run_after = graphs["after"].bind(
             {"read": read, **between, "filled": self.inputs["filled"], "logits": logits}
         )
         # As the kernel takes them: views with their channels in front of the rows.
@@ -67,8 +85,8 @@ class SplitGraphBackend(GraphBackend):
         """Run the graphs; an image of the work size is read where it is."""
         image = as_buffer(resize(image, self.info.work_size, cv2.INTER_LINEAR))
         self._run({"image": image})
-        if self._slots is not None:
-            if filled := self._slots.filled:
+        if self.info.operator:
+            if filled := self.filled:
                 keys, values = self._keys[:filled], self._values[:filled]
                 kernel.local_attention(
                     self._query, keys, values, self._read, self._window_size, self._threads

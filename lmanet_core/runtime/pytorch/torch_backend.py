@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -94,12 +93,7 @@ class TorchBackend:
 
     def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """The work size, or else the image's own or its proportions, as the model accepts it."""
-        width, height = self._work_size or image_size
-        scale = 1.0
-        if self._work_pixels is not None:
-            scale = math.sqrt(self._work_pixels / (width * height))
-        nearest = self._model.size_rule.nearest
-        return nearest(scale * width), nearest(scale * height)
+        return self._model.size_rule.fit(self._work_size or image_size, self._work_pixels)
 
     def reset(self) -> None:
         """Forget all frames."""

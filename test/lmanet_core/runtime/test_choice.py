@@ -27,6 +27,7 @@ def info_of(network, **changes) -> GraphInfo:
         "operator": "tiled",
         "precision": "fp32",
         "work_size": (64, 32),
+        "side_multiple": 0,
         "memory_size": 2,
         "write_interval": 1,
         "feature_size": (8, 4),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -21,3 +22,14 @@ class SizeRule:
         """The allowed side, in pixels, that is closest to `side`."""
         steps = round((side - self.offset) / self.multiple)
         return max(1, steps) * self.multiple + self.offset
+
+    def fit(self, image_size: tuple[int, int], pixels: int | None = None) -> tuple[int, int]:
+        """The allowed (width, height) closest to an image's.
+
+        Args:
+            image_size: (width, height) of the image.
+            pixels: as many as the image is to have, about, in its own proportions; None: its own.
+        """
+        width, height = image_size
+        scale = 1.0 if pixels is None else math.sqrt(pixels / (width * height))
+        return self.nearest(scale * width), self.nearest(scale * height)
