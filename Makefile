@@ -90,20 +90,20 @@ help:
 	@echo "make benchmark                     the operator, cost of the memory, overhead of the node"
 	@echo "make clean                         remove what the other targets made"
 
-# Only a '+cpu' version is asked for, so that no index can answer with a CUDA build of PyTorch.
-# Some indices have it; PyPI has not, there it comes from PyTorch's own index.
 $(INSTALLED_TO_RUN): setup.py pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))" \
 		|| { echo "make PYTHON=...: needs Python 3.10 to 3.13 with venv, got $(PYTHON)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --disable-pip-version-check --editable ".[ros,evaluation]"
+	touch $@
+
+# Only a '+cpu' version is asked for, so that no index can answer with a CUDA build of PyTorch.
+# Some indices have it; PyPI has not, there it comes from PyTorch's own index.
+# NVIDIA's Python of the TensorRT that JetPack 6 has is for tests, in a folder of its own.
+$(INSTALLED): $(INSTALLED_TO_RUN)
 	$(RUN) -m pip install --disable-pip-version-check "$(TORCH)" \
 		|| { echo "the package index has no $(TORCH), asking $(TORCH_INDEX)"; \
 		$(RUN) -m pip install --extra-index-url $(TORCH_INDEX) "$(TORCH)"; }
-	$(RUN) -m pip install --disable-pip-version-check --editable ".[ros,torch,evaluation]"
-	touch $@
-
-# NVIDIA's Python of the TensorRT that JetPack 6 has is for tests, in a folder of its own.
-$(INSTALLED): $(INSTALLED_TO_RUN)
 	$(RUN) -m pip install --disable-pip-version-check --editable ".[ros,train,evaluation,export,dev]"
 	$(RUN) -m pip install --disable-pip-version-check --no-deps --upgrade --target $(VENV)/tensorrt-10.3 \
 		tensorrt-cu12-bindings==10.3.0

@@ -74,7 +74,9 @@ class NodeParameters:
         "", "Path of a .safetensors checkpoint or name of shipped weights; empty: shipped default."
     )
     engine: str = _parameter(
-        "", "Path of a file that `lmanet export` made; empty: none, run the checkpoint in PyTorch."
+        "",
+        "Path of a file that `lmanet export` made; empty: none, run the checkpoint in PyTorch, or "
+        "shipped weights where no GPU is in their exported form.",
     )
     backend: str = _parameter(
         "auto", "auto, torch, openvino, onnxruntime, tensorrt or tensorrt_rtx; see `engine`."

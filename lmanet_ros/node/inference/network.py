@@ -24,7 +24,7 @@ def load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
         segmenter, choice = open_segmenter(
             parameters.checkpoint or None,
             engine=parameters.engine,
-            backend=parameters.backend,
+            backend=_backend(parameters),
             memory_size=None if parameters.memory_size < 0 else parameters.memory_size,
             precision=parameters.precision,
             device=parameters.device,
@@ -54,6 +54,12 @@ def load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
         f"backend {choice.backend}: {choice.reason}"
     )
     return segmenter, words
+
+
+def _backend(parameters: NodeParameters) -> str:
+    """The images' own size, whatever it is, is asked of no exported file."""
+    own_size = parameters.work_size == IMAGE_SIZE and not parameters.engine
+    return "torch" if own_size and parameters.backend == "auto" else parameters.backend
 
 
 def _work_size(parameters: NodeParameters) -> tuple[int, int] | None:
