@@ -42,19 +42,17 @@ def run(arguments: argparse.Namespace) -> None:
             print(f"  {finding.subject:18} {finding.state}")
             if finding.advice:
                 print(f"  {'':18} -> {finding.advice}")
-    if problem := _segment_a_frame():
-        raise ValueError(f"no frame can be segmented here: {problem}")
-    print("a frame was segmented: the shipped network runs here")
+    print(f"a frame was segmented: {_segment_a_frame()}")
 
 
 def _machine() -> Iterator[Finding]:
-    from lmanet_core.ops.backends import fused_cpu
+    from lmanet_core import kernel
 
     yield Finding("Python", f"{platform.python_version()}, {platform.platform()}")
     yield Finding("processor", f"{_processor_name()}, {os.cpu_count()} threads")
     yield Finding("instructions", " ".join(_instruction_sets()) or "not told by this system")
-    if fused_cpu.is_available():
-        yield Finding("C++ kernel", f"built, variant '{fused_cpu.best_instruction_set()}'")
+    if kernel.is_available():
+        yield Finding("C++ kernel", f"built, variant '{kernel.best_instruction_set()}'")
     else:
         yield Finding(
             "C++ kernel",
@@ -64,6 +62,13 @@ def _machine() -> Iterator[Finding]:
 
 
 def _pytorch() -> Iterator[Finding]:
+    if not _is_there("torch"):
+        yield Finding(
+            "PyTorch",
+            "not there: exported files run, and the shipped network in that form",
+            "for checkpoints and for a GPU: pip install '.[torch]' in this repository's folder",
+        )
+        return
     import torch
 
     from lmanet_core.ops.choice import choose_classification, choose_implementation
@@ -181,14 +186,16 @@ def _cpuinfo(field: str) -> str:
 
 
 def _segment_a_frame() -> str:
-    """Why the shipped network cannot segment a picture; empty if it can."""
+    """What the shipped network runs in."""
     try:
-        from lmanet_core import VideoSegmenter, load
+        from lmanet_core.runtime import open_segmenter
 
-        segmenter = VideoSegmenter(load())
+        segmenter, choice = open_segmenter()
         for _ in range(2):
             segmenter.step(np.zeros((32, 64, 3), np.uint8))
     # The page is for machines on which anything may be broken.
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return ""
+        raise ValueError(
+            f"no frame can be segmented here: {type(error).__name__}: {error}"
+        ) from None
+    return f"the shipped network runs here in {choice.backend}, because {choice.reason}"

@@ -94,9 +94,7 @@ def _streaming_graphs(model: LMANet, info: GraphInfo) -> dict[str, ONNXProgram]:
         "filled": torch.zeros(1, dtype=torch.int32),
     }
     return {
-        "before.onnx": _program(
-            graph, "encode", _image(info), _image_sides(info), Encoded._fields
-        ),
+        "before.onnx": _program(graph, "encode", _image(info), _image_sides(info), Encoded._fields),
         "after.onnx": _program(graph, "decode", after, _feature_sides(info), ("logits",)),
     }
 

@@ -13,7 +13,6 @@ from lmanet_core.runtime.backends.graph_backend import GraphBackend
 from lmanet_core.runtime.graph_info import GraphInfo
 from lmanet_core.runtime.images import as_buffer, resize
 
-
 LoadGraphs = Callable[[tuple[int, int]], Mapping[str, CpuGraph]]
 
 

@@ -158,6 +158,7 @@ def test_doctor_tells_what_runs_here_and_ends_with_0_where_a_frame_can_be_segmen
                 "TensorRT", "TensorRT-RTX", "rclpy", "RMW", "cv_bridge", "vision_msgs")  # fmt: skip
     assert all(f"  {subject} " in page for subject in subjects)
     assert torch.__version__ in page
-    monkeypatch.setattr("lmanet_core.load", lambda: (_ for _ in ()).throw(OSError("no weights")))
+    broken = (_ for _ in ()).throw
+    monkeypatch.setattr("lmanet_core.runtime.open_segmenter", lambda: broken(OSError("no weights")))
     assert main(["doctor"]) == 1
     assert "no frame can be segmented here: OSError: no weights" in capsys.readouterr().err

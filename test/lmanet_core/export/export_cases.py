@@ -34,13 +34,15 @@ TINY = ModelConfig(
 )
 
 
-def assert_streams_alike(expected: VideoSegmenter, exported: VideoSegmenter, clip) -> None:
-    """From an empty memory on."""
+def assert_streams_alike(
+    expected: VideoSegmenter, exported: VideoSegmenter, clip, least: float = 0.999
+) -> None:
+    """From an empty memory on; `least` is the share of pixels with the same label."""
     agreeing = 0.0
     for index, image in enumerate(clip):
         theirs, ours = expected.step(image), exported.step(image)
         agreeing += (ours.labels == theirs.labels).mean() / len(clip)
         difference = ours.confidence.astype(int) - theirs.confidence
-        assert np.abs(difference).max() <= 1, f"frame {index}"
+        assert np.quantile(np.abs(difference), least) <= 1, f"frame {index}"
         assert exported.filled == expected.filled
-    assert agreeing >= 0.999
+    assert agreeing >= least

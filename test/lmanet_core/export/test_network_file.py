@@ -63,6 +63,22 @@ def test_images_of_other_sizes_are_resized_as_in_the_library(tiny, tiny_network)
     assert np.array_equal(exported.step(image).labels, library.step(image).labels)
 
 
+def test_a_file_for_any_size_keeps_the_proportions_of_each_camera(tiny, tiny_network, tmp_path):
+    path = tmp_path / "any.lmanet"
+    export_network(tiny, path, work_size=SIZE, any_size=True, half_weights=True)
+    assert path.stat().st_size < 0.7 * tiny_network.stat().st_size
+    pixels = SIZE[0] * SIZE[1]
+    for backend in ("openvino", "onnxruntime"):
+        exported, _ = open_segmenter(engine=path, backend=backend, precision="fp32", memory_size=1)
+        library = VideoSegmenter(tiny, 1, precision="fp32", work_pixels=pixels)
+        for shape in ((60, 80, 3), (100, 50, 3), (60, 80, 3)):
+            clip = np.random.default_rng(0).integers(0, 256, (3, *shape), dtype=np.uint8)
+            assert_streams_alike(library, exported, clip, least=0.98)
+    fixed, _ = open_segmenter(engine=path, precision="fp32", work_size=(90, 30))
+    library = VideoSegmenter(tiny, precision="fp32", work_size=(90, 30))
+    assert_streams_alike(library, fixed, clip, least=0.98)
+
+
 def test_a_checkpoint_that_is_given_too_must_be_the_exported_one(
     tiny, tiny_checkpoint, tiny_network
 ):
@@ -140,6 +156,7 @@ for backend in ("openvino", "onnxruntime"):
         assert segmenter.step(np.zeros((64, 64, 3), np.uint8)).labels.shape == (64, 64)
     assert segmenter.filled == 3
 assert main(["info", {file!r}]) == 0
+assert main(["doctor"]) == 0
 for words in (["info", "street"], ["export", "a", "b"], ["convert", "a", "b"]):
     assert main(words) == 1
 try:

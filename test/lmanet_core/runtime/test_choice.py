@@ -1,6 +1,7 @@
 """Which backend runs what, and what the user is told when none does."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,17 @@ import pytest
 import torch
 
 from lmanet_core import ModelConfig, build_model
-from lmanet_core.checkpoint import fingerprint
+from lmanet_core.checkpoint import (
+    DEFAULT_WEIGHTS,
+    WEIGHTS_FOLDER,
+    checkpoint_fingerprint,
+    fingerprint,
+)
 from lmanet_core.runtime import GraphFileError, choice, choose_backend, open_segmenter
+from lmanet_core.runtime import shipped as shipped_module
 from lmanet_core.runtime.graph_info import METADATA_KEY, GraphInfo
+from lmanet_core.runtime.network_file import read_network_file
+from lmanet_core.runtime.shipped import find_shipped_export
 
 onnx = pytest.importorskip("onnx", reason="the extra `export` is missing")
 
@@ -55,6 +64,31 @@ def test_without_a_file_the_model_itself_runs(model):
     assert segmenter.memory_size == 1
     assert "no exported file" in chosen.reason
     assert segmenter.step(np.zeros((32, 64, 3), np.uint8)).labels.shape == (32, 64)
+
+
+def test_shipped_weights_run_exported_where_no_gpu_is(monkeypatch):
+    shipped = WEIGHTS_FOLDER / f"{DEFAULT_WEIGHTS}.lmanet"
+    info, _ = read_network_file(shipped)
+    assert info.model == checkpoint_fingerprint(DEFAULT_WEIGHTS), "export the weights anew"
+    assert shipped.stat().st_size < 8e6
+    installed = {"openvino", "torch"}
+    monkeypatch.setattr(shipped_module, "find_spec", lambda name: name in installed or None)
+    devices = []
+    monkeypatch.setattr(shipped_module, "_GPU_DEVICES", devices)
+    segmenter, chosen = open_segmenter(memory_size=1)
+    assert segmenter.backend == chosen.backend == "openvino"
+    assert chosen.reason == shipped_module.REASON
+    find = partial(find_shipped_export, backend="auto", device="auto", precision="auto")
+    assert find(DEFAULT_WEIGHTS) == find(None) == shipped
+    assert find("street-camvid") is None, "is not shipped in that form"
+    assert find(None, device="cuda") is find(None, precision="bf16") is None
+    devices.append("null")
+    assert find(None) is None, "PyTorch is faster on a GPU"
+    assert find(None, device="cpu") == find(None, backend="openvino") == shipped
+    installed.remove("torch")
+    assert find(None) == shipped
+    installed.clear()
+    assert find(None) is None
 
 
 def test_auto_prefers_the_faster_of_what_is_installed(model, tmp_path, monkeypatch):

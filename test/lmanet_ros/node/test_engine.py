@@ -5,6 +5,7 @@ import torch
 from ros_harness import NODE_COMMAND, REPORT_OFTEN, NodeProcess, answers_like, connected
 
 from lmanet_core import ModelConfig, VideoSegmenter, build_model, load, save_checkpoint
+from lmanet_core.runtime import open_segmenter
 
 pytest.importorskip("openvino", reason="the extra `export` is missing")
 pytest.importorskip("onnxscript", reason="the extra `export` is missing")
@@ -48,6 +49,17 @@ def test_the_node_runs_the_file_without_torch_and_says_why(exported, without_tor
             assert "on cpu in fp32" in process.output
             assert "backend openvino: of those that take model.lmanet" in process.output
             answers_like(client, segmenter)
+    finally:
+        process.end()
+
+
+def test_without_torch_the_shipped_network_runs(without_torch):
+    process = node(without_torch, memory_size=2)
+    try:
+        with connected(process) as client:
+            assert "as many pixels as 640x320" in process.output
+            assert "backend openvino: it runs shipped weights faster" in process.output
+            answers_like(client, open_segmenter(memory_size=2)[0])
     finally:
         process.end()
 
