@@ -30,9 +30,9 @@ class GraphBackend(ABC):
 
     Attributes:
         inputs: keys (S, h, w, Dk), values (S, h, w, Dv) and filled (1), by the graph's names; the
-            image is missing. Empty where the graph takes no memory. Arrays of numpy, or what `zeros`
-            gives.
-        outputs: labels and confidence (H', W'), and with memory key (h, w, Dk), value (h, w, Dv).
+            image is missing. Empty where the graph takes no memory. Arrays, or what `zeros` gives.
+        outputs: labels and confidence (H', W'), and with memory key (h, w, Dk) and
+            value (h, w, Dv).
     """
 
     name: str
