@@ -45,7 +45,7 @@ def save_checkpoint(
     *,
     dtype: torch.dtype | None = None,
     provenance: Mapping[str, Any] | None = None,
-    training_size: tuple[int, int] | None = None,
+    work_size: tuple[int, int] | None = None,
 ) -> None:
     """Write a model's weights, configuration, class names and palette.
 
@@ -54,7 +54,7 @@ def save_checkpoint(
         path: file to write, by convention `*.safetensors`.
         dtype: type of the floating-point tensors in the file, None: float32; float16 halves it.
         provenance: anything JSON can hold about data, command and figures.
-        training_size: (width, height) of the images that the network knows from its training.
+        work_size: (width, height) whose number of pixels the network is best run at.
     """
     import torch
     from safetensors.torch import save_file
@@ -69,8 +69,8 @@ def save_checkpoint(
         "config": json.dumps(model.config.to_dict()),
         "provenance": json.dumps(dict(provenance or {})),
     }
-    if training_size is not None:
-        metadata["training_size"] = json.dumps(training_size)
+    if work_size is not None:
+        metadata["work_size"] = json.dumps(work_size)
     save_file(tensors, str(path), metadata=metadata)
 
 
@@ -111,8 +111,8 @@ def load_provenance(path_or_name: str | Path | None = None) -> dict[str, Any]:
     return _entry(path_or_name, "provenance", "{}", dict)
 
 
-def load_training_size(path_or_name: str | Path | None = None) -> tuple[int, int] | None:
-    """(width, height) of the images that a network knows from its training; None: not recorded.
+def load_work_size(path_or_name: str | Path | None = None) -> tuple[int, int] | None:
+    """(width, height) whose number of pixels a network is best run at; None: not recorded.
 
     Args:
         path_or_name: as `load` takes it.
@@ -121,7 +121,7 @@ def load_training_size(path_or_name: str | Path | None = None) -> tuple[int, int
         CheckpointError: there is no such file, or it is not a checkpoint of this project.
     """
     return _entry(
-        path_or_name, "training_size", "null", lambda size: size and (int(size[0]), int(size[1]))
+        path_or_name, "work_size", "null", lambda size: size and (int(size[0]), int(size[1]))
     )
 
 

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from lmanet_core import LMANet, VideoSegmenter, load, load_provenance
 from lmanet_core.arguments import image_size, window_size
+from lmanet_core.checkpoint import load_work_size
 from lmanet_core.data.datasets import DATASETS, open_dataset
 from lmanet_core.data.meanings import coarsen, known_meanings, read_meanings
 from lmanet_core.data.street_dataset import StreetsConfig, open_streets
@@ -59,7 +60,10 @@ def make_parser() -> argparse.ArgumentParser:
         "--window-size", type=window_size, help="odd, or 'global'; default: as trained"
     )
     parser.add_argument(
-        "--size", type=image_size, help="WIDTHxHEIGHT of the network's images; default: as stored"
+        "--size",
+        type=image_size,
+        help="WIDTHxHEIGHT of the network's images; default: as in the node, as many pixels as the "
+        "checkpoint records, in the proportions of the stored images",
     )
     parser.add_argument(
         "--full-resolution",
@@ -117,6 +121,7 @@ def run(arguments: argparse.Namespace) -> None:
     model = find_model(arguments)
     translation = find_translation(arguments, dataset, model)
     work_size = arguments.size if arguments.full_resolution else None
+    known = load_work_size(arguments.checkpoint) if arguments.size is None else None
     segmenter = VideoSegmenter(
         model,
         arguments.memory_size,
@@ -125,6 +130,7 @@ def run(arguments: argparse.Namespace) -> None:
         work_size,
         # As their authors evaluate them, at any size.
         antialias=True if "converted_from" in load_provenance(arguments.checkpoint) else None,
+        work_pixels=known and known[0] * known[1],
     )
     sheet = Sheet(len(dataset.labelled_frames), dataset.classes)
     with tqdm(total=sum(map(streamed_frames, dataset.videos)), unit="frame") as progress:

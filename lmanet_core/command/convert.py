@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lmanet_core.conversion import Conversion
 
 HELP = "turn a published .pth checkpoint into a .safetensors checkpoint of this library"
-TRAINING_SIZES = {"erfnet": (1024, 512)}
+WORK_SIZES = {"erfnet": (1024, 512)}
 """(width, height) that published networks for Cityscapes were trained and are run at; the others'
 were trained on crops of any."""
 DTYPES = {"fp32": "float32", "fp16": "float16"}
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.output,
         dtype=dtype,
         provenance=provenance,
-        training_size=TRAINING_SIZES.get(model.config.backbone) if classes == CITYSCAPES else None,
+        work_size=WORK_SIZES.get(model.config.backbone) if classes == CITYSCAPES else None,
     )
     print(f"{arguments.input}: {conversion.title}, {len(tensors)} tensors")
     _print_what_is_left(conversion)

@@ -12,7 +12,7 @@ from lmanet_core.checkpoint import (
     checkpoint_hash,
     load,
     load_provenance,
-    load_training_size,
+    load_work_size,
 )
 from lmanet_core.extras import needs_extra
 from lmanet_core.program import require_writable
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size",
         type=image_size,
         help="WIDTHxHEIGHT at which the network runs; camera images of other sizes are resized; "
-        "default: for a network file as many pixels as the training's images had, in the camera's "
+        "default: for a network file as many pixels as the checkpoint records, in the camera's "
         "proportions, else 1024x512",
     )
     parser.add_argument("--memory-size", type=int, help="frames remembered; default: the model's")
@@ -152,7 +152,7 @@ def _export_network(
     from lmanet_core.export import can_take_any_size, export_network
 
     any_size = arguments.size is None and can_take_any_size(model)
-    known = load_training_size(arguments.checkpoint) if any_size else None
+    known = load_work_size(arguments.checkpoint) if any_size else None
     work_size = arguments.size or known or DEFAULT_SIZE
     options = {
         "work_size": work_size,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmanet_core.arguments import image_size
-from lmanet_core.checkpoint import load, load_provenance, load_training_size
+from lmanet_core.checkpoint import load, load_provenance, load_work_size
 from lmanet_core.runtime.engine_file import is_engine, read_engine
 from lmanet_core.runtime.graph_info import GraphInfo, read_onnx_info
 from lmanet_core.runtime.network_file import is_network_file, read_network_file
@@ -65,7 +65,7 @@ def _checkpoint_sections(file: str, size: tuple[int, int]) -> Mapping[str, Itera
         "parameters": _parameters(model),
         f"GMACs per frame at {cost.size[0]}x{cost.size[1]}": _gmacs(cost),
         "memory per remembered frame": _memory(model, cost),
-        "training": _lines({"size": load_training_size(file) or "not recorded"}),
+        "work": _lines({"size": load_work_size(file) or "not recorded"}),
         "provenance": _lines(load_provenance(file)),
     }
 

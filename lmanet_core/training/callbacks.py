@@ -200,10 +200,8 @@ def save_state(module: StageModule, path: Path, step: int, **figures: float) -> 
         **figures,
     }
     # Lightning's annotations lack the attribute.
-    size = module.trainer.datamodule.frame_size()  # type: ignore[attr-defined]
+    size = module.trainer.datamodule.work_size()  # type: ignore[attr-defined]
     replace_file(
         path,
-        lambda file: save_checkpoint(
-            module.result, file, provenance=provenance, training_size=size
-        ),
+        lambda file: save_checkpoint(module.result, file, provenance=provenance, work_size=size),
     )

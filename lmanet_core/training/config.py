@@ -191,6 +191,8 @@ class TrainingConfig:
         precision: 'bf16' computes in mixed precision, 'auto' where the device is faster so.
         workers: processes that prepare samples, for each training process; 0: none.
         save_every: optimizer steps after which the run can be resumed.
+        work_size: (width, height) whose number of pixels the network is best run at, for its
+            checkpoints to record; None: that of the training's images.
     """
 
     model: ModelConfig
@@ -202,6 +204,7 @@ class TrainingConfig:
     precision: str = "auto"
     workers: int = 2
     save_every: int = 100
+    work_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         _check_choice("precision", self.precision, PRECISIONS)

@@ -79,10 +79,18 @@ class StageData(LightningDataModule):
         steps: optimizer steps of the stage.
         seed: of the samples.
         workers: processes that prepare samples.
+        work_size: (width, height) for checkpoints to record; None: that of the first data set's
+            frames.
     """
 
     def __init__(
-        self, source: ClipSource, stage: StageConfig, steps: int, seed: int, workers: int
+        self,
+        source: ClipSource,
+        stage: StageConfig,
+        steps: int,
+        seed: int,
+        workers: int,
+        work_size: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self._stage = stage
@@ -90,16 +98,17 @@ class StageData(LightningDataModule):
         self._workers = workers
         self._num_labels = len(source.classes) + len(source.groups)
         self._first_step = 0
-        self._frame_size: tuple[int, int] | None = None
+        self._work_size = work_size
         self._samples = TrainingSamples(source, seed, steps * stage.batch_size)
 
-    def frame_size(self) -> tuple[int, int]:
-        """(width, height) of the first data set's frames, before augmentation."""
-        if self._frame_size is None:
+    def work_size(self) -> tuple[int, int]:
+        """(width, height) for checkpoints to record."""
+        if self._work_size is None:
+            # As they are before augmentation.
             plain = replace(self._stage.data, frames=1, augmentation=None, also=())
             _, height, width, _ = open_clips(plain).clip(0, np.random.default_rng(0)).images.shape
-            self._frame_size = width, height
-        return self._frame_size
+            self._work_size = width, height
+        return self._work_size
 
     def first_batch(self, size: int) -> list[Tensor]:
         """`size` samples as the loader gives them."""

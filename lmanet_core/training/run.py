@@ -208,7 +208,7 @@ class StageRun:
         self._steps = stage.steps or (stage.epochs or 0) * self._epoch_steps
         if stage.hours is not None:
             self._steps = MOST_STEPS
-        self.data = StageData(source, stage, self._steps, seed, config.workers)
+        self.data = StageData(source, stage, self._steps, seed, config.workers, config.work_size)
 
     def module(self, model: LMANet) -> StageModule:
         return StageModule(

@@ -92,8 +92,8 @@ class NodeParameters:
     )
     work_size: tuple[int, int] = _parameter(
         (0, 0),
-        "[width, height] at which the network runs; [0, 0]: that of the checkpoint's training, if "
-        "it is known; [-1, -1]: the image's own size.",
+        "[width, height] at which the network runs; [0, 0]: as many pixels as the "
+        "checkpoint records, in the image's proportions; [-1, -1]: the image's own size.",
     )
     output_size: tuple[int, int] = _parameter(
         (0, 0), "[width, height] of what is published; [0, 0]: the image's own size."

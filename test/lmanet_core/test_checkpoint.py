@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lmanet_core import CheckpointError, ClassTable, ModelConfig, build_model, load, save_checkpoint
-from lmanet_core.checkpoint import checkpoint_hash, load_training_size, shipped_weights
+from lmanet_core.checkpoint import checkpoint_hash, load_work_size, shipped_weights
 
 
 @pytest.fixture
@@ -52,11 +52,11 @@ def test_model_comes_back_with_its_configuration_classes_and_outputs(model, chec
 
 
 def test_the_size_of_training_comes_back(model, checkpoint, tmp_path):
-    assert load_training_size(checkpoint) is None
+    assert load_work_size(checkpoint) is None
     path = tmp_path / "sized.safetensors"
-    save_checkpoint(model, path, training_size=(480, 360))
-    assert load_training_size(path) == (480, 360)
-    assert all(load_training_size(name) for name in shipped_weights())
+    save_checkpoint(model, path, work_size=(480, 360))
+    assert load_work_size(path) == (480, 360)
+    assert all(load_work_size(name) for name in shipped_weights())
 
 
 def test_half_precision_halves_the_file_and_loads_as_float32(model, checkpoint, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lmanet_core import CheckpointError, VideoSegmenter
-from lmanet_core.checkpoint import DEFAULT_WEIGHTS, load_training_size
+from lmanet_core.checkpoint import DEFAULT_WEIGHTS, load_work_size
 from lmanet_core.extras import MissingExtraError
 from lmanet_core.runtime import GraphFileError, open_segmenter
 from lmanet_core.runtime.attention import describe_attention
@@ -20,7 +20,7 @@ def load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
         ParameterError: a parameter cannot be used, or does not fit the others.
     """
     try:
-        known = _training_size(parameters)
+        known = _recorded_size(parameters)
         segmenter, choice = open_segmenter(
             parameters.checkpoint or None,
             engine=parameters.engine,
@@ -68,11 +68,11 @@ def _work_size(parameters: NodeParameters) -> tuple[int, int] | None:
     return parameters.work_size if asked_for else None
 
 
-def _training_size(parameters: NodeParameters) -> tuple[int, int] | None:
+def _recorded_size(parameters: NodeParameters) -> tuple[int, int] | None:
     """(width, height) that the checkpoint knows, where nothing else is asked for."""
     if any(parameters.work_size) or parameters.engine:
         return None
-    return load_training_size(parameters.checkpoint or None)
+    return load_work_size(parameters.checkpoint or None)
 
 
 def _describe_size(parameters: NodeParameters, known: tuple[int, int] | None) -> str:

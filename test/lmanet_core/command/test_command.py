@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lmanet_core import ModelConfig, build_model, load, load_provenance, save_checkpoint
-from lmanet_core.checkpoint import load_training_size
+from lmanet_core.checkpoint import load_work_size
 from lmanet_core.command.__main__ import main
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.models.cost import network_cost
@@ -37,7 +37,7 @@ def test_convert_writes_a_checkpoint_that_loads_and_says_where_it_is_from(
     provenance = load_provenance(output)
     assert provenance["converted_from"] == "erfnet_pretrained.pth"
     assert len(provenance["sha256"]) == 64
-    assert load_training_size(output) == (1024, 512)
+    assert load_work_size(output) == (1024, 512)
 
 
 def test_convert_takes_other_classes_from_a_file(tmp_path, capsys):

@@ -20,7 +20,7 @@ from torch import nn
 from training_miniature import run_settings
 
 from lmanet_core import load
-from lmanet_core.checkpoint import load_provenance, load_training_size
+from lmanet_core.checkpoint import load_provenance, load_work_size
 from lmanet_core.data.video import DatasetError
 from lmanet_core.training import run
 from lmanet_core.training.config import TrainingError
@@ -65,7 +65,7 @@ def test_every_stage_leaves_a_checkpoint_and_curves(finished: Path) -> None:
         assert load_provenance(finished / f"{stage}.safetensors")["miou"] == pytest.approx(
             best, abs=1e-5
         )
-        assert load_training_size(finished / f"{stage}.safetensors") == (48, 32)
+        assert load_work_size(finished / f"{stage}.safetensors") == (48, 32)
         assert not (finished / f"{stage}.ckpt").exists()
 
 
