@@ -44,7 +44,8 @@ def local_attention(
     every other (the paper's global form), and scores are scaled by 1/sqrt(Dk).
 
     No input is copied, whatever its strides: a partly filled ring buffer is passed as
-    `keys[:, :filled], values[:, :filled]`. Under autocast inputs are cast to its dtype.
+    `keys[:, :filled], values[:, :filled]`. (On CUDA, in half precision, what has no multiple of 16
+    channels is.) Under autocast inputs are cast to its dtype.
 
     Args:
         query: (B, Dk, H, W).
