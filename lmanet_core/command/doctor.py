@@ -42,19 +42,24 @@ def run(arguments: argparse.Namespace) -> None:
             print(f"  {finding.subject:18} {finding.state}")
             if finding.advice:
                 print(f"  {'':18} -> {finding.advice}")
-    if problem := _segment_a_frame():
-        raise ValueError(f"no frame can be segmented here: {problem}")
-    print("a frame was segmented: the shipped network runs here")
+    if _is_there("torch"):
+        if problem := _segment_a_frame():
+            raise ValueError(f"no frame can be segmented here: {problem}")
+        print("a frame was segmented: the shipped network runs here")
+    elif any(map(_is_there, RUNTIMES)):
+        print("no frame was segmented: exported files run here, the shipped network needs PyTorch")
+    else:
+        raise ValueError("no frame can be segmented here: nothing is installed that runs a network")
 
 
 def _machine() -> Iterator[Finding]:
-    from lmanet_core.ops.backends import fused_cpu
+    from lmanet_core import kernel
 
     yield Finding("Python", f"{platform.python_version()}, {platform.platform()}")
     yield Finding("processor", f"{_processor_name()}, {os.cpu_count()} threads")
     yield Finding("instructions", " ".join(_instruction_sets()) or "not told by this system")
-    if fused_cpu.is_available():
-        yield Finding("C++ kernel", f"built, variant '{fused_cpu.best_instruction_set()}'")
+    if kernel.is_available():
+        yield Finding("C++ kernel", f"built, variant '{kernel.best_instruction_set()}'")
     else:
         yield Finding(
             "C++ kernel",
@@ -64,6 +69,9 @@ def _machine() -> Iterator[Finding]:
 
 
 def _pytorch() -> Iterator[Finding]:
+    if not _is_there("torch"):
+        yield Finding("PyTorch", "not there; only exported files run", "pip install '.[torch]'")
+        return
     import torch
 
     from lmanet_core.ops.choice import choose_classification, choose_implementation
@@ -87,9 +95,11 @@ def _gpu() -> Finding:
     if torch.cuda.is_available():
         major, minor = torch.cuda.get_device_capability()
         name = torch.cuda.get_device_name()
-        own, built = f"sm_{major}{minor}", torch.cuda.get_arch_list()
+        built = torch.cuda.get_arch_list()
         state = f"{name}, compute capability {major}.{minor}"
-        advice = "" if own in built else f"this PyTorch has code for {' '.join(built)}, not {own}"
+        if is_built_for(10 * major + minor, built):
+            return Finding("GPU", state)
+        advice = f"this PyTorch has code for {' '.join(built)} only; install one that fits the GPU"
         return Finding("GPU", state, advice)
     if Path("/proc/driver/nvidia/version").exists():
         return Finding(
@@ -98,6 +108,21 @@ def _gpu() -> Finding:
             "install a CUDA build of PyTorch that fits the driver; see nvidia-smi",
         )
     return Finding("GPU", "none that PyTorch sees")
+
+
+def is_built_for(compute_capability: int, built: list[str]) -> bool:
+    """Whether a chip, 89 for example, runs what was built for others.
+
+    Code for sm_86 runs on sm_89, of the same generation, but sm_90a is for itself; text for
+    compute_80 runs on all after it.
+    """
+    for kind, number in (name.split("_", 1) for name in built):
+        chip = int(number.rstrip("af"))
+        generation = chip // 10 == compute_capability // 10 and not number.endswith("a")
+        later = chip <= compute_capability and (generation or kind == "compute")
+        if chip == compute_capability or later:
+            return True
+    return False
 
 
 def _exported_files() -> Iterator[Finding]:
@@ -128,6 +153,9 @@ def _rmw() -> Finding:
         return Finding("RMW", f"{chosen}, from RMW_IMPLEMENTATION")
     return Finding("RMW", "the default of the ROS 2 release; RMW_IMPLEMENTATION is not set")
 
+
+RUNTIMES = ("onnxruntime", "openvino", "tensorrt", "tensorrt_rtx")
+"""Modules that exported files run in."""
 
 SECTIONS: dict[str, Callable[[], Iterator[Finding]]] = {
     "this machine": _machine,
