@@ -92,9 +92,11 @@ def _gpu() -> Finding:
     if torch.cuda.is_available():
         major, minor = torch.cuda.get_device_capability()
         name = torch.cuda.get_device_name()
-        own, built = f"sm_{major}{minor}", torch.cuda.get_arch_list()
+        built = torch.cuda.get_arch_list()
         state = f"{name}, compute capability {major}.{minor}"
-        advice = "" if own in built else f"this PyTorch has code for {' '.join(built)}, not {own}"
+        if is_built_for(10 * major + minor, built):
+            return Finding("GPU", state)
+        advice = f"this PyTorch has code for {' '.join(built)} only; install one that fits the GPU"
         return Finding("GPU", state, advice)
     if Path("/proc/driver/nvidia/version").exists():
         return Finding(
@@ -103,6 +105,21 @@ def _gpu() -> Finding:
             "install a CUDA build of PyTorch that fits the driver; see nvidia-smi",
         )
     return Finding("GPU", "none that PyTorch sees")
+
+
+def is_built_for(compute_capability: int, built: list[str]) -> bool:
+    """Whether a chip, 89 for example, runs what was built for others.
+
+    Code for sm_86 runs on sm_89, of the same generation, but sm_90a is for itself; text for
+    compute_80 runs on all after it.
+    """
+    for kind, number in (name.split("_", 1) for name in built):
+        chip = int(number.rstrip("af"))
+        generation = chip // 10 == compute_capability // 10 and not number.endswith("a")
+        later = chip <= compute_capability and (generation or kind == "compute")
+        if chip == compute_capability or later:
+            return True
+    return False
 
 
 def _exported_files() -> Iterator[Finding]:

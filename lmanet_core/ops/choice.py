@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -9,6 +10,7 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from lmanet_core.ops.backends import fused_cpu, plain_classify
 from lmanet_core.ops.reference import local_attention_reference
@@ -23,13 +25,22 @@ class ImplementationChoice(NamedTuple):
     """Why not 'fused', and what to do about it; empty if it is."""
 
 
-def choose_implementation(device: torch.device, dtype: torch.dtype) -> ImplementationChoice:
+def choose_implementation(
+    device: torch.device, dtype: torch.dtype, *, gradients: bool = False
+) -> ImplementationChoice:
     """The fused kernel where it works, otherwise the tiled form.
 
     Whether it works on a CUDA device is tried, once for each dtype: it is compiled and run on an
     input of a few positions. If it does not, a warning says so.
+
+    Args:
+        device: of the tensors.
+        dtype: of the tensors.
+        gradients: whether the backward pass has to work, too; that is tried only if asked for.
     """
     reason = _why_not_fused("local attention", device, dtype)
+    if gradients and not reason:
+        reason = _why_not_fused("gradients of local attention", device, dtype)
     return ImplementationChoice("tiled" if reason else "fused", reason)
 
 
@@ -69,7 +80,7 @@ def _why_not_on_cuda(computed: str, device: torch.device, dtype: torch.dtype) ->
         reason = thread.submit(_try_on_cuda, computed, device, dtype).result()
     if reason:
         warnings.warn(
-            f"{computed} runs without its fused CUDA kernel, several times slower: {reason}",
+            f"{computed}: without the fused CUDA kernel, several times slower: {reason}",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -80,7 +91,7 @@ def _try_on_cuda(computed: str, device: torch.device, dtype: torch.dtype) -> str
     if find_spec("triton") is None:
         return "Triton is not installed; install the release that fits PyTorch: pip install triton"
     try:
-        is_right = _TRIALS[computed](device, dtype)
+        is_right = TRIALS[computed](device, dtype)
     # Whatever it is that compilers, assemblers and drivers raise: the other form will do.
     except Exception as error:
         problem = (str(error).strip().splitlines() or ["no message"])[-1]
@@ -96,11 +107,34 @@ def _try_on_cuda(computed: str, device: torch.device, dtype: torch.dtype) -> str
 def _attention_is_right(device: torch.device, dtype: torch.dtype) -> bool:
     from lmanet_core.ops.backends import fused_cuda
 
-    shapes = ((1, 16, 3, 4), (1, 2, 16, 3, 4), (1, 2, 16, 3, 4))
-    query, keys, values = (torch.full(shape, 0.25, dtype=dtype, device=device) for shape in shapes)
-    read, _ = fused_cuda.forward(query, keys, values, 3)
-    expected = local_attention_reference(query, keys, values, 3)
-    return torch.allclose(read.float(), expected.float(), atol=1e-2)
+    inputs = _tiny_inputs(device, dtype)
+    read, _ = fused_cuda.forward(*inputs, 3)
+    return _is_near(read, local_attention_reference(*(tensor.float() for tensor in inputs), 3))
+
+
+def _gradients_are_right(device: torch.device, dtype: torch.dtype) -> bool:
+    from lmanet_core.ops.backends import fused_cuda
+
+    inputs = _tiny_inputs(device, dtype)
+    read, log_sum_exp = fused_cuda.forward(*inputs, 3)
+    gradients = fused_cuda.backward(read, *inputs, read, log_sum_exp, 3)
+    exact = [tensor.float().requires_grad_() for tensor in inputs]
+    expected = torch.autograd.grad(local_attention_reference(*exact, 3), exact, read.float())
+    return all(map(_is_near, gradients, expected))
+
+
+def _tiny_inputs(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Query, keys and values of a few positions, no two alike, so that all gradients are seen."""
+
+    def waves(*shape: int) -> Tensor:
+        numbers = torch.arange(math.prod(shape), dtype=torch.float32, device=device)
+        return (numbers.sin() / 2).view(shape).to(dtype)
+
+    return waves(1, 16, 3, 4), waves(1, 2, 16, 3, 4), waves(1, 2, 16, 3, 4)
+
+
+def _is_near(result: Tensor, expected: Tensor) -> bool:
+    return torch.allclose(result.float(), expected.float(), atol=1e-2)
 
 
 def _classification_is_right(device: torch.device, dtype: torch.dtype) -> bool:
@@ -112,7 +146,9 @@ def _classification_is_right(device: torch.device, dtype: torch.dtype) -> bool:
     return bool((labels == 0).all() and (confidence <= 1).all())
 
 
-_TRIALS = {
+TRIALS = {
     "local attention": _attention_is_right,
+    "gradients of local attention": _gradients_are_right,
     "labels and confidence": _classification_is_right,
 }
+"""Whether a CUDA kernel computes what it should, on a tiny input; by what it computes."""

@@ -44,7 +44,8 @@ def local_attention(
     every other (the paper's global form), and scores are scaled by 1/sqrt(Dk).
 
     No input is copied, whatever its strides: a partly filled ring buffer is passed as
-    `keys[:, :filled], values[:, :filled]`. Under autocast inputs are cast to its dtype.
+    `keys[:, :filled], values[:, :filled]`. (On CUDA, in half precision, what has no multiple of 16
+    channels is.) Under autocast inputs are cast to its dtype.
 
     Args:
         query: (B, Dk, H, W).
@@ -52,8 +53,8 @@ def local_attention(
         values: (B, S, Dv, H, W).
         window_size: side of the window in feature map cells, odd, or None.
         implementation: one of `IMPLEMENTATIONS`; ignored by the global form, which has just one.
-            'auto': the fused kernel where it works for device and dtype, otherwise 'tiled'; see
-            `lmanet_core.ops.choice`.
+            'auto': the fused kernel where it works for device and dtype, and its backward pass
+            where gradients are asked for, otherwise 'tiled'; see `lmanet_core.ops.choice`.
 
     Returns:
         (B, Dv, H, W), of the query's dtype.
@@ -70,7 +71,10 @@ def local_attention(
     _check_window_size(window_size)
     if window_size is None:
         return global_attention(query, keys, values)
-    implement = _IMPLEMENTATIONS[_choose(implementation, query)]
+    gradients = torch.is_grad_enabled() and any(
+        tensor.requires_grad for tensor in (query, keys, values)
+    )
+    implement = _IMPLEMENTATIONS[_choose(implementation, query, gradients)]
     return implement(query, keys, values, window_size)
 
 
@@ -106,12 +110,12 @@ def _autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(tensor.to(torch.get_autocast_dtype(device)) for tensor in tensors)
 
 
-def _choose(implementation: str, query: Tensor) -> str:
+def _choose(implementation: str, query: Tensor, gradients: bool) -> str:
     if implementation not in IMPLEMENTATIONS:
         raise ValueError(
             f"implementation must be one of {list(IMPLEMENTATIONS)}, got {implementation!r}"
         )
-    choice = choose_implementation(query.device, query.dtype)
+    choice = choose_implementation(query.device, query.dtype, gradients=gradients)
     if implementation == "auto":
         return choice.name
     if implementation == "fused" and choice.reason:

@@ -34,14 +34,16 @@ def supports(dtype: torch.dtype) -> bool:
 def forward(query: Tensor, keys: Tensor, values: Tensor, window_size: int) -> tuple[Tensor, Tensor]:
     """Local attention; see `lmanet_core.ops.local_attention` for shapes.
 
-    Any strides will do, channels last are the fastest: then a position is one piece of memory. A
-    frame must span fewer than 2^31 elements. A NaN among the values reaches those who see it and no
-    one else; so does an infinity, as NaN.
+    Any strides will do, channels last are the fastest: then a position is one piece of memory.
+    What has no whole blocks of channels is copied. A frame must span fewer than 2^31 elements. A
+    NaN among the values reaches those who see it and no one else; so does an infinity, as NaN.
 
     Returns:
         read (B, Dv, H, W), channels last, and the logarithm of the sum of exponentials of the
         scores (B, H, W), float32.
     """
+    value_channels = values.shape[2]
+    query, keys, values = (_in_whole_blocks(tensor) for tensor in (query, keys, values))
     batch, _, height, width = query.shape
     read = torch.empty(
         (batch, values.shape[2], height, width),
@@ -55,6 +57,7 @@ def forward(query: Tensor, keys: Tensor, values: Tensor, window_size: int) -> tu
     )
     with torch.cuda.device_of(query):
         launch.run()
+    read = read[:, :value_channels].contiguous(memory_format=torch.channels_last)
     return read, log_sum_exp
 
 
@@ -99,9 +102,9 @@ def _in_whole_blocks(tensor: Tensor) -> Tensor:
     """The tensor with channels of zeros up to a whole number of blocks, in half precision.
 
     The assembler of CUDA 12.8, which Triton 3.6 brings, loses the address of a factor in some
-    kernels of the backward pass for Hopper with fewer key channels than a block: with (Dk, Dv) =
-    (5, 20) an H100 gave wrong gradients, with (4, 24) and (4, 96) one sees it in what it writes.
-    Other chips do not need this; it is the same for all so that there is one way to test.
+    kernels for Hopper whose key channels are no whole blocks: with (Dk, Dv) = (5, 20) an H100 gave
+    wrong gradients, and with (33, 20) one sees it in what it writes for the forward pass. Other
+    chips do not need this; it is the same for all so that there is one way to test.
     """
     missing = -tensor.shape[-3] % CHANNEL_BLOCK
     if tensor.dtype == torch.float32 or not missing:

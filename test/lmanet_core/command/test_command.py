@@ -7,6 +7,7 @@ import torch
 
 from lmanet_core import ModelConfig, build_model, load, load_provenance, save_checkpoint
 from lmanet_core.checkpoint import load_work_size
+from lmanet_core.command import doctor
 from lmanet_core.command.__main__ import main
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.models.cost import network_cost
@@ -162,3 +163,11 @@ def test_doctor_tells_what_runs_here_and_ends_with_0_where_a_frame_can_be_segmen
     monkeypatch.setattr("lmanet_core.runtime.open_segmenter", lambda: broken(OSError("no weights")))
     assert main(["doctor"]) == 1
     assert "no frame can be segmented here: OSError: no weights" in capsys.readouterr().err
+
+
+def test_doctor_knows_that_a_gpu_runs_code_of_its_generation():
+    built = ["sm_75", "sm_80", "sm_86", "sm_90"]
+    assert all(doctor.is_built_for(chip, built) for chip in (75, 80, 86, 87, 89, 90))
+    assert not any(doctor.is_built_for(chip, built) for chip in (70, 100, 120))
+    assert doctor.is_built_for(120, [*built, "compute_90"])
+    assert [doctor.is_built_for(chip, ["sm_100a"]) for chip in (100, 103)] == [True, False]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from triton_interpreter import triton_interpreter
 
+from lmanet_core.ops.choice import TRIALS
 from lmanet_core.ops.reference import local_attention_reference
 
 fused_cuda = pytest.importorskip(
@@ -54,6 +55,10 @@ def run(request, interpreter):
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     return lambda function, *arguments: to_device(function(*to_device(arguments, "cuda")), "cpu")
+
+
+def try_as(computed: str, like: Tensor) -> bool:
+    return TRIALS[computed](like.device, like.dtype)
 
 
 def to_device(tree, device):
@@ -191,3 +196,9 @@ def test_what_is_read_has_its_channels_last(run):
     inputs = [tensor.half() for tensor in random_inputs(1, 1, 4, 6, 5, 6)]
     read, _, _ = run(evaluate, *inputs, 3)
     assert read.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("computed", TRIALS)
+def test_what_is_tried_before_a_kernel_is_used_comes_out_right(run, computed):
+    for dtype in TOLERANCE:
+        assert run(try_as, computed, torch.empty(0, dtype=dtype))

@@ -11,9 +11,13 @@ from lmanet_core.benchmark.cuda_compilation import (
     CHIPS,
     Resources,
     compile_for_chip,
+    disassemble,
     launches,
+    lost_addresses,
 )
 from lmanet_core.benchmark.ops_cases import ERFNET, OPERATING_POINTS
+from lmanet_core.ops.backends import fused_cuda
+from lmanet_core.ops.backends.fused_cuda_compile import compile_launch
 from lmanet_core.ops.backends.fused_cuda_tiles import MEASURED, Tiles
 
 RELEASE = ".".join(version("triton").split(".")[:2])
@@ -40,6 +44,9 @@ def assert_fit(point: str, dtype: torch.dtype, compute_capability: int) -> None:
         assert taken.spilled <= spilled, f"{name}: {taken}"
         assert taken.shared_memory <= chip.block_shared_memory, f"{name}: {taken}"
         assert taken.blocks_per_multiprocessor(chip) >= 1, f"{name}: {taken}"
+        if compute_capability == 90:
+            # Compiled above: this takes it from Triton's cache.
+            assert not lost_addresses(disassemble(compile_launch(launch, compute_capability))), name
 
 
 @pytest.mark.parametrize("point", OPERATING_POINTS)
@@ -51,6 +58,31 @@ def test_kernels_fit_every_chip(compute_capability, point):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
 def test_kernels_fit_orin_in_other_types(dtype):
     assert_fit("erfnet", dtype, 87)
+
+
+def test_addresses_that_an_assembler_lost_are_found():
+    # Of Triton 3.6: right, the register of the lower half, one that nothing was written to.
+    zero, scalar = "UMOV UR5, URZ", "S2UR UR5, SR_CTAID.Z"
+    add = "UIADD3.X UR15, UR5, -0x3ffffff0, URZ, UP0, !UPT"
+    for before, lost in ((zero, []), (scalar, [add]), ("UMOV UR6, URZ", [add])):
+        lines = (before, "UIADD3 UR14, UP0, UR5, 0x20, URZ", add)
+        code = "\n".join(f"        /*{16 * n:04x}*/                   {line} ;"
+                         for n, line in enumerate(lines))  # fmt: skip
+        assert lost_addresses(code) == lost
+
+
+def test_kernels_are_given_whole_blocks_of_channels(monkeypatch):
+    cuts = []
+    monkeypatch.setattr(fused_cuda.AttentionLaunch, "run", lambda launch: cuts.append(launch.cut))
+    query, keys, values = (
+        torch.zeros(shape, dtype=torch.float16)
+        for shape in ((2, 33, 3, 4), (2, 1, 33, 3, 4), (2, 1, 20, 3, 4))
+    )
+    read, log_sum_exp = fused_cuda.forward(query, keys, values, 3)
+    assert read.shape == (2, 20, 3, 4)
+    gradients = fused_cuda.backward(read, query, keys, values, read, log_sum_exp, 3)
+    assert [tensor.shape for tensor in gradients] == [query.shape, keys.shape, values.shape]
+    assert {(cut.key_channels, cut.value_channels) for cut in cuts} == {(48, 32)}
 
 
 def test_a_chip_that_was_measured_is_cut_as_measured(monkeypatch):

@@ -1,6 +1,7 @@
 """Local attention: the oracle against the equation, the fast form against the oracle."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lmanet_core.ops import local_attention, local_correlation
+from lmanet_core.ops import choice, functional, local_attention, local_correlation
 from lmanet_core.ops.choice import choose_classification, choose_implementation
 
 fast_forms = pytest.mark.parametrize("implementation", ["tiled", "fused"])
@@ -224,7 +225,7 @@ def test_a_cuda_kernel_that_does_not_work_is_found_out_once_and_gives_way(choose
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device, on which it works")
     device = torch.device("cuda", 0)
-    with pytest.warns(RuntimeWarning, match="without its fused CUDA kernel") as warned:
+    with pytest.warns(RuntimeWarning, match="without the fused CUDA kernel") as warned:
         choices = {choose(device, torch.float16) for _ in range(3)}
     ((name, reason),) = choices
     assert name == instead
@@ -232,3 +233,30 @@ def test_a_cuda_kernel_that_does_not_work_is_found_out_once_and_gives_way(choose
     # What failed, and how to mend it.
     assert "Triton" in reason
     assert "install" in reason
+
+
+def test_a_backward_pass_that_does_not_work_is_found_out_by_those_who_need_it(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("ptxas\nout of registers")
+
+    monkeypatch.setattr(choice, "find_spec", lambda name: name)
+    monkeypatch.setitem(choice.TRIALS, "local attention", lambda *_: True)
+    monkeypatch.setitem(choice.TRIALS, "gradients of local attention", fail)
+    elsewhere = torch.device("cuda", 1), torch.bfloat16
+    assert choose_implementation(*elsewhere).name == "fused"
+    with pytest.warns(RuntimeWarning, match="without the fused .* out of reg") as warned:
+        choices = {choose_implementation(*elsewhere, gradients=True) for _ in range(3)}
+    assert [name for name, _ in choices] == ["tiled"]
+    assert len(warned) == 1
+
+    there = partial(choose_implementation, *elsewhere)
+    monkeypatch.setattr(functional, "choose_implementation", lambda *_, **asked: there(**asked))
+    inputs = random_inputs()
+    local_attention(*inputs, 3, implementation="fused")
+    inputs[2].requires_grad_()
+    with torch.no_grad():
+        local_attention(*inputs, 3, implementation="fused")
+    with pytest.raises(ValueError, match="out of registers"):
+        local_attention(*inputs, 3, implementation="fused")
+    local_attention(*inputs, 3).sum().backward()
+    assert inputs[2].grad is not None
