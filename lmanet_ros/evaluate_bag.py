@@ -30,13 +30,13 @@ def main(args: list[str] | None = None) -> int:
 
     Returns:
         Exit status: 0; 1 if a recording or the node cannot be used; `BELOW_LIMIT`. Ctrl-C or
-        SIGTERM while a recording is played ends that, and what was played is reported.
+        SIGTERM while recordings are played ends that, and what was played is reported.
     """
     args = sys.argv if args is None else args
     arguments = _parse_arguments(remove_ros_args(args)[1:])
-    # Several are played by processes of their own, which are told to end when this one does.
-    numbers = (signal.SIGINT, *([] if len(arguments.bags) > 1 else [signal.SIGTERM]))
-    handlers = {number: signal.signal(number, _interrupt) for number in numbers}
+    handlers = {
+        number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         return run_program(
             "evaluate_bag",

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from lmanet_core.evaluation import Tally
+from lmanet_core.program import INTERRUPTED
 from lmanet_ros.evaluation.html_report import write_fleet_html
 from lmanet_ros.evaluation.latencies import add_latencies, latency_percentiles
 from lmanet_ros.evaluation.summary import SUMMARY, is_complete, without_frames, write_summary
@@ -22,6 +25,7 @@ from lmanet_ros.progress import progress_bar
 REQUEST = "request.json"
 """What an evaluation was asked to do: a result counts for the same request only."""
 FLEET_FILES = f"report.html, {SUMMARY}, and a folder with the results of each recording"
+NOT_PLAYED = "interrupted before it was played"
 COUNTED = {"tally", "latency_counts", "run"}
 """What an evaluation must have to be added."""
 SAME = ("checkpoint", "mode", "rate")
@@ -37,7 +41,8 @@ def evaluate_each(
 ) -> dict[str, Any]:
     """Evaluate recordings, each by a process and with a node of its own, and add them up.
 
-    What has its result from the same request in `output` is not played again.
+    What has its result from the same request in `output` is not played again. KeyboardInterrupt
+    ends the playing: what was played by then is the result.
 
     Args:
         bags: the recordings.
@@ -53,6 +58,7 @@ def evaluate_each(
         ValueError: none of the recordings could be evaluated.
     """
     folders = [output / name for name in _names(bags)]
+    players = _Players(jobs)
     with (
         ThreadPoolExecutor(jobs) as pool,
         progress_bar(total=len(bags), unit="recording") as progress,
@@ -60,15 +66,16 @@ def evaluate_each(
 
         def run(bag: Path, folder: Path) -> str | None:
             request = {"options": list(options), "inputs": dict(inputs), "bytes": _size(bag)}
-            reason = _evaluate(bag, folder, request, jobs)
+            reason = _evaluate(bag, folder, request, players)
             progress.update()
             return reason
 
+        futures = [pool.submit(run, bag, folder) for bag, folder in zip(bags, folders, strict=True)]
         try:
-            reasons = list(pool.map(run, bags, folders))
+            wait(futures)
         except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)
-            raise
+            players.interrupt()
+    reasons = [future.result() for future in futures]
     failed = [
         {"bag": str(bag), "reason": reason}
         for bag, reason in zip(bags, reasons, strict=True)
@@ -135,7 +142,43 @@ def read_summary(file: Path) -> dict[str, Any]:
     return summary
 
 
-def _evaluate(bag: Path, folder: Path, request: dict[str, Any], jobs: int) -> str | None:
+class _Players:
+    """The processes that play, each one recording, and end all at once.
+
+    Args:
+        jobs: how many run at the same time.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self._interrupted = False
+        self._environment = _share_of_threads(jobs)
+        self._processes: list[subprocess.Popen[bytes]] = []
+        # Held while it is decided whether one is begun.
+        self._deciding = Lock()
+
+    def start(self, command: Sequence[str]) -> subprocess.Popen[bytes] | None:
+        """Begin one, whose errors are piped; None once they have been interrupted."""
+        with self._deciding:
+            if self._interrupted:
+                return None
+            process = start(
+                command,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=self._environment,
+            )
+            self._processes.append(process)
+            return process
+
+    def interrupt(self) -> None:
+        """End them as Ctrl-C does; who has got that from the terminal does not mind another."""
+        with self._deciding:
+            self._interrupted = True
+            for process in self._processes:
+                process.send_signal(signal.SIGINT)
+
+
+def _evaluate(bag: Path, folder: Path, request: dict[str, Any], players: _Players) -> str | None:
     """Why a recording has no result; None if it has one."""
     if _is_done(folder, request):
         return None
@@ -144,15 +187,14 @@ def _evaluate(bag: Path, folder: Path, request: dict[str, Any], jobs: int) -> st
     (folder / SUMMARY).unlink(missing_ok=True)
     note.write_text(json.dumps(request, indent=2) + "\n")
     command = [sys.executable, "-m", "lmanet_ros.evaluate_bag", str(bag)]
-    process = start(
-        [*command, "--output", str(folder), *request["options"]],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=_share_of_threads(jobs),
-    )
+    process = players.start([*command, "--output", str(folder), *request["options"]])
+    if process is None:
+        return NOT_PLAYED
     said = process.communicate()[1].decode(errors="replace").strip().splitlines()
     if process.returncode == 0:
         return None
+    if process.returncode in (INTERRUPTED, -signal.SIGINT):
+        return NOT_PLAYED
     return said[-1] if said else f"exit status {process.returncode}"
 
 

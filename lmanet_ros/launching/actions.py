@@ -92,7 +92,7 @@ def segmentation_node(
 def full_namespace(context: LaunchContext, namespace: str) -> str:
     """The namespace of a node that is started with this one."""
     group = context.launch_configurations.get("ros_namespace")
-    return str(make_namespace_absolute(prefix_namespace(group, namespace)))
+    return str(make_namespace_absolute(prefix_namespace(group, namespace) or ""))
 
 
 def rviz_node(

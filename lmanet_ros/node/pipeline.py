@@ -140,6 +140,18 @@ class Pipeline:
             self.cameras[name] = Camera(
                 self._node, topic, prefix, stream, self._worker.submit, parameters
             )
+        self._check_loops()
+
+    def _check_loops(self) -> None:
+        """See that the node does not answer its own answers, without end."""
+        cameras = self.cameras.values()
+        outputs = {topic for camera in cameras for topic in camera.stream.outputs.topics}
+        heard = {topic for camera in cameras for topic in (camera.topic, camera.info_topic)}
+        if loops := sorted(outputs & heard):
+            raise ParameterError(
+                "parameter 'image_topics': expected topics of cameras, but this node publishes "
+                f"{', '.join(loops)} itself; choose another topic or remap one of both"
+            )
 
 
 def _max_batch(segmenter: VideoSegmenter, parameters: NodeParameters) -> int:

@@ -1,39 +1,54 @@
-"""A mailbox with one slot per sender: the newest item of each wins, and senders take turns."""
+"""A mailbox in which few items of each sender wait: the newest win, and senders take turns."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable
 from threading import Condition
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
+MOST_WAITING = 8
+"""Items of a sender that may wait, whatever room there is."""
+
 
 class Mailbox(Generic[Item]):
-    """Hands items from one thread to another; an item not yet taken gives way to a newer one.
+    """Hands items from one thread to another, those of a sender in order.
 
-    Who was served longest ago is served first, whenever its items came: one that sends more often
-    than others, or just before them, gets no more than its turn.
+    Where there is no room a sender's oldest give way, but the newest of each always waits. Who was
+    served longest ago is served first, whenever its items came: one that sends more often than
+    others, or just before them, gets no more than its turn.
     """
 
     def __init__(self) -> None:
         self._changed = Condition()
-        self._items: dict[Hashable, Item] = {}
+        # Of those senders that have any.
+        self._items: dict[Hashable, deque[Item]] = {}
         # All senders; who was served longest ago comes first.
         self._turns: dict[Hashable, None] = {}
         self._closed = False
 
-    def put(self, item: Item, sender: Hashable = None) -> bool:
-        """Leave an item, never waiting. True if one that nobody had taken gave way to it."""
+    def put(self, item: Item, sender: Hashable = None, room: int = 1) -> list[Item]:
+        """Leave an item, never waiting; the items that gave way to it.
+
+        Args:
+            item: what is left.
+            sender: whose it is.
+            room: items that may wait, all senders together, without one of this sender giving way.
+        """
         with self._changed:
-            replaced = sender in self._items
             self._turns.setdefault(sender)
-            self._items[sender] = item
+            waiting = self._items.setdefault(sender, deque())
+            waiting.append(item)
+            total = sum(map(len, self._items.values()))
+            excess = max(total - room, len(waiting) - MOST_WAITING)
+            gave_way = [waiting.popleft() for _ in range(min(excess, len(waiting) - 1))]
             self._changed.notify()
-        return replaced
+        return gave_way
 
     def take(self, limit: int = 1) -> list[Item]:
-        """Wait for an item and take out those of `limit` senders at most, of none more than one.
+        """Wait for an item and take out the oldest of each of `limit` senders at most.
 
         Nothing comes once the mailbox is closed.
         """
@@ -45,12 +60,12 @@ class Mailbox(Generic[Item]):
             for sender in served:
                 del self._turns[sender]
                 self._turns[sender] = None
-            return [self._items.pop(sender) for sender in served]
+            return [self._take_oldest(sender) for sender in served]
 
     def clear(self) -> list[Item]:
         """Take out all that is there, without waiting."""
         with self._changed:
-            items = list(self._items.values())
+            items = [item for waiting in self._items.values() for item in waiting]
             self._items.clear()
         return items
 
@@ -59,3 +74,9 @@ class Mailbox(Generic[Item]):
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _take_oldest(self, sender: Hashable) -> Item:
+        item = self._items[sender].popleft()
+        if not self._items[sender]:
+            del self._items[sender]
+        return item

@@ -23,8 +23,8 @@ from lmanet_ros.node.reporting.frame_statistics import FrameStatistics, FrameTim
 
 LOG_PERIOD = 5.0
 """Seconds between two log lines about frames that could not be used."""
-GAP_STEPS = 3
-"""Steps of the network that two frames may be apart, however long those take."""
+GAP_TURNS = 3
+"""Turns that two frames may be apart, however long those take."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Stream:
             self._session += 1
 
     def drop(self) -> None:
-        """Count a frame that gave way to a newer one, or whose session is over."""
+        """Count a frame that gave way to newer ones, or whose session is over."""
         self.statistics.count("dropped")
         self._logger.debug("frame dropped")
 
@@ -126,6 +126,15 @@ class Stream:
         """Count a frame that is above the rate asked for."""
         self.statistics.count("skipped")
         self._logger.debug("frame skipped: max_rate")
+
+    def room(self) -> int:
+        """How many frames may wait, those of other streams included, without loss to this one.
+
+        As many as the network works off before the camera sends its next: so a burst is answered,
+        and nothing waits longer than about a period. A slow network's newest frame waits alone.
+        """
+        turn = self.statistics.usual_turn()
+        return int(self.statistics.usual_period() / turn) if turn else 1
 
     def frame(
         self, message: Image | CompressedImage, info: CameraInfo | None, arrival: float
@@ -155,6 +164,7 @@ class Stream:
                 if frame.session != self._session:
                     self.drop()
                     return None
+                self.statistics.begin_waiting(frame.arrival)
                 self._keep_continuous(identity)
             begin = max(frame.arrival, idle_since)
             return Turn(frame, begin, image, identity, self.outputs.wanted())
@@ -232,7 +242,7 @@ class Stream:
         """A slow network must not empty its own memory: what it drops meanwhile is no gap."""
         if self.max_frame_gap == 0:
             return 0.0
-        return max(self.max_frame_gap, GAP_STEPS * self.turns * self.statistics.usual_step())
+        return max(self.max_frame_gap, GAP_TURNS * self.turns * self.statistics.usual_turn())
 
     def _reset(self, reason: str) -> None:
         self._logger.info(f"memory of {self.segmenter.filled} frames emptied: {reason}")

@@ -15,7 +15,8 @@ class FrameWorker:
     """Takes frames out of a mailbox and has them processed.
 
     So the thread that receives messages never waits for the network, a network slower than the
-    cameras always works on the newest frame, and cameras take turns.
+    cameras always works on the newest frame, a faster one answers all of a burst, and cameras take
+    turns.
 
     Args:
         max_batch: cameras whose frames go through the network at once, at most.
@@ -37,10 +38,11 @@ class FrameWorker:
     def submit(self, stream: Stream, frame: Frame) -> None:
         """Have a frame processed when its stream's turn comes.
 
-        One of that stream which is still waiting is dropped in its favour.
+        Of that stream's frames which are still waiting, the oldest are dropped where there is no
+        room for all.
         """
-        if self._mailbox.put((stream, frame), sender=stream):
-            stream.drop()
+        for late, _ in self._mailbox.put((stream, frame), stream, stream.room()):
+            late.drop()
 
     def discard(self) -> None:
         """Drop all frames that are waiting."""

@@ -58,6 +58,11 @@ class Outputs:
             self.destroy()
             raise
 
+    @property
+    def topics(self) -> list[str]:
+        """Full names of all topics."""
+        return [publisher.topic_name for publisher in self._publishers.values()]
+
     def wanted(self) -> frozenset[str]:
         """Names of the outputs that somebody subscribes to."""
         return frozenset(

@@ -15,7 +15,8 @@ from lmanet_ros.node.reporting.frame_statistics import FrameFigures, FrameTimes
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 LOST_REMEDY = (
-    "have them published reliably, or give the middleware room for them (README, 'Large images')"
+    "have them published reliably, or give the middleware room for them ('Large images' in "
+    "docs/node.md)"
 )
 REPEATED_BREAKS = 3
 """Of the last `RECENT_BREAKS` frames, that make the memory useless."""

@@ -18,7 +18,7 @@ COUNTERS = (
     "lost",
     "resets",
 )
-"""There from the start. Dropped: displaced by a newer frame; skipped: above `max_rate`; lost: never
+"""There from the start. Dropped: displaced by newer frames; skipped: above `max_rate`; lost: never
 handed over by ROS."""
 
 RECENT_FRAMES = 100
@@ -120,10 +120,21 @@ class FrameStatistics:
         with self._lock:
             self._breaks.append(reason or "")
 
-    def usual_step(self) -> float:
-        """Seconds that the network takes for a frame, the median of late; 0 before the first."""
+    def usual_turn(self) -> float:
+        """Seconds that a frame takes without waiting, the median of late; 0 before the first."""
         with self._lock:
-            return median(times.step for times in self._times) if self._times else 0.0
+            turns = [times.step + times.overhead for times in self._times]
+        return median(turns) if turns else 0.0
+
+    def usual_period(self) -> float:
+        """Seconds from one receipt to the next, the mean of late; 0 before the second.
+
+        Not the median: of frames that come in bursts, most come right after another.
+        """
+        with self._lock:
+            if len(self._received) < 2:
+                return 0.0
+            return (self._received[-1] - self._received[0]) / (len(self._received) - 1)
 
     def figures(self) -> FrameFigures:
         """All that is known now."""

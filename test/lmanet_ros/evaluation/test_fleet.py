@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+from ros_harness import wait_until
 
 from lmanet_ros.evaluate_bag import BELOW_LIMIT, main
 from lmanet_ros.evaluation import evaluate as evaluation
+from lmanet_ros.evaluation import fleet
+from lmanet_ros.processes import start
 
 
 def summary(bag: str, hits: int, misses: int, seconds: float = 2.0) -> dict[str, Any]:
@@ -170,3 +177,40 @@ def test_what_is_no_evaluation_and_what_cannot_be_written_is_told_in_a_line(
     assert capsys.readouterr().err.count("\n") == 1
     assert run("a recording that is not played", "--output", str(rubbish)) == 1
     assert "rubbish.json is no folder" in capsys.readouterr().err
+
+
+PLAYER = """
+import pathlib, signal, sys
+
+output = pathlib.Path(sys.argv[1])
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+(output / "begun").touch()
+signal.sigwait([signal.SIGINT])
+(output / "evaluation.json").write_text(sys.argv[2])
+"""
+"""Stands in for the evaluation of one recording: reports when it is interrupted, not before."""
+
+
+def test_sigterm_ends_all_that_play_and_what_was_played_is_reported(tmp_path, monkeypatch):
+    bags, result = [tmp_path / name for name in "abc"], tmp_path / "result"
+    for bag in bags:
+        bag.touch()
+
+    def play(command: list[str], **options: Any):
+        output = Path(command[command.index("--output") + 1])
+        reported = json.dumps(summary(output.name, 900, 0))
+        return start([sys.executable, "-c", PLAYER, str(output), reported], **options)
+
+    def end_when_two_play() -> None:
+        wait_until(lambda: len(list(result.glob("*/begun"))) == 2, "two recordings to be played")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(fleet, "start", play)
+    end = Thread(target=end_when_two_play)
+    end.start()
+    assert run(*map(str, bags), "--jobs", "2", "--output", str(result)) == 1
+    end.join()
+    assert [row["bag"] for row in merged(result)["recordings"]] == ["a", "b"]
+    assert merged(result)["failed"] == [
+        {"bag": str(bags[2]), "reason": "interrupted before it was played"}
+    ]

@@ -117,7 +117,14 @@ def test_a_failure_is_reported_and_can_be_mended(managed, client, checkpoint):
     assert "parameter 'checkpoint': no checkpoint 'nowhere'" in status.message
     managed.wait_for_output("cannot configure: parameter 'checkpoint'")
 
-    client.set_parameters(checkpoint=str(checkpoint), memory_size=5)
+    client.set_parameters(checkpoint=str(checkpoint), image_topics=["~/color"])
+    assert not client.change_state("configure")
+    assert (
+        "this node publishes /segmentation_node/camera_info, /segmentation_node/color itself"
+        in (client.fresh_status().message)
+    )
+
+    client.set_parameters(image_topics=["image"], memory_size=5)
     assert client.change_state("configure")
     assert client.counts()["memory_size"] == 5
     client.change_state("cleanup")

@@ -1,14 +1,14 @@
-"""Why no image comes, on the console; and one that came before the node listened."""
+"""Why no image comes, on the console; and latched ones, from before the node listened."""
 
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from ros_harness import connected, image_message, street
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 CAMERAS = ("/nobody", "/packed", "/raw", "/mute", "/latched")
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-def test_what_keeps_images_away_is_said_and_a_latched_image_is_segmented(sleepy):
+def test_what_keeps_images_away_is_said_and_latched_messages_are_received(sleepy):
     options = ["-p", f"image_topics:=[{', '.join(CAMERAS)}]", "-p", "silence_timeout:=0.5"]
     options += ["-p", "memry_size:=3", "-p", "qos_overrides./raw.subscription.durabilty:=volatile"]
     with (
@@ -37,3 +37,10 @@ def test_what_keeps_images_away_is_said_and_a_latched_image_is_segmented(sleepy)
             "(reliable, volatile); subscribed as reliable, volatile",
         ):
             process.wait_for_output(text)
+        infos: list[CameraInfo] = []
+        topic = f"{client.prefix}/camera_info"
+        client.node.create_subscription(CameraInfo, topic, infos.append, 10)
+        calibration = CameraInfo(width=64, height=32)
+        client.node.create_publisher(CameraInfo, "/camera_info", LATCHED).publish(calibration)
+        while not infos:
+            client.ask(image_message(street()))
