@@ -17,7 +17,6 @@ from lmanet_ros.bags.message import BagMessage, header_stamp
 from lmanet_ros.bags.reading import Bag
 from lmanet_ros.bags.topics import (
     IMAGE_TYPES,
-    NO_LABELS,
     Topic,
     TopicOptions,
     choose_image_topic,
@@ -108,7 +107,7 @@ def survey_bag(bag: Bag, image_topic: str | None = None, label_topic: str | None
         label_stamps=label_stamps,
         notes=(
             *topics.notes,
-            *(notes_on_labels(topics, labels, options) if label_topic != NO_LABELS else ()),
+            *notes_on_labels(topics, label_topic, image, labels, options),
             *_irregularities(frames),
         ),
     )

@@ -249,7 +249,7 @@ def test_what_cannot_be_evaluated_is_refused_with_a_reason(tmp_path, capsys):
     unusable = write_messages(tmp_path / "unusable", [("/image", empty)])
     for bag, expected in (
         (tmp_path / "missing", "no recording"),
-        (unusable, "none of 1 frames of /image is usable, the first because of 'unknown encoding"),
+        (unusable, "no images of a camera: there is /image (unknown encoding, 'strange')"),
     ):
         assert main(["evaluate_bag", str(bag), "--output", str(tmp_path / "out")]) == 1
         assert expected in capsys.readouterr().err
