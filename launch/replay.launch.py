@@ -43,7 +43,7 @@ def _arguments() -> list[DeclareLaunchArgument]:
         argument("engine", "A file that `lmanet export` made of the checkpoint."),
         argument("device", "auto, cpu, cuda or cuda:N."),
         argument("image_topic", "Topic of the bag with the images; none: the only one there is."),
-        argument("label_topic", "Topic of the bag with true labels, or 'none'; default: found by its name."),
+        argument("label_topic", "Topic of true labels, or 'none'; default: found by its name."),
         argument("live", "Whether to play at a rate; false: without loss.", "true"),
         argument("rate", "Frames per second when live; none: as recorded."),
         argument("namespace", "Of node and evaluation; none: one that nobody else has."),
