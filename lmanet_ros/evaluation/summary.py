@@ -169,14 +169,27 @@ def _notes(survey: Survey, playback: Playback, score: Score) -> list[str]:
     notes = list(survey.notes)
     if (played := len(playback.frames)) < len(survey.frames):
         notes.append(f"playing was interrupted after {played} of {len(survey.frames)} frames")
-    if survey.label_topic is None:
-        notes.append("no topic with true labels: no mIoU")
-    elif missing := len(survey.frames) - len(survey.label_stamps):
-        notes.append(f"{missing} frames have no true labels under their stamp")
+    notes += _notes_on_truth(survey)
     if score.unknown_classes:
         notes.append(
             "pixels of these classes do not count, the network does not know them: "
             f"{', '.join(score.unknown_classes)}"
+        )
+    return notes
+
+
+def _notes_on_truth(survey: Survey) -> list[str]:
+    if survey.label_topic is None:
+        return ["no topic with true labels: no mIoU"]
+    notes = []
+    labelled = [frame for frame in survey.frames if frame.stamp in survey.label_stamps]
+    if missing := len(survey.frames) - len(labelled):
+        notes.append(f"{missing} frames have no true labels under their stamp")
+    first: dict[int, int] = {}
+    if shared := sum(f.received != first.setdefault(f.stamp, f.received) for f in labelled):
+        notes.append(
+            f"{shared} frames are not scored: they have the stamp of another one, whose the true "
+            "labels may be"
         )
     return notes
 
