@@ -11,7 +11,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-
 from lmanet_core.program import require_writable, run_program
 from lmanet_ros.evaluation.limits import FIGURES, Limit, find_missed
 from lmanet_ros.processes import ProcessError, YamlText, without_ros_arguments
