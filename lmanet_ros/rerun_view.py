@@ -33,7 +33,7 @@ from lmanet_ros.processes import ProcessError, init_ros, without_ros_arguments
 try:
     import rerun
 except ModuleNotFoundError:
-    raise ModuleNotFoundError("rerun_view needs Rerun: pip install rerun-sdk") from None
+    sys.exit("rerun_view needs Rerun: pip install rerun-sdk")
 
 CLASSES = "/classes"
 """How the topics of class tables end."""

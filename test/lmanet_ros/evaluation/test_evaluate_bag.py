@@ -186,6 +186,8 @@ def test_labels_are_the_same_on_every_run_however_the_bag_is_stored(
     shutil.copy(checkpoint, tmp_path / "2024")
     monkeypatch.chdir(tmp_path)
     options = ("--checkpoint", "2024", "--outputs", "labels", "--params-file", "robot.yaml")
+    # ROS has such a value for a remap rule.
+    options += ("-p", "autostart:=true")
     fleet = run([bag, short], tmp_path / "result", "--jobs", "2", *options)
     again, other = fleet["recordings"]
     assert again["label_topic"] == "/front/labels"
