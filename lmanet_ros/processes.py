@@ -192,8 +192,8 @@ def own_network() -> Iterator[None]:
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     with own_domain() as domain:
         os.environ["ROS_DOMAIN_ID"] = str(domain)
-        # Ctrl-C is to raise KeyboardInterrupt, not to shut ROS down beneath a recorder; and what the
-        # program was called with is no remap rule.
+        # Ctrl-C is to raise KeyboardInterrupt, not to shut ROS down beneath a recorder, and what
+        # the program was called with is no remap rule.
         init_ros(args=[], signal_handler_options=SignalHandlerOptions.NO)
         try:
             yield
