@@ -177,15 +177,6 @@ class NodeClient:
         except CheckpointError as error:
             raise ProcessError(f"the checkpoint of {NODE_NAME}: {error}") from None
 
-    def work_size(self) -> tuple[int, int] | None:
-        """(width, height) at which the network runs, by the node's parameter; None: the images'.
-
-        Raises:
-            ProcessError: it does not say.
-        """
-        size = tuple(self._parameter("work_size").integer_array_value)
-        return (int(size[0]), int(size[1])) if any(size) else None
-
     def send(self, data: bytes, number: int) -> SentFrame:
         """Publish a serialized image."""
         frame = SentFrame(number, time.time_ns(), set(self._outputs))

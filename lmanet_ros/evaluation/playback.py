@@ -118,7 +118,6 @@ def play(
             node.connect(_first_usable_image(survey))
             node.check_parameters(parameters)
             checkpoint, classes = node.classes()
-            work_size = node.work_size()
             sent: dict[int, SentFrame] = {}
             count = len(survey.frames)
             begin = time.monotonic()
@@ -133,7 +132,7 @@ def play(
                     raise
                 count = max(sent) + 1
             seconds = time.monotonic() - begin
-            facts = run_facts(checkpoint, node.facts, work_size)
+            facts = run_facts(checkpoint, node.facts)
             counts = node.counts
             frames = tuple(
                 _played(frame, sent.get(frame.number), counts) for frame in survey.frames[:count]

@@ -17,15 +17,12 @@ MODEL = ("model name", "Model")
 GPUS = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
 
 
-def run_facts(
-    checkpoint: str, node_facts: dict[str, str], work_size: tuple[int, int] | None
-) -> dict[str, str]:
+def run_facts(checkpoint: str, node_facts: dict[str, str]) -> dict[str, str]:
     """Date, machine, software, network and command, by name.
 
     Args:
         checkpoint: as the node's parameter says.
         node_facts: what the node says of itself in its diagnostics.
-        work_size: (width, height) at which the network runs; None: the images' own.
     """
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -35,7 +32,7 @@ def run_facts(
         "model_hash": node_facts.get("model_hash") or _hash(checkpoint),
         "backend": node_facts.get("backend", "not told"),
         "memory_size": node_facts.get("memory_size", "not told"),
-        "work_size": "x".join(map(str, work_size)) if work_size else "that of the images",
+        "work_size": node_facts.get("work_size", "not told"),
     }
 
 

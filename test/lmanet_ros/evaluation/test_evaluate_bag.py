@@ -122,7 +122,7 @@ def test_the_summary_says_what_it_was_made_with(summary, checkpoint):
     assert run["model_hash"] == checkpoint_hash(checkpoint)
     assert run["backend"].startswith("torch cpu")
     assert run["memory_size"] == "2"
-    assert run["work_size"] == "that of the images"
+    assert run["work_size"] == "64x32"
     assert "evaluate_bag" in run["command"]
     assert run["date"]
     assert run["machine"]

@@ -51,7 +51,6 @@ class StandIn:
         self.node = rclpy.create_node("segmentation_node")
         self.node.declare_parameter("checkpoint", str(checkpoint))
         self.node.declare_parameter("max_rate", max_rate)
-        self.node.declare_parameter("work_size", [0, 0])
         self._topic = topic
         self._fate = fate
         self._counts: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
