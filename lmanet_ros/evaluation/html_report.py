@@ -20,7 +20,7 @@ from lmanet_ros.evaluation import plots
 from lmanet_ros.evaluation.answers import AnsweredFrame
 from lmanet_ros.evaluation.comparison import Comparison, compare, facts_of_both
 from lmanet_ros.evaluation.scoring import true_labels
-from lmanet_ros.evaluation.summary import percent
+from lmanet_ros.evaluation.summary import percent, scored_topics
 
 PICTURE_WIDTH = 480
 MAX_PICTURE_HEIGHT = 960
@@ -134,7 +134,7 @@ def _write(path: Path, template: str, **values: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = percent
+    environment.filters |= {"percent": percent, "scored_topics": scored_topics}
     path.write_text(environment.get_template(template).render(**values))
 
 

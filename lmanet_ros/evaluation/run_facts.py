@@ -26,7 +26,7 @@ def run_facts(checkpoint: str, node_facts: dict[str, str]) -> dict[str, str]:
     """
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command_line(),
         "machine": _machine(),
         "software": ", ".join(f"{package} {_version(package)}" for package in PACKAGES),
         "model_hash": node_facts.get("model_hash") or _hash(checkpoint),
@@ -34,6 +34,11 @@ def run_facts(checkpoint: str, node_facts: dict[str, str]) -> dict[str, str]:
         "memory_size": node_facts.get("memory_size", "not told"),
         "work_size": node_facts.get("work_size", "not told"),
     }
+
+
+def command_line() -> str:
+    """What this process was called with."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def _machine() -> str:
