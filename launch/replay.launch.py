@@ -43,7 +43,7 @@ def _arguments() -> list[DeclareLaunchArgument]:
         argument("engine", "A file that `lmanet export` made of the checkpoint."),
         argument("device", "auto, cpu, cuda or cuda:N."),
         argument("image_topic", "Topic of the bag with the images; none: the only one there is."),
-        argument("label_topic", "Topic of the bag with true labels; none: found by its name."),
+        argument("label_topic", "Topic of true labels, or 'none'; default: found by its name."),
         argument("live", "Whether to play at a rate; false: without loss.", "true"),
         argument("rate", "Frames per second when live; none: as recorded."),
         argument("namespace", "Of node and evaluation; none: one that nobody else has."),
@@ -68,6 +68,7 @@ def _start(context: LaunchContext, arguments: dict[str, str]) -> list[Node]:
         # Whatever the params_file has for a camera.
         "image_topics": ["image"],
         "autostart": True,
+        "use_sim_time": False,
         "max_rate": 0.0,
         "compressed": compressed,
         # So that what does not arrive was dropped by the node, not by the middleware.

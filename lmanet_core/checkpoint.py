@@ -55,8 +55,12 @@ def save_checkpoint(
         dtype: type of the floating-point tensors in the file, None: float32; float16 halves it.
         provenance: anything JSON can hold about data, command and figures.
         work_size: (width, height) whose number of pixels the network is best run at.
+
+    Raises:
+        OSError: the file cannot be written.
     """
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     dtype = dtype or torch.float32
@@ -71,7 +75,11 @@ def save_checkpoint(
     }
     if work_size is not None:
         metadata["work_size"] = json.dumps(work_size)
-    save_file(tensors, str(path), metadata=metadata)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        save_file(tensors, str(path), metadata=metadata)
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written: {error}") from None
 
 
 def load(path_or_name: str | Path | None = None) -> LMANet:

@@ -11,11 +11,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from rclpy.utilities import remove_ros_args
-
 from lmanet_core.program import require_writable, run_program
 from lmanet_ros.evaluation.limits import FIGURES, Limit, find_missed
-from lmanet_ros.processes import ProcessError, YamlText
+from lmanet_ros.processes import ProcessError, YamlText, without_ros_arguments
 
 OUTPUTS = ("labels", "confidence", "color", "overlay")
 BELOW_LIMIT = 3
@@ -33,7 +31,7 @@ def main(args: list[str] | None = None) -> int:
         SIGTERM while recordings are played ends that, and what was played is reported.
     """
     args = sys.argv if args is None else args
-    arguments = _parse_arguments(remove_ros_args(args)[1:])
+    arguments = _parse_arguments(without_ros_arguments(args)[1:])
     handlers = {
         number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)
     }

@@ -42,6 +42,22 @@ def as_yaml(value: object) -> str:
     return value if isinstance(value, YamlText) else json.dumps(value, ensure_ascii=False)
 
 
+def without_ros_arguments(args: Sequence[str]) -> list[str]:
+    """A command line without what is between `--ros-args` and `--` or the end.
+
+    rclpy's own also takes away what looks like a remap rule of ROS 1, `precision:=fp32`.
+    """
+    kept, of_ros = [], False
+    for argument in args:
+        if argument == "--ros-args":
+            of_ros = True
+        elif of_ros:
+            of_ros = argument != "--"
+        else:
+            kept.append(argument)
+    return kept
+
+
 class NodeProcess:
     """A node of this package, started with parameters; what it says goes into a file.
 
@@ -176,8 +192,9 @@ def own_network() -> Iterator[None]:
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     with own_domain() as domain:
         os.environ["ROS_DOMAIN_ID"] = str(domain)
-        # Ctrl-C is to raise KeyboardInterrupt, not to shut ROS down beneath a recorder.
-        init_ros(signal_handler_options=SignalHandlerOptions.NO)
+        # Ctrl-C is to raise KeyboardInterrupt, not to shut ROS down beneath a recorder, and what
+        # the program was called with is no remap rule.
+        init_ros(args=[], signal_handler_options=SignalHandlerOptions.NO)
         try:
             yield
         finally:

@@ -17,7 +17,6 @@ import numpy as np
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException
-from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
@@ -29,12 +28,12 @@ from lmanet_ros.bags.writing import type_name
 from lmanet_ros.messages.class_json import from_json
 from lmanet_ros.messages.image_conversion import check, to_labels, to_rgb
 from lmanet_ros.node.arrival.subscription import FittingSubscription
-from lmanet_ros.processes import ProcessError, init_ros
+from lmanet_ros.processes import ProcessError, init_ros, without_ros_arguments
 
 try:
     import rerun
 except ModuleNotFoundError:
-    raise ModuleNotFoundError("rerun_view needs Rerun: pip install rerun-sdk") from None
+    sys.exit("rerun_view needs Rerun: pip install rerun-sdk")
 
 CLASSES = "/classes"
 """How the topics of class tables end."""
@@ -63,7 +62,7 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument(
         "--checkpoint", help="whose classes the labels are, where nothing says so; default: shipped"
     )
-    arguments = parser.parse_args(remove_ros_args(args)[1:])
+    arguments = parser.parse_args(without_ros_arguments(args)[1:])
     return run_program(
         "rerun_view",
         lambda: _show(arguments, args),

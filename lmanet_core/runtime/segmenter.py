@@ -108,6 +108,11 @@ class VideoSegmenter:
         return self._backend.memory_size
 
     @property
+    def network_size(self) -> tuple[int, int] | None:
+        """(width, height) at which the network ran last; None: it has not run yet."""
+        return self._network_size
+
+    @property
     def filled(self) -> int:
         """Number of past frames in memory."""
         return self._backend.filled

@@ -25,7 +25,14 @@ from mcap.summary import Summary
 from lmanet_ros.bags.message import BagMessage, LeftOut, as_line, decompress
 
 MCAP_MAGIC = b"\x89MCAP0\r\n"
-MCAP_DAMAGE = (McapError, ValueError, struct.error, zstandard.ZstdError, MemoryError)
+MCAP_DAMAGE = (
+    McapError,
+    ValueError,
+    OverflowError,
+    struct.error,
+    zstandard.ZstdError,
+    MemoryError,
+)
 """What is raised for bytes that are not what they should be."""
 _NO_SCHEMA = 0
 

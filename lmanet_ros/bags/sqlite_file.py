@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,6 +16,9 @@ from lmanet_ros.bags.message import BagMessage, LeftOut, as_line, decompress
 SQLITE_MAGIC = b"SQLite format 3\0"
 LOG_SUFFIX = "-wal"
 """Of the write-ahead log, which holds the last messages of a recorder that was killed."""
+LONGEST_DAMAGE = 10_000
+"""Rows one after the other that cannot be read, before the rest is given up: the number of a
+damaged row may be as large as any."""
 
 
 def read_sqlite(file: Path, left_out: LeftOut) -> Iterator[BagMessage]:
@@ -33,23 +37,37 @@ def read_sqlite(file: Path, left_out: LeftOut) -> Iterator[BagMessage]:
     with closing(sqlite3.connect(uri, uri=True)) as database:
         # Without it SQLite refuses a file that is shorter than its header says.
         database.execute("PRAGMA writable_schema=ON")
-        columns = "id, name, type, serialization_format"
-        topics = {row[0]: row[1:] for row in database.execute(f"SELECT {columns} FROM topics")}
+        database.text_factory = partial(str, encoding="utf-8", errors="replace")
+        topics = _topics(database)
         for number, received, data in _rows(database, left_out):
+            # SQLite keeps any type of value in any column.
+            if not isinstance(received, int) or received < 0:
+                left_out.add(f"its time is {received!r}")
+                continue
             if number not in topics:
-                left_out.add(f"nothing says what topic {number} is", received)
+                left_out.add(f"nothing says what topic {number!r} is", received)
                 continue
             topic, message_type, encoding = topics[number]
             try:
                 yield BagMessage(topic, message_type, received, decompress(data), encoding)
             except (zstandard.ZstdError, AttributeError, TypeError, MemoryError) as error:
-                # The errors in between: SQLite keeps any type of value in any column.
+                # The errors in between: no bytes.
                 left_out.add(f"of {topic}, damaged ({as_line(error)})", received)
 
 
-def _rows(database: sqlite3.Connection, left_out: LeftOut) -> Iterator[tuple[int, int, bytes]]:
+def _topics(database: sqlite3.Connection) -> dict[object, tuple[str, str, str]]:
+    """Name, type and encoding by number."""
+    rows = database.execute("SELECT id, name, type, serialization_format FROM topics")
+    return {
+        number: (name, message_type, encoding)
+        for number, name, message_type, encoding in rows
+        if all(isinstance(text, str) for text in (name, message_type, encoding))
+    }
+
+
+def _rows(database: sqlite3.Connection, left_out: LeftOut) -> Iterator[tuple[object, ...]]:
     """Topic, time and data of each message; what cannot be read is stepped over."""
-    last = -1
+    last, passed, damaged = -1, 0, 0
     while True:
         try:
             # By row, not by the index on time: that is spread over the file, and damaged with it.
@@ -59,21 +77,26 @@ def _rows(database: sqlite3.Connection, left_out: LeftOut) -> Iterator[tuple[int
                 "ORDER BY id LIMIT 1",
                 (last,),
             ).fetchone()
+            if row and row[0] <= last:
+                raise sqlite3.DatabaseError("rows are out of order")
         except sqlite3.Error as error:
-            if last >= _last_row(database):
+            passed, damaged = passed + 1, damaged + 1
+            if last >= _ask(database, "max(id)") or damaged > LONGEST_DAMAGE:
                 raise
             last += 1
             left_out.add(f"the file is damaged where it was ({as_line(error)})")
             continue
         if row is None:
+            for _ in range(passed, _ask(database, "count(*)")):
+                left_out.add("the file is damaged on the way to it")
             return
-        last = row[0]
+        last, passed, damaged = row[0], passed + 1, 0
         yield row[1:]
 
 
-def _last_row(database: sqlite3.Connection) -> int:
-    """-1 if that cannot be read, either: the file is cut off."""
+def _ask(database: sqlite3.Connection, figure: str) -> int:
+    """A figure of all messages; -1 if that cannot be read, either: the file is cut off."""
     try:
-        return int(database.execute("SELECT max(id) FROM messages").fetchone()[0])
-    except sqlite3.Error:
+        return int(database.execute(f"SELECT {figure} FROM messages").fetchone()[0])
+    except (sqlite3.Error, TypeError):  # TypeError: of no row.
         return -1

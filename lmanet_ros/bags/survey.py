@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,7 +18,6 @@ from lmanet_ros.bags.message import BagMessage, header_stamp
 from lmanet_ros.bags.reading import Bag
 from lmanet_ros.bags.topics import (
     IMAGE_TYPES,
-    NO_LABELS,
     Topic,
     TopicOptions,
     choose_image_topic,
@@ -68,6 +68,8 @@ class Survey:
     frames: tuple[BagFrame, ...]
     label_stamps: frozenset[int]
     """Of the frames whose true labels are there."""
+    images_sha256: str
+    """Of all messages of the camera: copies of a recording have the same, whatever their names."""
     notes: tuple[str, ...] = field(default=())
     """What is damaged, missing or changes."""
 
@@ -92,7 +94,7 @@ def survey_bag(bag: Bag, image_topic: str | None = None, label_topic: str | None
     topics = list_topics(bag)
     image = choose_image_topic(topics, image_topic, label_topic, options)
     labels = choose_label_topic(topics, label_topic, image, options)
-    frames, label_stamps = _list_frames(bag, image, labels)
+    frames, label_stamps, images_sha256 = _list_frames(bag, image, labels)
     class_topic = labels.sibling("classes") if labels else None
     info_topic = image.sibling("camera_info")
     return Survey(
@@ -106,9 +108,10 @@ def survey_bag(bag: Bag, image_topic: str | None = None, label_topic: str | None
         classes=topics.classes.get(class_topic) if class_topic else None,
         frames=frames,
         label_stamps=label_stamps,
+        images_sha256=images_sha256,
         notes=(
             *topics.notes,
-            *(notes_on_labels(topics, labels, options) if label_topic != NO_LABELS else ()),
+            *notes_on_labels(topics, label_topic, image, labels, options),
             *_irregularities(frames),
         ),
     )
@@ -134,17 +137,19 @@ def find_image_type(
 
 def _list_frames(
     bag: Bag, image_topic: Topic, label_topic: Topic | None
-) -> tuple[tuple[BagFrame, ...], frozenset[int]]:
+) -> tuple[tuple[BagFrame, ...], frozenset[int], str]:
     frames: list[BagFrame] = []
     label_stamps = set()
+    digest = hashlib.sha256()
     image_type = IMAGE_TYPES[image_topic.message_type]
     for message in bag.messages():
         if message.topic == image_topic.name:
             frames.append(_inspect(message, len(frames), image_type))
+            digest.update(message.data)
         elif label_topic and message.topic == label_topic.name:
             label_stamps.add(header_stamp(message.data))
     stamps = {frame.stamp for frame in frames}
-    return tuple(frames), frozenset(stamps & label_stamps)
+    return tuple(frames), frozenset(stamps & label_stamps), digest.hexdigest()
 
 
 def _inspect(message: BagMessage, number: int, message_type: Any) -> BagFrame:

@@ -128,15 +128,15 @@ def choose_image_topic(
     """
     if chosen is not None:
         return _find(topics, chosen, options.image)
-    images = [
+    candidates = [
         topic
         for topic in topics.topics
         if topic.is_image
+        and not topic.problem
         and topic.name != labels
         and topic.last_part not in LABEL_NAMES
         and not is_node_output(topic, topics)
     ]
-    candidates = [topic for topic in images if not topic.problem] or images
     if not candidates:
         raise BagError(f"no images of a camera: {_inventory(topics, options)}")
     if len(candidates) > 1:
@@ -193,16 +193,31 @@ def is_node_output(topic: Topic, topics: Topics) -> bool:
     )
 
 
-def notes_on_labels(topics: Topics, labels: Topic | None, options: TopicOptions) -> list[str]:
-    """What the user should know of where the truth is from."""
+def notes_on_labels(
+    topics: Topics, chosen: str | None, image: Topic, labels: Topic | None, options: TopicOptions
+) -> list[str]:
+    """What the user should know of where the truth is from.
+
+    Args:
+        topics, chosen, image, options: as of `choose_label_topic`.
+        labels: what came of that.
+    """
+    if chosen == NO_LABELS:
+        return []
     if labels and is_node_output(labels, topics):
         return [f"what is taken for truth is what a segmentation node said: {labels.name}"]
     outputs = [topic for topic in _label_topics(topics) if is_node_output(topic, topics)]
-    return [
+    notes = [
         f"{topic.name} is what a segmentation node said and not taken for truth; "
         f"{options.labels} takes it"
         for topic in outputs
     ]
+    if labels and chosen is None and labels.namespace != image.namespace:
+        notes.append(
+            f"{labels.name} is taken for truth by its name alone, it is not beside the images; "
+            f"{options.labels} {NO_LABELS} leaves it out"
+        )
+    return notes
 
 
 def deserialize(message: BagMessage, message_type: Any) -> Any:
@@ -250,16 +265,16 @@ def _find(topics: Topics, name: str, option: str) -> Topic:
     for topic in images:
         if topic.name == name:
             return topic
-    raise BagError(
-        f"{option}: expected one of the topics with images, {_listed(images)}, got '{name}'"
-    )
+    got = next((str(topic) for topic in topics.topics if topic.name == name), f"'{name}'")
+    expected = f"{option}: expected one of the topics with images, {_listed(images)}, got {got}"
+    raise BagError("; ".join([expected, *topics.notes]))
 
 
 def _inventory(topics: Topics, options: TopicOptions) -> str:
     """What there is, for somebody who missed something."""
     parts = list(topics.notes)
     parts.append(f"there is {', '.join(map(str, topics.topics))}" if topics.topics else "no topics")
-    if any(topic.is_image for topic in topics.topics):
+    if any(topic.is_image and not topic.problem for topic in topics.topics):
         parts.append(f"labels and what a segmentation node said need {options.image}")
     return "; ".join(parts)
 

@@ -75,7 +75,7 @@ class _Messages:
         self._answered = {frame.number for frame in frames}
         self._image_turns = _numbers_by_key(survey.frames)
         self._predicted_turns = _numbers_by_key(frames)
-        first = {frame.stamp: _key(frame) for frame in reversed(frames)}
+        first = {frame.stamp: _key(frame) for frame in reversed(survey.frames)}
         # Numbers of the frames that are still to be compared with the labels of a stamp.
         self._to_compare: dict[int, set[int]] = defaultdict(set)
         for frame in frames:

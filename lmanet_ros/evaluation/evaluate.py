@@ -101,7 +101,9 @@ def evaluate(
         output.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(recording, ignore_errors=True)
         with _node(config, survey, output) as process:
-            playback = play(survey, config.mode, config.outputs, recording, process)
+            playback = play(
+                survey, config.mode, config.outputs, recording, process, config.parameters
+            )
     if not any(played.outcome == "answered" for played in playback.frames):
         raise ProcessError(f"{NODE_NAME} has answered no frame, see {output}/*.log")
     return _report(survey, config.mode, playback, recording, output, baseline)

@@ -18,6 +18,7 @@ from lmanet_core.evaluation import Tally
 from lmanet_core.program import INTERRUPTED
 from lmanet_ros.evaluation.html_report import write_fleet_html
 from lmanet_ros.evaluation.latencies import add_latencies, latency_percentiles
+from lmanet_ros.evaluation.run_facts import command_line
 from lmanet_ros.evaluation.summary import SUMMARY, is_complete, without_frames, write_summary
 from lmanet_ros.processes import start
 from lmanet_ros.progress import progress_bar
@@ -26,7 +27,7 @@ REQUEST = "request.json"
 """What an evaluation was asked to do: a result counts for the same request only."""
 FLEET_FILES = f"report.html, {SUMMARY}, and a folder with the results of each recording"
 NOT_PLAYED = "interrupted before it was played"
-COUNTED = {"tally", "latency_counts", "run"}
+COUNTED = {"tally", "latency_counts", "run", "images_sha256"}
 """What an evaluation must have to be added."""
 SAME = ("checkpoint", "mode", "rate")
 """What should be the same for figures that are added."""
@@ -114,7 +115,7 @@ def merge(
     rows = [without_frames(row) for row in rows]
     _check_once(rows)
     fleet = {
-        "run": _facts_of_all([row["run"] for row in rows]),
+        "run": {**_facts_of_all([row["run"] for row in rows]), "command": command_line()},
         "total": _total(rows),
         "recordings": rows,
         "failed": failed,
@@ -229,12 +230,13 @@ def _size(bag: Path) -> int:
 
 
 def _check_once(rows: Sequence[dict[str, Any]]) -> None:
-    seen = set()
+    seen: dict[str, str] = {}
     for row in rows:
-        key = (row["bag"], row["labels_sha256"])
-        if key in seen:
-            raise ValueError(f"{row['bag']} is there twice: its frames would count twice")
-        seen.add(key)
+        bag, images = row["bag"], row["images_sha256"]
+        if images in seen:
+            other = "is there twice" if bag == seen[images] else f"has the images of {seen[images]}"
+            raise ValueError(f"{bag} {other}: its frames would count twice")
+        seen[images] = bag
 
 
 def _total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

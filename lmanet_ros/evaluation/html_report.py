@@ -20,9 +20,11 @@ from lmanet_ros.evaluation import plots
 from lmanet_ros.evaluation.answers import AnsweredFrame
 from lmanet_ros.evaluation.comparison import Comparison, compare, facts_of_both
 from lmanet_ros.evaluation.scoring import true_labels
-from lmanet_ros.evaluation.summary import percent
+from lmanet_ros.evaluation.summary import percent, scored_topics
 
 PICTURE_WIDTH = 480
+MAX_PICTURE_HEIGHT = 960
+"""Of a column of pixels, which would otherwise be larger than a JPEG can be."""
 OPACITY = 0.6
 ERROR_COLOR = (220, 30, 30)
 LISTED_FRAMES = 12
@@ -49,7 +51,8 @@ def picture(
         true_classes: of the true labels; None: the same.
     """
     height, width = answer.image.shape[:2]
-    size = (PICTURE_WIDTH, max(1, round(height * PICTURE_WIDTH / width)))
+    scale = min(PICTURE_WIDTH / width, MAX_PICTURE_HEIGHT / height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
     image = cv2.resize(answer.image, size, interpolation=cv2.INTER_AREA)
     predicted = at_size_of(answer.predicted, image)
     pictures = {
@@ -131,7 +134,7 @@ def _write(path: Path, template: str, **values: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = percent
+    environment.filters |= {"percent": percent, "scored_topics": scored_topics}
     path.write_text(environment.get_template(template).render(**values))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -142,6 +142,15 @@ class NodeClient:
         self._under_way.clear()
         self._sent = 0
 
+    def check_parameters(self, names: Iterable[str]) -> None:
+        """Check that the node knows parameters: what it does not know has no effect.
+
+        Raises:
+            ProcessError: it does not, or does not say.
+        """
+        for name in names:
+            self._parameter(name)
+
     def check_rate(self) -> None:
         """Check that the node does not skip frames to keep to a rate.
 
@@ -167,15 +176,6 @@ class NodeClient:
             return checkpoint, load(checkpoint or None).config.classes
         except CheckpointError as error:
             raise ProcessError(f"the checkpoint of {NODE_NAME}: {error}") from None
-
-    def work_size(self) -> tuple[int, int] | None:
-        """(width, height) at which the network runs, by the node's parameter; None: the images'.
-
-        Raises:
-            ProcessError: it does not say.
-        """
-        size = tuple(self._parameter("work_size").integer_array_value)
-        return (int(size[0]), int(size[1])) if any(size) else None
 
     def send(self, data: bytes, number: int) -> SentFrame:
         """Publish a serialized image."""
@@ -265,7 +265,10 @@ class NodeClient:
         future = client.get_parameters([name])
         if not self.listen(future.done, CONNECTION_TIMEOUT):
             raise ProcessError(f"{NODE_NAME} does not tell its parameters")
-        value: ParameterValue = future.result().values[0]
+        values = future.result().values
+        if not values:
+            raise ProcessError(f"{NODE_NAME} has no parameter '{name}'")
+        value: ParameterValue = values[0]
         return value
 
     def _listen_for(self, frame: SentFrame, timeout: float) -> bool:

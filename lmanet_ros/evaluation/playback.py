@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +86,7 @@ def play(
     outputs: tuple[str, ...],
     recording: Path,
     process: NodeProcess | None,
+    parameters: Iterable[str] = (),
 ) -> Playback:
     """Play a recording to the node and record its answers beside the input.
 
@@ -98,9 +99,10 @@ def play(
         outputs: of the node, to record.
         recording: folder to make.
         process: the node, or None if it runs already.
+        parameters: of the node, by name, that the user has set.
 
     Raises:
-        ProcessError: the node cannot be found, has died, or does not answer.
+        ProcessError: the node cannot be found, has died, does not answer, or has no such parameter.
         KeyboardInterrupt: before the first frame; after it, what was played is the result.
     """
     received = {frame.number: frame.received for frame in survey.frames}
@@ -114,8 +116,8 @@ def play(
 
         with closing(NodeClient(survey.image_type, outputs, on_output, process)) as node:
             node.connect(_first_usable_image(survey))
+            node.check_parameters(parameters)
             checkpoint, classes = node.classes()
-            work_size = node.work_size()
             sent: dict[int, SentFrame] = {}
             count = len(survey.frames)
             begin = time.monotonic()
@@ -130,7 +132,7 @@ def play(
                     raise
                 count = max(sent) + 1
             seconds = time.monotonic() - begin
-            facts = run_facts(checkpoint, node.facts, work_size)
+            facts = run_facts(checkpoint, node.facts)
             counts = node.counts
             frames = tuple(
                 _played(frame, sent.get(frame.number), counts) for frame in survey.frames[:count]

@@ -17,26 +17,28 @@ MODEL = ("model name", "Model")
 GPUS = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
 
 
-def run_facts(
-    checkpoint: str, node_facts: dict[str, str], work_size: tuple[int, int] | None
-) -> dict[str, str]:
+def run_facts(checkpoint: str, node_facts: dict[str, str]) -> dict[str, str]:
     """Date, machine, software, network and command, by name.
 
     Args:
         checkpoint: as the node's parameter says.
         node_facts: what the node says of itself in its diagnostics.
-        work_size: (width, height) at which the network runs; None: the images' own.
     """
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command_line(),
         "machine": _machine(),
         "software": ", ".join(f"{package} {_version(package)}" for package in PACKAGES),
         "model_hash": node_facts.get("model_hash") or _hash(checkpoint),
         "backend": node_facts.get("backend", "not told"),
         "memory_size": node_facts.get("memory_size", "not told"),
-        "work_size": "x".join(map(str, work_size)) if work_size else "that of the images",
+        "work_size": node_facts.get("work_size", "not told"),
     }
+
+
+def command_line() -> str:
+    """What this process was called with."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def _machine() -> str:

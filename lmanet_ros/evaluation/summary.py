@@ -31,6 +31,7 @@ def summarize(survey: Survey, mode: Mode, playback: Playback, score: Score) -> d
     )
     return {
         "bag": str(survey.path),
+        "images_sha256": survey.images_sha256,
         "run": playback.facts,
         "image_topic": survey.image_topic,
         "label_topic": survey.label_topic,
@@ -102,19 +103,23 @@ def write_summary(path: Path, summary: dict[str, Any]) -> None:
 
 def format_summary(summary: dict[str, Any]) -> str:
     """The summary as lines of text."""
-    topics = f"{summary['image_topic']} against {summary['label_topic'] or 'no true labels'}"
-    lines = [
-        f"scored       {topics}",
-        *_figures(summary),
-    ]
+    lines = [f"scored       {scored_topics(summary)}", *_figures(summary)]
     lines += [f"skipped      {s['count']} frames: {s['reason']}" for s in summary["skipped"]]
     lines += [f"note         {note}" for note in summary["notes"]]
     return "\n".join(lines)
 
 
+def scored_topics(summary: dict[str, Any]) -> str:
+    """Which topic was scored against which."""
+    return f"{summary['image_topic']} against {summary['label_topic'] or 'no true labels'}"
+
+
 def format_fleet(fleet: dict[str, Any]) -> str:
     """The summary of several recordings as lines of text."""
-    lines = [f"recordings   {len(fleet['recordings'])}", *_figures(fleet["total"])]
+    lines = [f"recordings   {len(fleet['recordings'])}"]
+    topics = Counter(map(scored_topics, fleet["recordings"]))
+    lines += [f"scored       {which} in {count} of them" for which, count in topics.items()]
+    lines += _figures(fleet["total"])
     lines += [f"failed       {failed['bag']}: {failed['reason']}" for failed in fleet["failed"]]
     lines += [f"note         {note}" for note in fleet["notes"]]
     return "\n".join(lines)
@@ -169,14 +174,27 @@ def _notes(survey: Survey, playback: Playback, score: Score) -> list[str]:
     notes = list(survey.notes)
     if (played := len(playback.frames)) < len(survey.frames):
         notes.append(f"playing was interrupted after {played} of {len(survey.frames)} frames")
-    if survey.label_topic is None:
-        notes.append("no topic with true labels: no mIoU")
-    elif missing := len(survey.frames) - len(survey.label_stamps):
-        notes.append(f"{missing} frames have no true labels under their stamp")
+    notes += _notes_on_truth(survey)
     if score.unknown_classes:
         notes.append(
             "pixels of these classes do not count, the network does not know them: "
             f"{', '.join(score.unknown_classes)}"
+        )
+    return notes
+
+
+def _notes_on_truth(survey: Survey) -> list[str]:
+    if survey.label_topic is None:
+        return ["no topic with true labels: no mIoU"]
+    notes = []
+    labelled = [frame for frame in survey.frames if frame.stamp in survey.label_stamps]
+    if missing := len(survey.frames) - len(labelled):
+        notes.append(f"{missing} frames have no true labels under their stamp")
+    first: dict[int, int] = {}
+    if shared := sum(f.received != first.setdefault(f.stamp, f.received) for f in labelled):
+        notes.append(
+            f"{shared} frames are not scored: they have the stamp of another one, whose the true "
+            "labels may be"
         )
     return notes
 

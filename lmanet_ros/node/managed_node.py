@@ -211,6 +211,7 @@ class SegmentationNode(LifecycleNode):
             **figure_values(figures),
             "memory_filled": stream.memory_filled,
             "memory_size": stream.memory_size,
+            "work_size": "x".join(map(str, stream.segmenter.network_size or ())),
             "backend": f"{segmenter.backend} {segmenter.device} {segmenter.precision}",
             "local_attention": describe_attention(segmenter),
             "model_hash": self._model_hash,

@@ -8,7 +8,7 @@ import pytest
 import rclpy
 from ros_harness import DEADLINE
 
-from lmanet_ros.processes import YamlText, as_yaml
+from lmanet_ros.processes import YamlText, as_yaml, without_ros_arguments
 
 PARENT = """
 import sys, time
@@ -26,6 +26,12 @@ def test_they_end_with_who_has_started_them(end):
     parent.send_signal(end)
     # Both have the pipe open: it ends when the child has ended, too.
     parent.communicate(timeout=DEADLINE)
+
+
+def test_ros_takes_what_is_between_its_marks_and_nothing_that_looks_alike():
+    own = ["program", "-p", "precision:=fp32", "a:=b"]
+    assert without_ros_arguments([*own, "--ros-args", "-r", "a:=b", "--", "bag"]) == [*own, "bag"]
+    assert without_ros_arguments([*own, "--ros-args", "-p", "x:=1"]) == own
 
 
 def received(argument: str) -> object:

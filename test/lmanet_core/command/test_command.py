@@ -25,7 +25,7 @@ def erfnet_pth(tmp_path_factory):
 def test_convert_writes_a_checkpoint_that_loads_and_says_where_it_is_from(
     erfnet_pth, tmp_path, capsys
 ):
-    output = tmp_path / "erfnet.safetensors"
+    output = tmp_path / "made" / "erfnet.safetensors"
     assert main(["convert", str(erfnet_pth), str(output)]) == 0
     assert "ERFNet" in capsys.readouterr().out
     assert main(["convert", str(erfnet_pth), str(output), "--window-size", "11"]) == 1
@@ -64,6 +64,12 @@ def test_what_cannot_be_converted_ends_with_one_line_and_status_1(tmp_path, caps
     assert error.startswith(f"lmanet: {tmp_path}/other.pth: ")
     assert error.count("\n") == 1
     assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_what_cannot_be_written_is_one_line(erfnet_pth, capsys):
+    # Of /proc even root is told that it may write to it.
+    assert main(["convert", str(erfnet_pth), "/proc/out.safetensors"]) == 1
+    assert capsys.readouterr().err.startswith("lmanet: /proc/out.safetensors cannot be written: ")
 
 
 def test_info_tells_what_is_in_a_checkpoint_and_what_it_costs(tmp_path, capsys):

@@ -23,7 +23,7 @@ def test_a_recording_without_a_usable_frame_is_refused(tmp_path):
     strange = noise_message(1.0)
     strange.encoding = "telepathy"
     bag = write_messages(tmp_path / "bag", [("/camera/image", strange)])
-    with pytest.raises(BagError, match="none of 1 frames of /camera/image is usable"):
+    with pytest.raises(BagError, match=r"there is /camera/image \(unknown encoding"):
         read_frames(bag)
 
 

@@ -221,11 +221,36 @@ def test_rows_that_cannot_be_read_are_left_out_and_named(tmp_path):
     edit(file, "UPDATE messages SET topic_id = 9 WHERE id = 3")
     edit(file, "UPDATE messages SET data = ? WHERE id = 5", bytes(compressed))
     edit(file, "UPDATE messages SET data = 'text' WHERE id = 6")
+    edit(file, "UPDATE messages SET timestamp = 'soon' WHERE id = 7")
+    edit(file, "UPDATE messages SET timestamp = -1 WHERE id = 8")
+    edit(file, "UPDATE messages SET id = -2 WHERE id = 9")
+    edit(file, "INSERT INTO topics VALUES (2, CAST(x'2fff' AS TEXT), 7, 'cdr', '', '')")
     messages, problems = read(file)
-    expect_frames(messages, [0, 1, 3, 6, 7, 8, 9])
-    assert len(problems) == 3
+    expect_frames(messages, [0, 1, 3, 9])
+    assert len(problems) == 6
+    assert "a message is left out: its time is 'soon'" in " | ".join(problems)
     assert "a message is left out, of 1.200 s: nothing says what topic 9 is" in problems[0]
     assert "a message is left out, of 1.400 s: of /image, damaged" in problems[1]
+
+
+def test_rows_that_lead_back_to_themselves_end(tmp_path):
+    """The number of a row is damaged, in a page that SQLite searches."""
+    frames = [noise_message(1 + number / 10, size=(8, 4)) for number in range(8)]
+    bag = write_messages(tmp_path / "bag", (("/image", frame) for frame in frames), "sqlite3")
+    file = storage_file(bag)
+    data = bytearray(file.read_bytes())
+    ((size, page),) = edit(
+        file,
+        "SELECT page_size, rootpage FROM pragma_page_size, sqlite_master WHERE name = 'messages'",
+    )
+    leaf = data[(page - 1) * size : page * size]
+    for cell in range(int.from_bytes(leaf[3:5], "big")):
+        begin = (page - 1) * size + int.from_bytes(leaf[8 + 2 * cell : 10 + 2 * cell], "big")
+        data[begin + 2] = 0
+    file.write_bytes(data)
+    messages, problems = read(file)
+    assert len(messages) <= 1
+    assert "rows are out of order" in problems[0]
 
 
 def test_a_damaged_page_costs_the_messages_on_it(tmp_path):

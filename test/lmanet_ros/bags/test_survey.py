@@ -135,6 +135,9 @@ def test_labels_are_those_beside_the_images(tmp_path):
     bag = write_topics(tmp_path / "others", "/image", "/left/labels", "/right/labels")
     with pytest.raises(BagError, match=r"/left/labels, /right/labels; .* --label-topic"):
         survey(bag)
+    bag = write_topics(tmp_path / "elsewhere", "/left/image", "/my_network/labels")
+    assert "/my_network/labels is taken for truth by its name alone" in survey(bag).notes[0]
+    assert survey(bag, label_topic="/my_network/labels").notes == ()
 
 
 def test_images_that_no_node_can_use_leave_the_choice_to_others(tmp_path):
@@ -142,6 +145,9 @@ def test_images_that_no_node_can_use_leave_the_choice_to_others(tmp_path):
     depth.encoding = "32FC1"
     messages = [("/depth", depth), ("/color", noise_message(1.0)), ("/infra", depth)]
     assert survey(write_messages(tmp_path / "bag", messages)).image_topic == "/color"
+    # Where none can be used, each is listed with the reason.
+    with pytest.raises(BagError, match=r"/depth \(unknown encoding, '32FC1'\), /infra \(unk"):
+        survey(write_messages(tmp_path / "unusable", messages[::2]))
     # Named by the user, they are surveyed as they are.
     assert survey(tmp_path / "bag", "/depth").frames[0].problem.kind == "unknown encoding"
 
@@ -160,6 +166,8 @@ def test_without_images_the_user_is_told_what_there_is_and_why(tmp_path):
     file.write_bytes(b"version https://git-lfs.github.com/spec/v1")
     with pytest.raises(BagError, match=r"bag.mcap: is a Git LFS pointer.*no topics"):
         survey(bag)
+    with pytest.raises(BagError, match=r"got '/depth'; bag.mcap: is a Git LFS pointer"):
+        survey(bag, "/depth")
     with pytest.raises(BagError, match=r"bag.mcap: is a Git LFS pointer"):
         find_image_type(bag, None, None, TopicOptions())
 

@@ -24,6 +24,7 @@ def summary(bag: str, hits: int, misses: int, seconds: float = 2.0) -> dict[str,
     iou = hits / (hits + misses)
     return {
         "bag": bag,
+        "images_sha256": bag,
         "run": {"date": "today", "model_hash": "abc", "command": "evaluate_bag"},
         "image_topic": "/image",
         "label_topic": "/labels",
@@ -90,7 +91,10 @@ def test_totals_are_made_of_counts_not_of_averages(files, tmp_path, capsys):
     report = (tmp_path / "all" / "report.html").read_text()
     assert "drives/long" in report
     assert "drives/short" in report
-    assert "mIoU         45.5 % of 18 frames" in capsys.readouterr().out
+    assert "/image against /labels" in report
+    printed = capsys.readouterr().out
+    assert "mIoU         45.5 % of 18 frames" in printed
+    assert "scored       /image against /labels in 2 of them" in printed
 
 
 def test_sums_can_be_added_again_but_no_recording_counts_twice(files, tmp_path, capsys):
@@ -102,6 +106,11 @@ def test_sums_can_be_added_again_but_no_recording_counts_twice(files, tmp_path, 
     assert merged(tmp_path / "again") == merged(tmp_path / "at_once")
     assert run("--merge", *sums, files[0], "--output", str(tmp_path / "twice")) == 1
     assert "drives/long is there twice" in capsys.readouterr().err
+    # A copy on another machine, played live: other name, other labels.
+    copy = summary("copies/long", 899, 1) | {"images_sha256": "drives/long"}
+    Path(files[1]).write_text(json.dumps(copy))
+    assert run("--merge", *files, "--output", str(tmp_path / "copies")) == 1
+    assert "copies/long has the images of drives/long" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

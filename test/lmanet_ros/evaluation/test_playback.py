@@ -51,7 +51,6 @@ class StandIn:
         self.node = rclpy.create_node("segmentation_node")
         self.node.declare_parameter("checkpoint", str(checkpoint))
         self.node.declare_parameter("max_rate", max_rate)
-        self.node.declare_parameter("work_size", [0, 0])
         self._topic = topic
         self._fate = fate
         self._counts: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
@@ -103,11 +102,17 @@ def running(stand_in: StandIn) -> Iterator[None]:
 def played(tmp_path, checkpoint) -> Callable[..., Playback]:
     """Plays a number of frames to a node."""
 
-    def run(count: int, mode: Mode, fate: Callable[[int], str], **options: object) -> Playback:
+    def run(
+        count: int,
+        mode: Mode,
+        fate: Callable[[int], str],
+        parameters: tuple[str, ...] = (),
+        **options: object,
+    ) -> Playback:
         frames = (("/image", noise_message(1 + number / 10)) for number in range(count))
         survey = survey_bag(Bag(write_messages(tmp_path / "bag", frames)))
         with running(StandIn(checkpoint, fate, **options)):
-            return play(survey, mode, ("labels",), tmp_path / "predictions", None)
+            return play(survey, mode, ("labels",), tmp_path / "predictions", None, parameters)
 
     return run
 
@@ -199,6 +204,11 @@ def test_an_answer_that_was_not_recorded_is_missed(tmp_path, played):
 def test_without_loss_a_node_that_keeps_to_a_rate_is_refused(played):
     with pytest.raises(ProcessError, match=r"max_rate = 5 .* set it to 0, or play with --live"):
         played(3, Mode(), processed, max_rate=5.0)
+
+
+def test_a_parameter_that_the_node_does_not_have_is_told(played):
+    with pytest.raises(ProcessError, match="has no parameter 'memory_sise'"):
+        played(3, Mode(), processed, parameters=("max_rate", "memory_sise"))
 
 
 def test_a_node_that_listens_to_something_else_is_not_waited_for_for_ever(played, monkeypatch):

@@ -1,11 +1,14 @@
 """Figures of a node's answers, on pictures small enough to count by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lmanet_core import ClassTable
 from lmanet_ros.bags.survey import BagFrame
 from lmanet_ros.evaluation.answers import AnsweredFrame
+from lmanet_ros.evaluation.html_report import picture
 from lmanet_ros.evaluation.playback import PlayedFrame
 from lmanet_ros.evaluation.scoring import score
 
@@ -52,6 +55,14 @@ def test_truth_in_other_classes_is_compared_by_their_names():
     result = score([answer(0, halves(0, 1), halves(1, 1))], CLASSES, other)
     assert result.evaluation.iou["road"] == 0.5
     assert result.evaluation.miou == 0.5
+
+
+@pytest.mark.parametrize("size", [(400, 1), (1, 400), (1, 1)])
+def test_pictures_of_any_shape_fit_into_the_report(size):
+    height, width = size
+    blank = np.zeros((height, width), np.uint8)
+    flat = replace(answer(0, blank, blank), image=np.zeros((height, width, 3), np.uint8))
+    assert list(picture(flat, CLASSES, None).pictures) == ["input", "prediction", "truth", "errors"]
 
 
 def test_labels_are_compared_at_the_size_of_the_truth():

@@ -31,7 +31,12 @@ def test_an_interrupted_replay_is_reported_whatever_the_params_file_has(
 ):
     frames = (("/front/image", noise_message(1 + number / 10)) for number in range(300))
     bag, output = write_messages(tmp_path / "bag", frames), tmp_path / "result"
-    of_camera = {"autostart": False, "max_rate": 0.1, "image_topics": ["/a", "/b"]}
+    of_camera = {
+        "autostart": False,
+        "max_rate": 0.1,
+        "image_topics": ["/a", "/b"],
+        "use_sim_time": True,
+    }
     params_file = tmp_path / "parameters.yaml"
     params_file.write_text(yaml.safe_dump({"/**": {"ros__parameters": of_camera}}))
     files = (f"bag:={bag}", f"output:={output}", f"params_file:={params_file}")
