@@ -84,6 +84,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Pat
     weights = source / "lmanet_core" / "weights"
     weights.mkdir(exist_ok=True)
     shutil.copy(checkpoint, weights / f"{DEFAULT_WEIGHTS}.safetensors")
+    # What would run in their place.
+    (weights / f"{DEFAULT_WEIGHTS}.lmanet").unlink()
     return workspace
 
 
