@@ -44,6 +44,10 @@ class Backend(Protocol):
         """What the network computes in: 'fp32', 'bf16', 'fp16' or 'int8'."""
 
     @property
+    def attention(self) -> str:
+        """Implementation of local attention, in the words of a log line; 'none' without memory."""
+
+    @property
     def batches(self) -> bool:
         """Whether `run_together` computes several streams in one go."""
 

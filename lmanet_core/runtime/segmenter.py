@@ -98,6 +98,11 @@ class VideoSegmenter:
         return self._backend.precision
 
     @property
+    def attention(self) -> str:
+        """Implementation of local attention: 'fused', 'tiled (and why)', 'plugin' or 'none'."""
+        return self._backend.attention
+
+    @property
     def batches(self) -> bool:
         """Whether `step_together` computes several streams in one go."""
         return self._backend.batches

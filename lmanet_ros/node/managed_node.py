@@ -14,7 +14,6 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from lmanet_core.checkpoint import checkpoint_hash
-from lmanet_core.runtime.attention import describe_attention
 from lmanet_ros.messages.image_conversion import CONVERSION
 from lmanet_ros.node.bond import ManagerBond
 from lmanet_ros.node.inference.network import load_network
@@ -213,7 +212,7 @@ class SegmentationNode(LifecycleNode):
             "memory_size": stream.memory_size,
             "work_size": "x".join(map(str, stream.segmenter.network_size or ())),
             "backend": f"{segmenter.backend} {segmenter.device} {segmenter.precision}",
-            "local_attention": describe_attention(segmenter),
+            "local_attention": segmenter.attention,
             "model_hash": self._model_hash,
         }
         return make_status(name, problems, state, values, hardware_id=listener.topic)

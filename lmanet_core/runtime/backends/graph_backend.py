@@ -76,6 +76,11 @@ class GraphBackend(ABC):
         return self.info.classes
 
     @property
+    def attention(self) -> str:
+        """The form that local attention has in the file; see `Backend`."""
+        return self.info.operator if self.memory_size else "none"
+
+    @property
     def filled(self) -> int:
         """Number of past frames in memory."""
         return 0 if self._slots is None else self._slots.filled

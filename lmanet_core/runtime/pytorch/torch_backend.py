@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lmanet_core.config import MAX_MEMORY_SIZE
 from lmanet_core.models import LMANet, MemoryStore
+from lmanet_core.ops.choice import choose_implementation
 from lmanet_core.resizing import resize_image
 from lmanet_core.runtime.backend import Prediction
 from lmanet_core.runtime.pytorch.classification import classify
@@ -85,6 +86,14 @@ class TorchBackend:
         self._model.to(self._device, self._dtype)
         # PyTorch's annotations lack this overload.
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def attention(self) -> str:
+        """See `Backend`."""
+        if self.memory_size == 0:
+            return "none"
+        choice = choose_implementation(self._device, self._dtype)
+        return f"{choice.name} ({choice.reason})" if choice.reason else choice.name
 
     @property
     def filled(self) -> int:

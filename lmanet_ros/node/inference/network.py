@@ -6,7 +6,6 @@ from lmanet_core import CheckpointError, VideoSegmenter
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS, load_work_size
 from lmanet_core.extras import MissingExtraError
 from lmanet_core.runtime import GraphFileError, open_segmenter
-from lmanet_core.runtime.attention import describe_attention
 from lmanet_ros.node.parameters import IMAGE_SIZE, NodeParameters, ParameterError
 
 
@@ -49,7 +48,7 @@ def load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
         f"({len(classes)} classes: {', '.join(classes.names)}) "
         f"at {_describe_size(parameters, known)}, "
         f"a memory of {segmenter.memory_size} frames, "
-        f"local attention: {describe_attention(segmenter)}, "
+        f"local attention: {segmenter.attention}, "
         f"on {segmenter.device} in {segmenter.precision}; "
         f"backend {choice.backend}: {choice.reason}"
     )
