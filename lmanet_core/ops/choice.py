@@ -109,7 +109,8 @@ def _attention_is_right(device: torch.device, dtype: torch.dtype) -> bool:
 
     inputs = _tiny_inputs(device, dtype)
     read, _ = fused_cuda.forward(*inputs, 3)
-    return _is_near(read, local_attention_reference(*(tensor.float() for tensor in inputs), 3))
+    query, keys, values = (tensor.float() for tensor in inputs)
+    return _is_near(read, local_attention_reference(query, keys, values, 3))
 
 
 def _gradients_are_right(device: torch.device, dtype: torch.dtype) -> bool:
@@ -118,8 +119,9 @@ def _gradients_are_right(device: torch.device, dtype: torch.dtype) -> bool:
     inputs = _tiny_inputs(device, dtype)
     read, log_sum_exp = fused_cuda.forward(*inputs, 3)
     gradients = fused_cuda.backward(read, *inputs, read, log_sum_exp, 3)
-    exact = [tensor.float().requires_grad_() for tensor in inputs]
-    expected = torch.autograd.grad(local_attention_reference(*exact, 3), exact, read.float())
+    query, keys, values = (tensor.float().requires_grad_() for tensor in inputs)
+    exact = local_attention_reference(query, keys, values, 3)
+    expected = torch.autograd.grad(exact, (query, keys, values), read.float())
     return all(map(_is_near, gradients, expected))
 
 
