@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import zstandard
@@ -65,7 +66,7 @@ def _topics(database: sqlite3.Connection) -> dict[object, tuple[str, str, str]]:
     }
 
 
-def _rows(database: sqlite3.Connection, left_out: LeftOut) -> Iterator[tuple[object, ...]]:
+def _rows(database: sqlite3.Connection, left_out: LeftOut) -> Iterator[tuple[Any, ...]]:
     """Topic, time and data of each message; what cannot be read is stepped over."""
     last, passed, damaged = -1, 0, 0
     while True:
