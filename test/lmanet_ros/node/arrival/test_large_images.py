@@ -19,6 +19,8 @@ STEP = 0.01
 # on a busy machine that takes many times the step.
 OPTIONS = ("-p", "work_size:=[160, 96]", "-p", "threads:=1")
 RATE = 4.0
+MEASURED = 2
+"""Frames that come one by one before those that count."""
 CAMERAS = ("reliable", "left", "right", "best_effort", "video")
 
 
@@ -76,9 +78,27 @@ def assert_all_arrive(client: Client, count: int) -> None:
 )
 def test_all_images_of_reliable_cameras_arrive(cameras, soak, names, size):
     clients = [cameras[name] for name in names]
+    # Whether frames may wait is known once rate and step are.
+    play(clients, (64, 32), MEASURED)
     play(clients, size, soak["images"])
     for client in clients:
-        assert_all_arrive(client, soak["images"])
+        assert_all_arrive(client, MEASURED + soak["images"])
+
+
+def test_a_burst_is_answered_in_order(cameras):
+    client, answers = cameras["left"], cameras["left"].received["labels"]
+
+    def wait_for_answers(count: int) -> None:
+        client.wait_until(lambda: len(answers) >= count, f"{count} answers")
+
+    before = len(answers)
+    play([client], (64, 32), 4)
+    wait_for_answers(before + 4)
+    burst = [image_message(street(), stamp=time.time()) for _ in range(4)]
+    for message in burst:
+        client.send(message)
+    wait_for_answers(before + 8)
+    assert [answer.header for answer in answers[before + 4 :]] == [m.header for m in burst]
 
 
 def test_all_images_of_the_video_publisher_arrive(cameras, soak):
