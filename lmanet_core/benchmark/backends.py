@@ -44,7 +44,7 @@ import sys
 import numpy as np
 from lmanet_core.runtime import open_segmenter
 file, backend, precision, width, height = sys.argv[1:]
-which = {"network": file} if backend == "torch" else {"engine": file}
+which = {"network": file, "work_pixels": 0} if backend == "torch" else {"engine": file}
 segmenter, _ = open_segmenter(**which, backend=backend, precision=precision)
 segmenter.step(np.zeros((int(height), int(width), 3), np.uint8))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
@@ -107,7 +107,11 @@ class Contender:
         """A stream of it; the size of the images is the exported one."""
         network, engine = (self.file, "") if self.backend == "torch" else (None, self.file)
         return open_segmenter(
-            network, engine=engine, backend=self.backend, precision=self.precision
+            network,
+            engine=engine,
+            backend=self.backend,
+            precision=self.precision,
+            work_pixels=0 if self.backend == "torch" else None,
         )[0]
 
 

@@ -94,7 +94,8 @@ def _gpu() -> Finding:
         name = torch.cuda.get_device_name()
         built = torch.cuda.get_arch_list()
         state = f"{name}, compute capability {major}.{minor}"
-        if is_built_for(10 * major + minor, built):
+        # AMD's chips have names, not numbers.
+        if torch.version.hip or is_built_for(10 * major + minor, built):
             return Finding("GPU", state)
         advice = f"this PyTorch has code for {' '.join(built)} only; install one that fits the GPU"
         return Finding("GPU", state, advice)

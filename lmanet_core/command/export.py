@@ -152,8 +152,7 @@ def _export_network(
     from lmanet_core.export import can_take_any_size, export_network
 
     any_size = arguments.size is None and can_take_any_size(model)
-    known = load_work_size(arguments.checkpoint) if any_size else None
-    work_size = arguments.size or known or DEFAULT_SIZE
+    work_size = arguments.size or load_work_size(arguments.checkpoint) or DEFAULT_SIZE
     options = {
         "work_size": work_size,
         "any_size": any_size,

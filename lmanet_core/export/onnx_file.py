@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,9 @@ from lmanet_core.extras import needs_extra
 from lmanet_core.models import LMANet
 from lmanet_core.models.cost import network_cost
 from lmanet_core.runtime.graph_info import METADATA_KEY, GraphInfo
+
+FEWEST_HALVED = 16
+"""Elements of a tensor that `store_in_half` takes."""
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -130,7 +134,8 @@ def store_in_half(model: ModelProto) -> None:
 
     casts = []
     for tensor in model.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT:
+        # The few numbers that are constants of an operator stay as exact as they are.
+        if tensor.data_type != TensorProto.FLOAT or math.prod(tensor.dims) < FEWEST_HALVED:
             continue
         stored = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16))
         stored.name = f"{tensor.name}_stored"

@@ -54,7 +54,16 @@ def export_network(
     info = describe_graph(model, "fused", "fp32", work_size, memory_size, provenance)
     if any_size:
         info = replace(info, side_multiple=_side_multiple(model))
-    programs = _streaming_graphs(model, info) if info.memory_size else _frame_graph(model, info)
+    export = _streaming_graphs if info.memory_size else _frame_graph
+    try:
+        programs = export(model, info)
+    except torch.onnx.OnnxExporterError as error:
+        if not any_size:
+            raise
+        raise ValueError(
+            f"{model.config.backbone} cannot be exported for any size: give one, for example "
+            f"--size 1024x512 ({error.__cause__ or error})"
+        ) from error
     graphs = {}
     for name, program in programs.items():
         proto = program.model_proto

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
@@ -13,7 +14,7 @@ from lmanet_core.checkpoint import (
     checkpoint_fingerprint,
     fingerprint,
     load,
-    shipped_weights,
+    load_work_size,
 )
 from lmanet_core.config import MAX_MEMORY_SIZE
 from lmanet_core.extras import needs_extra
@@ -25,7 +26,7 @@ from lmanet_core.runtime.engine_file import is_engine, read_engine
 from lmanet_core.runtime.graph_info import GraphFileError, GraphInfo, read_onnx_info
 from lmanet_core.runtime.network_file import is_network_file, read_network_file
 from lmanet_core.runtime.segmenter import VideoSegmenter
-from lmanet_core.runtime.shipped import REASON, find_shipped_export
+from lmanet_core.runtime.shipped import find_shipped_export
 from lmanet_core.runtime.threads import default_threads
 from lmanet_core.size_rule import SizeRule
 
@@ -82,13 +83,15 @@ def open_segmenter(
         network: a model, or a checkpoint as `lmanet_core.load` takes it; None: what `engine` holds
             or, without one, the shipped default. Where both are given, the file must be an export
             of the network.
-        engine: file that `lmanet export` wrote; empty: the network itself runs, in PyTorch, or, of
-            shipped weights on a machine without a GPU, the export that is shipped beside them.
+        engine: file that `lmanet export` wrote; empty: the network itself runs, in PyTorch, or, on
+            a machine without a GPU, the export that is shipped beside the default weights.
         backend: one of `BACKENDS`.
-        memory_size, precision, device, work_size, work_pixels: as `VideoSegmenter` takes them. What
-            is fixed in a file must be left out or be the same: of network files precision and
-            device, the sizes only if they were exported for one; of others all.
+        memory_size, precision, device, work_size: as `VideoSegmenter` takes them. What is fixed in
+            a file must be left out or be the same: of network files precision and device, the size
+            only if they were exported for one; of others all.
         output_size: as `VideoSegmenter` takes it.
+        work_pixels: as `VideoSegmenter` takes it; 0: as many as the image has, which files do not
+            offer; None: as many as the checkpoint or the file records, else as the image has.
         threads: on the CPU; 0: one for each core, in PyTorch its own choice.
 
     Raises:
@@ -99,25 +102,32 @@ def open_segmenter(
         MissingExtraError: a package is not installed.
     """
     path = Path(engine) if str(engine) else None
+    model, name = None, None
+    if network is None or isinstance(network, str | Path):
+        name = network
+    else:
+        model = network
     shipped = None
-    if path is None and (network is None or network in shipped_weights()):
-        name = None if network is None else str(network)
+    if path is None and model is None and work_pixels != 0:
         shipped = find_shipped_export(name, backend=backend, device=device, precision=precision)
-    choice = choose_backend(backend, path or shipped)
+    choice = choose_backend(backend, path or (shipped and shipped.file))
     if shipped is not None:
-        path, network, choice = shipped, None, Choice(choice.backend, REASON)
+        path, network, choice = shipped.file, None, Choice(choice.backend, shipped.reason)
     if path is not None:
         threads = threads or default_threads()
         wishes = _Wishes(memory_size, precision, device, work_size, work_pixels, threads)
         opened = _open_file(path, choice.backend, network, wishes)
         return VideoSegmenter(opened, output_size=output_size), choice
-    model = load(network) if network is None or isinstance(network, str | Path) else network
+    if model is None:
+        model = load(name)
+        known = load_work_size(name) if work_size is None and work_pixels is None else None
+        work_pixels = math.prod(known) if known else work_pixels
     if threads:
         import torch
 
         torch.set_num_threads(threads)
     options = (memory_size, precision, device, work_size, output_size)
-    return VideoSegmenter(model, *options, work_pixels=work_pixels), choice
+    return VideoSegmenter(model, *options, work_pixels=work_pixels or None), choice
 
 
 def choose_backend(backend: str, engine: Path | None) -> Choice:
@@ -234,7 +244,11 @@ def _open_network(
             for stem, source in sources.items()
         }
 
-    return SplitGraphBackend(info, load, wishes.threads)
+    def load_for(work_size: tuple[int, int]) -> dict[str, CpuGraph]:
+        # ONNX Runtime takes open sides as they come.
+        return load(work_size if backend == "openvino" else info.work_size)
+
+    return SplitGraphBackend(info, load_for, wishes.threads)
 
 
 def _load_graph(
@@ -264,8 +278,10 @@ def _adapt(info: GraphInfo, wishes: _Wishes) -> tuple[GraphInfo, _Wishes]:
                 f"memory_size must be in 0..{MAX_MEMORY_SIZE}, got {wishes.memory_size}"
             )
         info = replace(info, memory_size=wishes.memory_size)
-    if info.side_multiple == 0:
+    if info.side_multiple == 0 or wishes.work_pixels == 0:
         return info, wishes
+    if None not in (wishes.work_size, wishes.work_pixels):
+        raise ValueError("work_pixels is for images without a work_size, got both")
     rule = SizeRule(info.side_multiple)
     if wishes.work_size is not None:
         if min(wishes.work_size) < rule.smallest:
@@ -276,7 +292,7 @@ def _adapt(info: GraphInfo, wishes: _Wishes) -> tuple[GraphInfo, _Wishes]:
         info = replace(info.at(rule.fit(wishes.work_size)), side_multiple=0)
     elif wishes.work_pixels is not None:
         info = info.at(rule.fit(info.work_size, wishes.work_pixels))
-    return info, replace(wishes, work_size=None)
+    return info, replace(wishes, work_size=None, work_pixels=None)
 
 
 def _check_cpu(device: str) -> None:
@@ -309,6 +325,12 @@ def _check_fit(
         raise ValueError(
             f"work_size must be left out or {info.work_size}, as {path} has it, "
             f"got {wishes.work_size}"
+        )
+    if wishes.work_pixels is not None:
+        raise ValueError(
+            f"work_size must be left out or a size: {path} does not run at that of the images"
+            if wishes.work_pixels == 0
+            else f"work_pixels must be left out: {path} runs at {info.work_size}"
         )
     # OpenVINO computes in a precision of its choice, whatever the file's.
     if wishes.precision not in ("auto", info.precision) and backend != "openvino":

@@ -134,7 +134,7 @@ class VideoSegmenter:
         return VideoSegmenter(self._backend.new_stream(), output_size=self._output_size)
 
     def warm_up(self) -> None:
-        """Run the network, so that the first frame takes no longer than others; forgets all frames.
+        """Run the network, so that the first frame takes little longer than others; forgets all.
 
         Runs at the working size, or at a small one if that is the image's own.
         """
@@ -144,6 +144,7 @@ class VideoSegmenter:
         for _ in range(1 + min(1, self.memory_size)):
             self.step(image)
         self.reset()
+        self._network_size = None
 
     def step(self, image: np.ndarray, *, confidence: bool = True) -> SegmentationResult:
         """Segment the next frame and remember it.

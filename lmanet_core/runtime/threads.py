@@ -9,7 +9,13 @@ _SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 
 
 def default_threads() -> int:
-    """One for each core that this process may use, as two on one core share its multipliers."""
+    """One for each core that this process may use, as two on one core share its multipliers.
+
+    `OMP_NUM_THREADS` goes before: who starts several processes divides the cores by it.
+    """
+    asked_for = os.environ.get("OMP_NUM_THREADS", "")
+    if asked_for.isdecimal() and int(asked_for) > 0:
+        return int(asked_for)
     if not hasattr(os, "sched_getaffinity"):
         return os.cpu_count() or 1
     return len({_core(processor) for processor in os.sched_getaffinity(0)})

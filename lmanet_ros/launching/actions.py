@@ -106,7 +106,7 @@ def rviz_node(
         namespace: that the node is started with.
         parameters: of the node, as far as they were asked for.
     """
-    # Here, because PyTorch comes with it, and it is needed for nothing else.
+    # Here, because it is needed for nothing else.
     from lmanet_ros.node.arrival.camera import camera_names
 
     topics = parameters.get("image_topics", ["image"])

@@ -76,7 +76,7 @@ class NodeParameters:
     engine: str = _parameter(
         "",
         "Path of a file that `lmanet export` made; empty: none, run the checkpoint in PyTorch, or "
-        "shipped weights where no GPU is in their exported form.",
+        "the shipped default, where no GPU is, in its exported form.",
     )
     backend: str = _parameter(
         "auto", "auto, torch, openvino, onnxruntime, tensorrt or tensorrt_rtx; see `engine`."

@@ -107,9 +107,15 @@ class GraphBackend(ABC):
         size = self.network_size((image.shape[1], image.shape[0]))
         if size != self.info.work_size:
             # Of another size than the frame before, so that there is nothing to remember.
-            self.info = self._file_info.at(size)
-            self._allocate()
-            self.connect()
+            before = self.info
+            try:
+                self.info = self._file_info.at(size)
+                self._allocate()
+                self.connect()
+            except BaseException:
+                # So that the next frame tries again.
+                self.info = before
+                raise
         # A graph resizes without antialiasing, so it gets no image that needs it.
         if is_reduced(image, self.info.work_size):
             image = resize_image(image, self.info.work_size)

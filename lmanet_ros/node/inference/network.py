@@ -19,16 +19,15 @@ def load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
         ParameterError: a parameter cannot be used, or does not fit the others.
     """
     try:
-        known = _recorded_size(parameters)
         segmenter, choice = open_segmenter(
             parameters.checkpoint or None,
             engine=parameters.engine,
-            backend=_backend(parameters),
+            backend=parameters.backend,
             memory_size=None if parameters.memory_size < 0 else parameters.memory_size,
             precision=parameters.precision,
             device=parameters.device,
             work_size=_work_size(parameters),
-            work_pixels=known and known[0] * known[1],
+            work_pixels=0 if parameters.work_size == IMAGE_SIZE else None,
             output_size=parameters.output_size if any(parameters.output_size) else None,
             threads=parameters.threads,
         )
@@ -46,7 +45,7 @@ def load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
     words = (
         f"{parameters.engine or parameters.checkpoint or DEFAULT_WEIGHTS} "
         f"({len(classes)} classes: {', '.join(classes.names)}) "
-        f"at {_describe_size(parameters, known)}, "
+        f"at {_describe_size(parameters)}, "
         f"a memory of {segmenter.memory_size} frames, "
         f"local attention: {segmenter.attention}, "
         f"on {segmenter.device} in {segmenter.precision}; "
@@ -55,29 +54,18 @@ def load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
     return segmenter, words
 
 
-def _backend(parameters: NodeParameters) -> str:
-    """The images' own size, whatever it is, is asked of no exported file."""
-    own_size = parameters.work_size == IMAGE_SIZE and not parameters.engine
-    return "torch" if own_size and parameters.backend == "auto" else parameters.backend
-
-
 def _work_size(parameters: NodeParameters) -> tuple[int, int] | None:
     """(width, height) asked for; None: none is."""
     asked_for = any(parameters.work_size) and parameters.work_size != IMAGE_SIZE
     return parameters.work_size if asked_for else None
 
 
-def _recorded_size(parameters: NodeParameters) -> tuple[int, int] | None:
-    """(width, height) that the checkpoint knows, where nothing else is asked for."""
-    if any(parameters.work_size) or parameters.engine:
-        return None
-    return load_work_size(parameters.checkpoint or None)
-
-
-def _describe_size(parameters: NodeParameters, known: tuple[int, int] | None) -> str:
+def _describe_size(parameters: NodeParameters) -> str:
+    if size := _work_size(parameters):
+        return f"{size[0]}x{size[1]}"
     if parameters.engine:
-        return "the size of the engine"
-    if known is not None:
-        return f"as many pixels as {known[0]}x{known[1]}, in the images' proportions"
-    size = _work_size(parameters)
-    return f"{size[0]}x{size[1]}" if size else "the images' own size"
+        return "the size that the engine records"
+    known = load_work_size(parameters.checkpoint or None)
+    if known is None or parameters.work_size == IMAGE_SIZE:
+        return "the images' own size"
+    return f"as many pixels as {known[0]}x{known[1]}, in the images' proportions"

@@ -97,10 +97,11 @@ def test_damaged_files_are_refused(tiny_network, tmp_path):
             open_segmenter(engine=path)
 
 
-def test_a_network_in_int8_says_what_that_costs(tiny, tiny_network, clip, tmp_path):
+def test_a_network_in_int8_says_what_that_costs(tiny, clip, tmp_path):
     pytest.importorskip("nncf", reason="the extra `int8` is missing")
-    path = tmp_path / "int8.lmanet"
-    info = quantize(tiny_network, path, list(clip[:4]), list(clip[4:6]))
+    path, source = tmp_path / "int8.lmanet", tmp_path / "fp32.lmanet"
+    export_network(tiny, source, work_size=SIZE, any_size=True)
+    info = quantize(source, path, list(clip[:4]), list(clip[4:6]))
     assert 0.8 < info.agreement <= 1
     assert read_network_file(path)[0] == info
     exported, _ = open_segmenter(engine=path)
@@ -108,6 +109,8 @@ def test_a_network_in_int8_says_what_that_costs(tiny, tiny_network, clip, tmp_pa
     library = VideoSegmenter(tiny, precision="fp32")
     shares = [(exported.step(i).labels == library.step(i).labels).mean() for i in clip[:4]]
     assert min(shares) > 0.8
+    assert exported.step(np.zeros((60, 100, 3), np.uint8)).labels.shape == (60, 100)
+    assert exported.network_size == (80, 48), "in the image's proportions"
     with pytest.raises(ValueError, match="backend must be 'openvino'"):
         open_segmenter(engine=path, backend="onnxruntime")
 

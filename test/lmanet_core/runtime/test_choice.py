@@ -8,18 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from lmanet_core import ModelConfig, build_model
+from lmanet_core import ModelConfig, build_model, save_checkpoint
 from lmanet_core.checkpoint import (
     DEFAULT_WEIGHTS,
     WEIGHTS_FOLDER,
     checkpoint_fingerprint,
     fingerprint,
 )
-from lmanet_core.runtime import GraphFileError, choice, choose_backend, open_segmenter
-from lmanet_core.runtime import shipped as shipped_module
+from lmanet_core.runtime import GraphFileError, choice, choose_backend, open_segmenter, shipped
 from lmanet_core.runtime.graph_info import METADATA_KEY, GraphInfo
 from lmanet_core.runtime.network_file import read_network_file
-from lmanet_core.runtime.shipped import find_shipped_export
 
 onnx = pytest.importorskip("onnx", reason="the extra `export` is missing")
 
@@ -66,29 +64,42 @@ def test_without_a_file_the_model_itself_runs(model):
     assert segmenter.step(np.zeros((32, 64, 3), np.uint8)).labels.shape == (32, 64)
 
 
-def test_shipped_weights_run_exported_where_no_gpu_is(monkeypatch):
-    shipped = WEIGHTS_FOLDER / f"{DEFAULT_WEIGHTS}.lmanet"
-    info, _ = read_network_file(shipped)
+def test_the_shipped_default_runs_exported_where_no_gpu_is(monkeypatch):
+    file = WEIGHTS_FOLDER / f"{DEFAULT_WEIGHTS}.lmanet"
+    info, _ = read_network_file(file)
     assert info.model == checkpoint_fingerprint(DEFAULT_WEIGHTS), "export the weights anew"
-    assert shipped.stat().st_size < 8e6
+    assert file.stat().st_size < 8e6
     installed = {"openvino", "torch"}
-    monkeypatch.setattr(shipped_module, "find_spec", lambda name: name in installed or None)
-    devices = []
-    monkeypatch.setattr(shipped_module, "_GPU_DEVICES", devices)
+    monkeypatch.setattr(shipped, "find_spec", lambda name: name in installed or None)
+    devices: list[str] = []
+    monkeypatch.setattr(shipped, "_GPU_DEVICES", devices)
     segmenter, chosen = open_segmenter(memory_size=1)
     assert segmenter.backend == chosen.backend == "openvino"
-    assert chosen.reason == shipped_module.REASON
-    find = partial(find_shipped_export, backend="auto", device="auto", precision="auto")
-    assert find(DEFAULT_WEIGHTS) == find(None) == shipped
+    assert "faster than PyTorch" in chosen.reason
+    assert open_segmenter(DEFAULT_WEIGHTS, backend="openvino")[1].reason == "asked for"
+    find = partial(shipped.find_shipped_export, backend="auto", device="auto", precision="auto")
     assert find("street-camvid") is None, "is not shipped in that form"
     assert find(None, device="cuda") is find(None, precision="bf16") is None
     devices.append("null")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert find(None) is None, "PyTorch is faster on a GPU"
-    assert find(None, device="cpu") == find(None, backend="openvino") == shipped
+    assert find(None, device="cpu").file == find(None, backend="openvino").file == file
     installed.remove("torch")
-    assert find(None) == shipped
+    assert "not installed" in find(None).reason
     installed.clear()
     assert find(None) is None
+
+
+def test_a_checkpoint_runs_at_the_size_that_it_records(model, tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(model, path, work_size=(128, 64))
+    small = np.zeros((16, 32, 3), np.uint8)
+    for options, size in (({}, (128, 64)), ({"work_pixels": 0}, (32, 16))):
+        segmenter, _ = open_segmenter(path, memory_size=0, **options)
+        segmenter.step(small)
+        assert segmenter.network_size == size
+    with pytest.raises(ValueError, match="does not run at that of the images"):
+        open_segmenter(engine=WEIGHTS_FOLDER / "street.lmanet", work_pixels=0)
 
 
 def test_auto_prefers_the_faster_of_what_is_installed(model, tmp_path, monkeypatch):

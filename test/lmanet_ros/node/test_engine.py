@@ -59,7 +59,7 @@ def test_without_torch_the_shipped_network_runs(without_torch):
         with connected(process) as client:
             assert "as many pixels as 832x416" in process.output
             assert "local attention: fused" in process.output
-            assert "backend openvino: it runs shipped weights faster" in process.output
+            assert "backend openvino: without a GPU it is faster" in process.output
             answers_like(client, open_segmenter(memory_size=2)[0])
     finally:
         process.end()
