@@ -22,6 +22,8 @@ from lmanet_ros.demo.session import record
 from lmanet_ros.processes import ProcessError
 
 STREET_SIZE = (512, 256)
+STREET_WORK_SIZE = (640, 320)
+"""At which the network keeps up with more of the street than at its own, larger one."""
 USER_ERRORS = (
     CheckpointError,
     GraphFileError,
@@ -72,14 +74,17 @@ def _run(arguments: argparse.Namespace) -> None:
     network = {
         "engine" if arguments.engine else "checkpoint": arguments.engine or arguments.checkpoint
     }
-    single_frame, _ = open_segmenter(network.get("checkpoint"), engine=arguments.engine)
+    work_size = None if arguments.video or arguments.engine else STREET_WORK_SIZE
+    single_frame, _ = open_segmenter(
+        network.get("checkpoint"), engine=arguments.engine, work_size=work_size
+    )
     width, height = arguments.size or _fitting_size(arguments.video)
     output.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(bag, ignore_errors=True)
 
     record(
         bag,
-        node_parameters=network,
+        node_parameters=network | ({"work_size": list(work_size)} if work_size else {}),
         publisher_parameters=_video(arguments) | {"width": width, "height": height},
         frames=arguments.frames,
         log_folder=output,
