@@ -23,7 +23,7 @@ from lmanet_ros.processes import ProcessError
 
 STREET_SIZE = (512, 256)
 STREET_WORK_SIZE = (640, 320)
-"""At which the network keeps up with more of the street than at its own, larger one."""
+"""At which the default keeps up with more of the street than at its own, larger one."""
 USER_ERRORS = (
     CheckpointError,
     GraphFileError,
@@ -74,7 +74,8 @@ def _run(arguments: argparse.Namespace) -> None:
     network = {
         "engine" if arguments.engine else "checkpoint": arguments.engine or arguments.checkpoint
     }
-    work_size = None if arguments.video or arguments.engine else STREET_WORK_SIZE
+    small = network == {"checkpoint": DEFAULT_WEIGHTS} and not arguments.video
+    work_size = STREET_WORK_SIZE if small else None
     single_frame, _ = open_segmenter(
         network.get("checkpoint"), engine=arguments.engine, work_size=work_size
     )
