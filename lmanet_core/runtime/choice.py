@@ -19,7 +19,7 @@ from lmanet_core.checkpoint import (
 from lmanet_core.config import MAX_MEMORY_SIZE
 from lmanet_core.extras import needs_extra
 from lmanet_core.runtime.backend import Backend
-from lmanet_core.runtime.backends.cpu_graph import CpuGraph, GraphSource, Shapes
+from lmanet_core.runtime.backends.cpu_graph import RUNTIMES, CpuGraph, GraphSource, Shapes
 from lmanet_core.runtime.backends.split_graph import SplitGraphBackend, input_shapes
 from lmanet_core.runtime.backends.whole_graph import WholeGraphBackend
 from lmanet_core.runtime.engine_file import is_engine, read_engine
@@ -38,7 +38,6 @@ BACKENDS = ("auto", "torch", "openvino", "onnxruntime", "tensorrt", "tensorrt_rt
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 """Words for what a network computes in."""
 
-_ON_CPUS = ("openvino", "onnxruntime")
 _OF_ENGINES = ("tensorrt", "tensorrt_rtx")
 _SIZES_KEPT = 4
 """Work sizes for which graphs stay loaded: cameras of different proportions."""
@@ -172,10 +171,10 @@ def _choose_for_cpu(backend: str, engine: Path) -> Choice:
             f"backend {backend!r} takes engines; make one with: lmanet export CHECKPOINT "
             f"{engine.with_suffix('.engine')} --format tensorrt"
         )
-    installed = [name for name in _ON_CPUS if find_spec(name) is not None]
+    installed = [name for name in RUNTIMES if find_spec(name) is not None]
     if backend == "auto" and not installed:
         raise ValueError(
-            f"backend 'auto' found none of {list(_ON_CPUS)} to run {engine}; "
+            f"backend 'auto' found none of {list(RUNTIMES)} to run {engine}; "
             "install one with: pip install openvino"
         )
     if backend == "auto":

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lmanet_core import kernel
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS, WEIGHTS_FOLDER
+from lmanet_core.runtime.backends.cpu_graph import RUNTIMES
 
 _GPU_DEVICES = ("nvidia*", "nvhost*", "nvmap", "dxg", "kfd")
 """In /dev: NVIDIA's on PCs, on Jetsons and under Windows, AMD's."""
@@ -31,7 +32,7 @@ def find_shipped_export(
     """
     weights = str(name or DEFAULT_WEIGHTS)
     file = WEIGHTS_FOLDER / f"{weights}.lmanet"
-    runtimes = [r for r in ("openvino", "onnxruntime") if backend in ("auto", r) and find_spec(r)]
+    runtimes = [r for r in RUNTIMES if backend in ("auto", r) and find_spec(r)]
     # As `load` does: a file goes before shipped weights of that name.
     if Path(weights).is_file() or not (runtimes and kernel.is_available() and file.is_file()):
         return None

@@ -7,6 +7,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+RUNTIMES = ("openvino", "onnxruntime")
+"""Those of `lmanet_core.runtime.BACKENDS` that run graphs on CPUs, the faster one first."""
+
 Shapes = Mapping[str, tuple[int, ...]]
 """Of a graph's inputs, by their names."""
 

@@ -40,6 +40,7 @@ class GraphBackend(ABC):
 
     def __init__(self, info: GraphInfo, device: str) -> None:
         self.info = self._file_info = info
+        self._connected_size: tuple[int, int] | None = info.work_size
         self.device = device
         self.precision = info.precision
         self.memory_size = info.memory_size
@@ -105,17 +106,14 @@ class GraphBackend(ABC):
     def run(self, image: np.ndarray, *, confidence: bool) -> Prediction:
         """Segment a frame and remember it; see `Backend`."""
         size = self.network_size((image.shape[1], image.shape[0]))
-        if size != self.info.work_size:
-            # Of another size than the frame before, so that there is nothing to remember.
-            before = self.info
-            try:
-                self.info = self._file_info.at(size)
-                self._allocate()
-                self.connect()
-            except BaseException:
-                # So that the next frame tries again.
-                self.info = before
-                raise
+        if size != self._connected_size:
+            # Of another size than the frame before, so that there is nothing to remember. Should
+            # this fail, the next frame tries again, whatever its size.
+            self._connected_size = None
+            self.info = self._file_info.at(size)
+            self._allocate()
+            self.connect()
+            self._connected_size = size
         # A graph resizes without antialiasing, so it gets no image that needs it.
         if is_reduced(image, self.info.work_size):
             image = resize_image(image, self.info.work_size)
