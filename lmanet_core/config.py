@@ -9,8 +9,12 @@ from typing import Any
 from lmanet_core.classes import CITYSCAPES, ClassTable
 
 MAX_MEMORY_SIZE = 64
-FUSIONS = ("gated", "concatenation", "bottleneck", "residual")
+FUSIONS = ("gated", "concatenation", "bottleneck", "residual", "blend")
 """Ways to join what was read with the current frame, see `lmanet_core.models.fusion`."""
+PLACE_CHANNELS = 4
+"""Of 'located' keys."""
+KEY_FORMS = ("linear", "located")
+"""What keys are made of, see `ModelConfig.key_form`."""
 MEMORY_POLICIES = ("every", "every_nth", "random")
 """Which past frames enter the memory, see `ModelConfig.memory_policy`."""
 
@@ -26,10 +30,13 @@ class ModelConfig:
             another. 0 makes a plain single-frame network without any memory modules.
         window_size: side of the square attention window, odd; None attends to all positions.
         key_channels: Dk, channels of queries and keys.
+        key_form: one of `KEY_FORMS`. 'linear' keys are whatever a convolution gives. 'located' ones
+            have a direction and a place: attention prefers what looks alike and lies near. Four of
+            their channels are the place.
         value_channels: Dv, channels of the values; None: the values are the features themselves,
             without a convolution.
         fusion: one of `FUSIONS`. 'concatenation' needs Dv to be half of the features' channels,
-            'bottleneck' all of them.
+            'bottleneck' and 'blend' all of them.
         head_size: side of the kernels that make keys and values; odd. 1 is for features that have
             seen their surroundings and for networks as light as these kernels.
         memory_policy: one of `MEMORY_POLICIES`. 'every' remembers every frame, 'every_nth' the
@@ -50,6 +57,7 @@ class ModelConfig:
     memory_size: int = 4
     window_size: int | None = 21
     key_channels: int = 16
+    key_form: str = "linear"
     value_channels: int | None = 64
     fusion: str = "gated"
     head_size: int = 3
@@ -59,7 +67,9 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         _check_int("memory_size", self.memory_size, 0, MAX_MEMORY_SIZE)
-        _check_int("key_channels", self.key_channels, 1, 4096)
+        _check_choice("key_form", self.key_form, KEY_FORMS)
+        fewest = 1 + PLACE_CHANNELS if self.key_form == "located" else 1
+        _check_int("key_channels", self.key_channels, fewest, 4096)
         if self.value_channels is not None:
             _check_int("value_channels", self.value_channels, 1, 4096)
         _check_choice("fusion", self.fusion, FUSIONS)

@@ -16,7 +16,7 @@ from lmanet_core.data.meanings import Translation, known_meanings
 from lmanet_core.data.mixture import AugmentedClips, MixedClips, Part, TranslatedClips
 from lmanet_core.data.pseudo_clips import MotionConfig, PseudoClips
 from lmanet_core.data.street_clips import StreetClips, StreetClipsConfig
-from lmanet_core.data.worsening import WorsenedClips, WorseningConfig
+from lmanet_core.data.worsening import LastWorsenedClips, WorsenedClips, WorseningConfig
 from lmanet_core.settings import build
 
 CLIPS = ("neighbours", "pseudo", "street")
@@ -44,6 +44,7 @@ class DataConfig:
         augmentation: None leaves clips as they are.
         last_frame: how the last frame of a clip is at times worse than the others, after the
             augmentation; None: it never is.
+        any_frame: how any frame is at times worse, each by itself; None: none is.
         also: other data sets to learn from at the same time. What one of them does not say is as
             here.
         share: of one of those: how many clips of 1 come from it; this one has the rest.
@@ -63,6 +64,7 @@ class DataConfig:
     street: StreetClipsConfig = field(default_factory=StreetClipsConfig)
     augmentation: AugmentationConfig | None = None
     last_frame: WorseningConfig | None = None
+    any_frame: WorseningConfig | None = None
     also: tuple[DataConfig, ...] = ()
     share: float = 0.0
     meanings: Mapping[str, tuple[str, ...]] | None = None
@@ -146,7 +148,9 @@ def _open_augmented(config: DataConfig) -> ClipSource:
     source = _open(config)
     if config.augmentation is not None:
         source = AugmentedClips(source, config.augmentation)
-    return source if config.last_frame is None else WorsenedClips(source, config.last_frame)
+    if config.any_frame is not None:
+        source = WorsenedClips(source, config.any_frame)
+    return source if config.last_frame is None else LastWorsenedClips(source, config.last_frame)
 
 
 def _open(config: DataConfig) -> ClipSource:

@@ -19,10 +19,10 @@ MOST_AT_ONCE = 2
 
 @dataclass(frozen=True)
 class WorseningConfig:
-    """What may become of the last frame of a clip; one or two of what is not 0, drawn.
+    """What may become of a frame; one or two of what is not 0, drawn.
 
     Attributes:
-        chance: share of the clips, or of the frames of a video, that it happens to.
+        chance: share of the frames that it happens to.
         noise: grey levels, upper bound of the noise's standard deviation.
         blur: pixels, upper bound of the blur's standard deviation.
         exposure: 0.5 draws factors of the brightness in 1 / 1.5 .. 1.5.
@@ -45,6 +45,22 @@ class WorseningConfig:
 
 
 class WorsenedClips(ClipsOfSource):
+    """The clips of a source, some of their frames worse. Labels stay as they are."""
+
+    def __init__(self, source: ClipSource, config: WorseningConfig) -> None:
+        super().__init__(source)
+        self._config = config
+
+    def clip(self, index: int, random: np.random.Generator) -> Clip:
+        clip = self._source.clip(index, random)
+        images = [
+            worsen(image, self._config, random) if random.random() < self._config.chance else image
+            for image in clip.images
+        ]
+        return Clip(np.stack(images), clip.labels)
+
+
+class LastWorsenedClips(ClipsOfSource):
     """The clips of a source, the last frame of some of them worse. Labels stay as they are."""
 
     def __init__(self, source: ClipSource, config: WorseningConfig) -> None:

@@ -7,9 +7,7 @@ import numpy as np
 
 from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.evaluation.tally import Ratio
-
-SMALLEST_FOR_FLOW, FLATTEST_FOR_FLOW = 32, 8
-"""Pixels of a side, and ratio of the sides, beyond which OpenCV's flow fails or is no number."""
+from lmanet_core.optical_flow import OpticalFlow, look_up
 
 
 class TemporalConsistency:
@@ -22,7 +20,7 @@ class TemporalConsistency:
     """
 
     def __init__(self) -> None:
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._flow = OpticalFlow()
         self._before: tuple[np.ndarray, np.ndarray] | None = None
         self._agreeing = 0
         self._visible = 0
@@ -42,18 +40,11 @@ class TemporalConsistency:
             0..1, of this frame alone; None without a frame before it.
         """
         share = None
-        height, width = labels.shape
-        grey = _continued(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
-        labels = _continued(labels)
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         if self._before is not None:
             grey_before, labels_before = self._before
-            # OpenCV's annotations do not know None, which asks for a new array.
-            to_before = self._flow.calc(grey, grey_before, None)  # type: ignore[call-overload]
-            to_now = self._flow.calc(grey_before, grey, None)  # type: ignore[call-overload]
-            places = _grid(grey.shape) + to_before
-            visible = _visible(places, to_before, to_now)
-            visible[height:] = visible[:, width:] = False
-            moved = _look_up(labels_before, places, cv2.INTER_NEAREST)
+            places, visible = self._flow.trace(grey, grey_before)
+            moved = look_up(labels_before, places, cv2.INTER_NEAREST)
             visible_here = int(visible.sum())
             agreeing_here = int((visible & (moved == labels)).sum())
             self._visible += visible_here
@@ -109,38 +100,3 @@ class VideoConsistency:
     def ratio(self) -> Ratio:
         """Sum of the shares of all runs of n frames, and their number."""
         return Ratio(sum(self._shares), len(self._shares))
-
-
-def _grid(shape: tuple[int, ...]) -> np.ndarray:
-    """(H, W, 2) float32, (x, y) of each pixel."""
-    rows, columns = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-    return np.dstack((columns, rows))
-
-
-def _look_up(picture: np.ndarray, places: np.ndarray, interpolation: int) -> np.ndarray:
-    """What `picture` has at (H, W, 2) places; what it has at its border beyond it."""
-    columns, rows = places[..., 0], places[..., 1]
-    return cv2.remap(picture, columns, rows, interpolation, borderMode=cv2.BORDER_REPLICATE)
-
-
-def _visible(places: np.ndarray, to_before: np.ndarray, to_now: np.ndarray) -> np.ndarray:
-    """(H, W) bool, which pixels of a frame the one before shows, too.
-
-    Going there and back must lead to about where one started; the bound is that of Sundaram et
-    al., "Dense Point Trajectories by GPU-accelerated Large Displacement Optical Flow", ECCV 2010.
-    """
-    height, width = places.shape[:2]
-    inside = ((places >= 0) & (places <= (width - 1, height - 1))).all(2)
-    back = _look_up(to_now, places, cv2.INTER_LINEAR)
-    deviation = ((to_before + back) ** 2).sum(2)
-    bound = 0.01 * ((to_before**2).sum(2) + (back**2).sum(2)) + 0.5
-    return inside & (deviation < bound)
-
-
-def _continued(picture: np.ndarray) -> np.ndarray:
-    """An (H, W) picture that is large enough for the optical flow, by what is at its border."""
-    smallest = max(SMALLEST_FOR_FLOW, max(picture.shape) // FLATTEST_FOR_FLOW)
-    missing = [max(0, smallest - side) for side in picture.shape]
-    if not any(missing):
-        return picture
-    return cv2.copyMakeBorder(picture, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)

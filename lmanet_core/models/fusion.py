@@ -6,6 +6,7 @@ features from the first two and do not look at the third.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
@@ -15,6 +16,8 @@ from torch.nn import functional
 BATCH_NORM_EPS = 1e-3
 DROPOUT = 0.3
 BOTTLENECK_CHANNELS = 256
+FIRST_SHARE = 0.3
+"""Of what was read, in the fusion 'blend' before it has learned."""
 
 
 class Fusion(nn.Module):
@@ -175,10 +178,54 @@ class ResidualFusion(Fusion):
         return self.gate_and_correction(mixed).chunk(2, dim=1)
 
 
+class BlendFusion(Fusion):
+    """Between the features and what was read of earlier ones, by a gate for each channel.
+
+        b = ReLU6(BN(D [features, read]))
+        out = features + sigmoid(A b) * (read - features)
+
+    with a depthwise 3x3 convolution before the 1x1 convolutions D and A. All gates begin open by
+    `FIRST_SHARE`. It can only average, so it needs keys that find the same thing again; in return
+    the decoder gets what it knows, and the memory can neither invent nor forget much.
+
+    Raises:
+        ValueError: values and features differ in their number of channels.
+
+    Source: the gates are those of Paul et al., IROS 2021, section III-C, the rest is not theirs.
+    """
+
+    def __init__(self, value_channels: int, feature_channels: int) -> None:
+        super().__init__()
+        if value_channels != feature_channels:
+            raise ValueError(
+                "fusion 'blend' averages the features themselves: expected value_channels null, "
+                f"got {value_channels} for {feature_channels} feature channels"
+            )
+        both = 2 * feature_channels
+        self.mix = nn.Sequential(
+            nn.Conv2d(both, both, 3, padding=1, groups=both, bias=False),
+            nn.Conv2d(both, feature_channels, 1, bias=False),
+            nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS),
+            nn.ReLU6(inplace=True),
+        )
+        self.gate = nn.Conv2d(feature_channels, feature_channels, 1)
+        nn.init.zeros_(self.gate.weight)
+        assert self.gate.bias is not None
+        nn.init.constant_(self.gate.bias, math.log(FIRST_SHARE / (1 - FIRST_SHARE)))
+
+    def forward(self, query_values: Tensor, read: Tensor, features: Tensor) -> Tensor:
+        """(B, C, H, W) three times -> (B, C, H, W)."""
+        return torch.lerp(features, read, self.memory_gate(features, read))
+
+    def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
+        return self.gate(self.mix(torch.cat([query_values, read], dim=1))).sigmoid()
+
+
 FUSION_MODULES: Mapping[str, Callable[[int, int], Fusion]] = {
     "gated": GatedFusion,
     "concatenation": ConcatenationFusion,
     "bottleneck": BottleneckFusion,
     "residual": ResidualFusion,
+    "blend": BlendFusion,
 }
 """`ModelConfig.fusion` -> constructor from Dv and C."""

@@ -52,6 +52,7 @@ class LMANet(nn.Module):
                 config.window_size,
                 config.fusion,
                 config.head_size,
+                config.key_form,
             )
 
     def step(self, images: Tensor, store: MemoryStore | None) -> Tensor:

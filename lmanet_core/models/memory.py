@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from lmanet_core.config import PLACE_CHANNELS
 from lmanet_core.models.fusion import FUSION_MODULES
+from lmanet_core.models.located_keys import LocatedKeys
 from lmanet_core.ops import local_attention
 
 
@@ -35,6 +37,7 @@ class LocalMemory(nn.Module):
         window_size: side of the attention window in feature cells, odd; None: everywhere.
         fusion: one of `lmanet_core.config.FUSIONS`.
         head_size: side of the heads' kernels.
+        key_form: one of `lmanet_core.config.KEY_FORMS`.
 
     Raises:
         ValueError: the fusion does not fit the numbers of channels.
@@ -50,10 +53,15 @@ class LocalMemory(nn.Module):
         window_size: int | None,
         fusion: str = "gated",
         head_size: int = 3,
+        key_form: str = "linear",
     ) -> None:
         super().__init__()
         self.window_size = window_size
         self._passes_values = value_channels is None
+        self.key_form: nn.Module = nn.Identity()
+        if key_form == "located":
+            self.key_form = LocatedKeys()
+            key_channels -= PLACE_CHANNELS
         head = [key_channels] if value_channels is None else [key_channels, value_channels]
         self._channels = head * 2
         # Both heads read the same features: one convolution with their outputs side by side.
@@ -67,8 +75,10 @@ class LocalMemory(nn.Module):
         parts = self.heads(features).split(self._channels, dim=1)
         if self._passes_values:
             query_key, memory_key = parts
-            return Projection(query_key, features, memory_key, features, features)
-        query_key, query_value, memory_key, memory_value = parts
+            query_value = memory_value = features
+        else:
+            query_key, query_value, memory_key, memory_value = parts
+        query_key, memory_key = self.key_form(query_key), self.key_form(memory_key)
         return Projection(query_key, query_value, memory_key, memory_value, features)
 
     def read_and_fuse(self, frame: Projection, keys: Tensor, values: Tensor) -> Tensor:

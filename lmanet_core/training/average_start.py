@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lmanet_core.models import LocalMemory
-from lmanet_core.models.fusion import GatedFusion
+from lmanet_core.models.fusion import BlendFusion, GatedFusion
 from lmanet_core.training.config import TrainingError
 
 SHARE = 0.2
@@ -36,13 +36,12 @@ def start_as_average(memory: LocalMemory, features: Tensor) -> None:
         TrainingError: the memory has another fusion.
     """
     fusion = memory.fusion
-    if not isinstance(fusion, GatedFusion):
+    if not isinstance(fusion, GatedFusion | BlendFusion):
         raise TrainingError(
-            "start 'average' is for the fusion 'gated', whose values are fewer than the features; "
-            "choose start 'twins'"
+            "start 'average' is for the fusions 'gated' and 'blend'; choose start 'twins'"
         )
     channels = features.shape[1]
-    value_channels = fusion.bn.num_features // 2
+    value_channels = fusion.bn.num_features // 2 if isinstance(fusion, GatedFusion) else 0
     key_channels = memory.heads.out_channels // 2 - value_channels
     rows = features.movedim(1, -1).flatten(0, -2).double()
     mean = rows.mean(0)
@@ -55,6 +54,9 @@ def start_as_average(memory: LocalMemory, features: Tensor) -> None:
     values = axes[:, :value_channels].T
     heads = torch.cat([keys, values, keys, values])
     _set_convolution(memory.heads, heads, -heads @ mean)
+    if isinstance(fusion, BlendFusion):
+        # It averages by itself.
+        return
     scale = deviations[:value_channels]
     spread = scale.square().repeat(2)
     _set_norm(fusion.bn, torch.zeros_like(spread), spread, torch.ones_like(spread), OFFSET)
@@ -78,7 +80,8 @@ def _set_convolution(convolution: nn.Conv2d, center: Tensor, bias: Tensor) -> No
     """Weights (out, in) that look at the location itself, and nothing around it."""
     assert convolution.bias is not None
     convolution.weight.zero_()
-    convolution.weight[:, :, 1, 1] = center.float()
+    middle = convolution.kernel_size[0] // 2
+    convolution.weight[:, :, middle, middle] = center.float()
     convolution.bias.copy_(bias)
 
 

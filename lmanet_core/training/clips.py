@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from lmanet_core.models import LMANet, LocalMemory
 from lmanet_core.models.memory import Projection
 from lmanet_core.ops import local_attention
+
+
+class Passage(NamedTuple):
+    """What a network makes of the frames of clips before it decides."""
+
+    features: dict[int, Tensor]
+    """(B, C, H', W') of the encoder, of each frame that is needed."""
+    projections: dict[int, Projection]
+    """Their keys and values; without a memory there are none."""
+    remembered: dict[int, list[int]]
+    """Which frames are in memory when one that counts reads."""
 
 
 def stream(model: LMANet, clips: Tensor, supervise: str = "all") -> Tensor:
@@ -24,14 +37,26 @@ def stream(model: LMANet, clips: Tensor, supervise: str = "all") -> Tensor:
         (B * N, num_classes, H, W) logits of N = T or N = 1 frames, those that `LMANet.step` gives
         frame by frame. In training mode the policy 'random' draws what is remembered.
     """
+    return decide(model, watch(model, clips, supervise))
+
+
+def watch(model: LMANet, clips: Tensor, supervise: str = "all") -> Passage:
+    """The first half of `stream`: encode the frames that are needed, and project them."""
     frames = _supervised(clips.shape[1], supervise)
     remembered = {now: _remembered(model, now) for now in frames}
     needed = sorted({*frames, *(past for pasts in remembered.values() for past in pasts)})
     features = dict(zip(needed, encode(model, clips[:, needed]).unbind(1), strict=True))
+    projections = {} if model.memory is None else _project(model.memory, features)
+    return Passage(features, projections, remembered)
+
+
+def decide(model: LMANet, passage: Passage) -> Tensor:
+    """The second half of `stream`: let the frames that count read, and decode them."""
+    features = passage.features
     if model.memory is not None:
-        projections = _project(model.memory, features)
-        features |= _fuse(model.memory, projections, remembered)
-    return model.decoder(torch.stack([features[now] for now in frames], dim=1).flatten(0, 1))
+        features = features | _fuse(model.memory, passage.projections, passage.remembered)
+    chosen = torch.stack([features[now] for now in passage.remembered], dim=1)
+    return model.decoder(chosen.flatten(0, 1))
 
 
 def restore(

@@ -86,6 +86,9 @@ class StageConfig:
         teacher_scales: factors by which frames are enlarged for 'predictions', which are averaged
             over them: small things are seen better in enlarged frames.
         degradation: of the frames of those two.
+        correspondence: weight of a second loss beside that of the labels: how far from where a
+            place was, by optical flow, the memory looks, see
+            `lmanet_core.training.correspondence`. 0: it is left to find out where to look.
     """
 
     name: str
@@ -115,6 +118,7 @@ class StageConfig:
     target: str = "labels"
     teacher_scales: tuple[float, ...] = (1.0,)
     degradation: WorseningConfig = field(default_factory=WorseningConfig)
+    correspondence: float = 0.0
 
     def __post_init__(self) -> None:
         where = f"stage '{self.name}'"
@@ -134,6 +138,11 @@ class StageConfig:
         _check(f"{where}: weight_decay", self.weight_decay, "not negative", lambda v: v >= 0)
         average = self.weight_average
         _check(f"{where}: weight_average", average, "between 0 and 1", lambda v: 0 < v < 1)
+        _check(f"{where}: correspondence", self.correspondence, "not negative", lambda v: v >= 0)
+        if self.correspondence and ("memory" not in self.trains or self.target != "labels"):
+            raise TrainingError(
+                f"{where}: correspondence is for stages that train the memory by labels"
+            )
         if [self.steps, self.epochs, self.hours].count(None) != 2:
             raise TrainingError(f"{where}: give one of steps, epochs and hours")
         if self.hours is not None and self.schedule == "plateau":

@@ -19,8 +19,9 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
 from lmanet_core.models import LMANet
-from lmanet_core.training.clips import restore, stream
+from lmanet_core.training.clips import decide, restore, watch
 from lmanet_core.training.config import StageConfig, TrainingError
+from lmanet_core.training.correspondence import correspondence_loss
 from lmanet_core.training.degradation import degrade
 from lmanet_core.training.loss import LabelLoss, feature_loss, prediction_loss
 
@@ -123,10 +124,16 @@ class StageModule(LightningModule):
         """Of clips (B, T, 3, H, W) uint8 with labels (B, T, H, W) uint8."""
         if self.stage.target != "labels":
             return self._restoration_loss(images)
-        logits = stream(self.model, images.float().div_(255), self.stage.supervise)
+        passage = watch(self.model, images.float().div_(255), self.stage.supervise)
         if self.stage.supervise == "last":
             labels = labels[:, -1:]
-        return self._label_loss(logits.float(), labels.flatten(0, 1).long())
+        logits = decide(self.model, passage)
+        loss = self._label_loss(logits.float(), labels.flatten(0, 1).long())
+        if self.stage.correspondence:
+            assert self.model.memory is not None
+            distance = correspondence_loss(self.model.memory, passage, images)
+            loss = loss + self.stage.correspondence * distance
+        return loss
 
     def _restoration_loss(self, images: Tensor) -> Tensor:
         """How far the memory is from what the network has of clean frames."""

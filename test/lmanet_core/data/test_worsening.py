@@ -1,4 +1,4 @@
-"""What becomes of the last frame of a clip."""
+"""What becomes of the last frame of a clip, or of any."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ import pytest
 from lmanet_core.classes import DAVIS
 from lmanet_core.data.clips import Clip
 from lmanet_core.data.datasets import open_dataset
-from lmanet_core.data.worsening import WorsenedClips, WorseningConfig, worsen, worsened
+from lmanet_core.data.worsening import (
+    LastWorsenedClips,
+    WorsenedClips,
+    WorseningConfig,
+    worsen,
+    worsened,
+)
 
 NOTHING = {field.name: 0.0 for field in fields(WorseningConfig) if field.name != "chance"}
 
@@ -33,7 +39,7 @@ class PlainClips:
 
 
 def drawn(config: WorseningConfig) -> Iterator[Clip]:
-    source = WorsenedClips(PlainClips(), config)
+    source = LastWorsenedClips(PlainClips(), config)
     return (source.clip(index, np.random.default_rng(index)) for index in range(200))
 
 
@@ -44,6 +50,16 @@ def test_of_some_clips_the_last_frame_and_nothing_else_is_worse() -> None:
         assert (clip.labels == 1).all()
         worse += bool((clip.images[2] != clip.images[1]).any())
     assert 40 <= worse <= 80
+
+
+def test_any_frame_may_be_worse_by_itself() -> None:
+    source = WorsenedClips(PlainClips(), WorseningConfig(chance=0.3))
+    alike = 0
+    for index in range(200):
+        first, second, third = source.clip(index, np.random.default_rng(index)).images
+        alike += (first == second).all() and (second == third).all()
+    # 0.7 to the third power of them stay as they are.
+    assert 45 <= alike <= 95
 
 
 @pytest.mark.parametrize("way", NOTHING)

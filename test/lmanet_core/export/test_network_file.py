@@ -44,6 +44,10 @@ def test_a_clip_from_a_cold_start_gets_the_labels_of_the_library(tiny, clip, tin
             {"value_channels": None, "fusion": "bottleneck", "memory_policy": "every_nth"},
             "openvino",
         ),
+        (
+            {"value_channels": None, "fusion": "blend", "key_form": "located", "key_channels": 12},
+            "onnxruntime",
+        ),
     ],
 )
 def test_other_memories_are_exported_too(clip, tmp_path, setting, backend):

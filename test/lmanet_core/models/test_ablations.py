@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from lmanet_core import ModelConfig, VideoSegmenter, build_model, load, save_checkpoint
-from lmanet_core.models.fusion import BottleneckFusion, ConcatenationFusion
+from lmanet_core.models.fusion import BlendFusion, BottleneckFusion, ConcatenationFusion
 from lmanet_core.runtime import RingBuffer
 
 
@@ -103,6 +103,19 @@ def test_bottleneck_follows_its_formula():
     assert torch.allclose(fusion(query, read), expected, atol=1e-5)
 
 
+@torch.no_grad()
+def test_blend_lies_between_the_features_and_what_was_read():
+    fusion = BlendFusion(8, 8).eval()
+    features, read = torch.rand(2, 1, 8, 3, 5)
+    # Before it has learned.
+    assert torch.allclose(fusion(features, read, features), 0.7 * features + 0.3 * read, atol=1e-6)
+    torch.nn.init.normal_(fusion.gate.weight)
+    gate = fusion.memory_gate(features, read)
+    assert gate.std() > 0.01
+    expected = (1 - gate) * features + gate * read
+    assert torch.allclose(fusion(features, read, features), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("fusion", "value_channels"),
     [
@@ -111,6 +124,7 @@ def test_bottleneck_follows_its_formula():
         ("concatenation", 64),
         ("bottleneck", 128),
         ("bottleneck", None),
+        ("blend", None),
     ],
 )
 @torch.no_grad()
@@ -133,6 +147,7 @@ def test_every_fusion_trains_streams_and_is_saved(fusion, value_channels, tmp_pa
             "bottleneck",
             "expected value_channels 128, as many as the features have, or null; got 32",
         ),
+        ("blend", "expected value_channels null, got 32 for 128 feature channels"),
     ],
 )
 def test_values_that_do_not_fit_the_fusion_are_explained(fusion, message):

@@ -42,6 +42,19 @@ def test_what_is_read_is_mixed_in():
     torch.testing.assert_close(fused, expected, rtol=0, atol=0.03)
 
 
+def test_a_blend_gets_keys_alone() -> None:
+    features = features_with_components(6)
+    memory = LocalMemory(32, 12, None, window_size=5, fusion="blend", key_form="located").eval()
+    start_as_average(memory, features)
+    frame = memory.project(features)
+    look = frame.query_key[:, :8].flatten(2)
+    itself, scores = look.square().sum(1), torch.einsum("ndp,ndq->npq", look, look)
+    assert (itself > scores.mean(2) + scores.std(2)).float().mean() > 0.9
+    memory.window_size = 1
+    fused = memory.read_and_fuse(frame, frame.memory_key[:, None], frame.memory_value[:, None])
+    torch.testing.assert_close(fused, features)
+
+
 def test_similar_locations_attract_attention():
     features = features_with_components(6)
     memory = started_memory(features)
@@ -56,5 +69,7 @@ def test_another_fusion_is_refused():
     memory = LocalMemory(
         32, key_channels=8, value_channels=16, window_size=5, fusion="concatenation"
     )
-    with pytest.raises(TrainingError, match="start 'average' is for the fusion 'gated'"):
+    with pytest.raises(
+        TrainingError, match="start 'average' is for the fusions 'gated' and 'blend'"
+    ):
         start_as_average(memory, features_with_components(6))
