@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
         ValueError: checkpoint, video or an option cannot be used.
     """
     with needs_extra("torch", "lmanet attention"):
-        from lmanet_core.evaluation.attention import attention_sheet, read_at
+        from lmanet_core.evaluation.attention import attention_sheet, precision, read_at
 
     if not cv2.haveImageWriter(str(arguments.output)):
         raise ValueError(f"expected a picture such as attention.png, got '{arguments.output}'")
@@ -74,5 +74,11 @@ def run(arguments: argparse.Namespace) -> None:
             f"{reading.place}: {reading.label_alone} alone, {reading.label} with memory; read from "
             f"{shares}, {100 * reading.outside:.0f} % beyond the border; gates "
             f"{100 * reading.gate:.0f} % open"
+        )
+    newest = max(past)
+    if found := precision(model, frames[number], past[newest]):
+        print(
+            f"all places: {found.distance:.1f} cells from where optical flow finds them in frame "
+            f"{newest}; they moved by {found.moved:.1f}"
         )
     print(f"written to {arguments.output}")

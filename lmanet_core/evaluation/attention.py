@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lmanet_core.evaluation.reading import displacement, reading_distance
 from lmanet_core.models import LMANet
 from lmanet_core.ops import local_attention
 from lmanet_core.runtime.images import resize
@@ -87,6 +88,42 @@ def read_at(
         names = (model.config.classes.names[int(labels[pixel])] for labels in (alone, label))
         readings.append(Reading((x, y), weights.numpy(), beyond, float(gate[row, column]), *names))
     return readings
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How well the memory finds things again.
+
+    Attributes:
+        distance: cells, from where a place was to where the memory looks for it, mean over the
+            places that both frames show, see `lmanet_core.evaluation.reading`.
+        moved: cells, by which those places moved.
+    """
+
+    distance: float
+    moved: float
+
+
+@torch.inference_mode()
+def precision(model: LMANet, frame: np.ndarray, past: np.ndarray) -> Precision | None:
+    """Hold attention to one past frame against optical flow; None if that finds nothing.
+
+    Args:
+        model: a network with a memory, in eval mode.
+        frame, past: (H, W, 3) uint8, RGB.
+    """
+    memory = model.memory
+    assert memory is not None
+    images = _images(model, [frame, past])
+    both = memory.project(model.encoder(images))
+    rows, columns = both.query_key.shape[-2:]
+    greys = (255 * images.mean(1)).byte().numpy()
+    moved = displacement(greys[:1], greys[1:], (rows, columns))
+    distance = reading_distance(memory, both.query_key[:1], both.memory_key[1:], moved.cells)
+    if not moved.known.any():
+        return None
+    length = moved.cells.norm(dim=1)
+    return Precision(*(float(cells[moved.known].mean()) for cells in (distance, length)))
 
 
 def attention_sheet(

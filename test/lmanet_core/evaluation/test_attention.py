@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lmanet_core import ModelConfig, build_model
-from lmanet_core.evaluation.attention import attention_sheet, read_at
+from lmanet_core.evaluation.attention import attention_sheet, precision, read_at
 from lmanet_core.ops import local_attention
 
 SIZE = (64, 32)
@@ -48,6 +48,18 @@ def test_a_sheet_has_a_row_for_each_place_and_a_column_for_each_frame() -> None:
     one = attention_sheet(frame, past, readings[:1])
     assert sheet.shape[1] == one.shape[1] > 3 * 480
     assert sheet.shape[0] - one.shape[0] > 240
+
+
+def test_a_frame_that_stands_still_is_read_where_it_is() -> None:
+    model = build_model(ModelConfig(memory_size=2, window_size=5, key_form="located")).eval()
+    assert model.memory is not None
+    with torch.no_grad():
+        # Nothing but nearness counts, down to a single place.
+        model.memory.key_form.log_nearness.fill_(9)  # type: ignore[operator, union-attr]
+    found = precision(model, drawn(0), drawn(0))
+    assert found is not None
+    assert found.moved < 0.1
+    assert found.distance < 0.6
 
 
 def test_a_network_without_memory_is_refused() -> None:

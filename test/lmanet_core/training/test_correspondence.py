@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from lmanet_core import ModelConfig, build_model
+from lmanet_core.evaluation.reading import SOFTENING
 from lmanet_core.training.clips import watch
-from lmanet_core.training.correspondence import SOFTENING, correspondence_loss
+from lmanet_core.training.correspondence import correspondence_loss
 
 CELLS = 1
 """By which the picture moves to the left from frame to frame."""
