@@ -62,6 +62,7 @@ class LocalMemory(nn.Module):
         if key_form == "located":
             self.key_form = LocatedKeys()
             key_channels -= PLACE_CHANNELS
+        self.key_channels = key_channels
         head = [key_channels] if value_channels is None else [key_channels, value_channels]
         self._channels = head * 2
         # Both heads read the same features: one convolution with their outputs side by side.

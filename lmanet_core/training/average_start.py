@@ -1,13 +1,16 @@
-"""A start for the memory from which nothing has to be learned before it is of use."""
+"""Starts for the memory from which little has to be learned before it is of use."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from lmanet_core.models import LocalMemory
-from lmanet_core.models.fusion import BlendFusion, GatedFusion
+from lmanet_core.models.fusion import GatedFusion
 from lmanet_core.training.config import TrainingError
+from lmanet_core.training.initialization import start_as_twins
 
 SHARE = 0.2
 """Of what was read from the memory; the rest is the current frame's."""
@@ -16,6 +19,53 @@ KEY_SCALE = 0.7
 OFFSET = 3.0
 """Standard deviations that values are raised by, to pass the fusion's ReLU almost as they are."""
 SMALLEST_VARIANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Components:
+    """Principal components of features.
+
+    Attributes:
+        mean: (C,) float64 of each channel.
+        axes: (C, C), one in each column, the one that varies most first.
+        deviations: (C,), how much they vary.
+    """
+
+    mean: Tensor
+    axes: Tensor
+    deviations: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> Components:
+        """Of (N, C, H, W) features, N large enough for the statistics of C channels."""
+        rows = features.movedim(1, -1).flatten(0, -2).double()
+        mean = rows.mean(0)
+        variances, axes = torch.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
+        deviations = variances.flip(0).clamp_min(SMALLEST_VARIANCE).sqrt()
+        return cls(mean, axes.flip(1), deviations)
+
+
+@torch.no_grad()
+def start_with_components(memory: LocalMemory, features: Tensor) -> None:
+    """Let keys be the features' principal components, whitened, so that they tell places apart.
+
+    Args:
+        memory: with any fusion; the values' heads become twins, as by `start_as_twins`.
+        features: as `Components.of` takes them.
+    """
+    start_as_twins(memory)
+    components = Components.of(features)
+    heads = memory.heads
+    assert heads.bias is not None
+    own = heads.out_channels // 2
+    key_channels = memory.key_channels
+    keys = _keys(components, key_channels)
+    middle = heads.kernel_size[0] // 2
+    for first in (0, own):
+        of_keys = slice(first, first + key_channels)
+        heads.weight[of_keys] = 0
+        heads.weight[of_keys, :, middle, middle] = keys.float()
+        heads.bias[of_keys] = (-keys @ components.mean).float()
 
 
 @torch.no_grad()
@@ -30,34 +80,26 @@ def start_as_average(memory: LocalMemory, features: Tensor) -> None:
 
     Args:
         memory: with a gated fusion; all of its parameters and statistics are overwritten.
-        features: (N, C, H, W) of the encoder, N large enough for the statistics of C channels.
+        features: as `Components.of` takes them.
 
     Raises:
         TrainingError: the memory has another fusion.
     """
     fusion = memory.fusion
-    if not isinstance(fusion, GatedFusion | BlendFusion):
+    if not isinstance(fusion, GatedFusion):
         raise TrainingError(
-            "start 'average' is for the fusions 'gated' and 'blend'; choose start 'twins'"
+            "start 'average' is for the fusion 'gated', whose values are fewer than the features; "
+            "choose start 'components'"
         )
     channels = features.shape[1]
-    value_channels = fusion.bn.num_features // 2 if isinstance(fusion, GatedFusion) else 0
-    key_channels = memory.heads.out_channels // 2 - value_channels
-    rows = features.movedim(1, -1).flatten(0, -2).double()
-    mean = rows.mean(0)
-    variances, axes = torch.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
-    # In descending order, one axis in each column.
-    deviations = variances.flip(0).clamp_min(SMALLEST_VARIANCE).sqrt()
-    axes = axes.flip(1)
-
-    keys = KEY_SCALE * (axes / deviations)[:, :key_channels].T
-    values = axes[:, :value_channels].T
+    value_channels = fusion.bn.num_features // 2
+    components = Components.of(features)
+    mean = components.mean
+    keys = _keys(components, memory.key_channels)
+    values = components.axes[:, :value_channels].T
     heads = torch.cat([keys, values, keys, values])
     _set_convolution(memory.heads, heads, -heads @ mean)
-    if isinstance(fusion, BlendFusion):
-        # It averages by itself.
-        return
-    scale = deviations[:value_channels]
+    scale = components.deviations[:value_channels]
     spread = scale.square().repeat(2)
     _set_norm(fusion.bn, torch.zeros_like(spread), spread, torch.ones_like(spread), OFFSET)
     # Closed half-way, all gates let pass a half of what the expansions therefore double.
@@ -74,6 +116,11 @@ def start_as_average(memory: LocalMemory, features: Tensor) -> None:
     restored = back.square().sum(1)
     gain = (restored + fusion.out_bn.eps).sqrt()
     _set_norm(fusion.out_bn, mean, restored, gain, mean)
+
+
+def _keys(components: Components, number: int) -> Tensor:
+    """(number, C), what makes keys of features."""
+    return KEY_SCALE * (components.axes / components.deviations)[:, :number].T
 
 
 def _set_convolution(convolution: nn.Conv2d, center: Tensor, bias: Tensor) -> None:

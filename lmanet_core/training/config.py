@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 PARTS = ("encoder", "decoder", "memory")
 TARGETS = ("labels", "features", "predictions")
-STARTS = ("twins", "average")
+STARTS = ("twins", "components", "average")
 SUPERVISED = ("last", "all")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("plateau", "polynomial", "one_cycle", "constant")
@@ -77,8 +77,9 @@ class StageConfig:
             of a few images are noise to a network that has good ones.
         batch_norm_momentum: of the running statistics of parts that learn.
         start: one of `STARTS`, how a memory starts that the weights before do not have: 'twins'
-            from random weights, the same for query and memory, 'average' from the statistics of
-            the features of a few clips, see `lmanet_core.training.average_start`.
+            from random weights, the same for query and memory; 'components', with keys that tell
+            places apart, and 'average', which averages, from the statistics of the features of a
+            few clips, see `lmanet_core.training.average_start`.
         target: one of `TARGETS`. The other two teach the memory alone, without labels, what the
             network has of the clean frame when some frames are seen, and remembered, degraded:
             'features' those of the encoder, 'predictions' the classes' probabilities, averaged

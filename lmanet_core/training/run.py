@@ -27,7 +27,7 @@ from lmanet_core.data.config import open_clips
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.models import LMANet, LocalMemory
 from lmanet_core.runtime.pytorch.precision import resolve_device, resolve_precision
-from lmanet_core.training.average_start import start_as_average
+from lmanet_core.training.average_start import start_as_average, start_with_components
 from lmanet_core.training.callbacks import LossCurve, ResumeFile, Validation
 from lmanet_core.training.class_weights import count_classes, weigh_classes
 from lmanet_core.training.config import (
@@ -228,7 +228,9 @@ class StageRun:
             return
         images, _ = self.data.first_batch(START_CLIPS)
         with torch.no_grad():
-            start_as_average(memory, encoder.eval()(images[:, -1].float() / 255))
+            features = encoder.eval()(images[:, -1].float() / 255)
+        start = start_as_average if self._stage.start == "average" else start_with_components
+        start(memory, features)
 
     def train(self, model: LMANet, folder: RunFolder, launch: Launch) -> None:
         """Train in place, from the stage's resume file if there is one, and write its result."""

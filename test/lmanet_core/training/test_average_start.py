@@ -1,10 +1,10 @@
-"""What a memory that starts as an average gives, before it has learned anything."""
+"""What a memory that has learned nothing gives, by the start it has."""
 
 import pytest
 import torch
 
 from lmanet_core.models import LocalMemory
-from lmanet_core.training.average_start import start_as_average
+from lmanet_core.training.average_start import start_as_average, start_with_components
 from lmanet_core.training.config import TrainingError
 
 
@@ -42,17 +42,19 @@ def test_what_is_read_is_mixed_in():
     torch.testing.assert_close(fused, expected, rtol=0, atol=0.03)
 
 
-def test_a_blend_gets_keys_alone() -> None:
+@pytest.mark.parametrize(("fusion", "value_channels"), [("blend", None), ("residual", 16)])
+def test_keys_of_components_tell_places_apart(fusion: str, value_channels: int | None) -> None:
     features = features_with_components(6)
-    memory = LocalMemory(32, 12, None, window_size=5, fusion="blend", key_form="located").eval()
-    start_as_average(memory, features)
+    memory = LocalMemory(
+        32, 12, value_channels, window_size=5, fusion=fusion, key_form="located"
+    ).eval()
+    start_with_components(memory, features)
     frame = memory.project(features)
     look = frame.query_key[:, :8].flatten(2)
+    torch.testing.assert_close(frame.memory_key, frame.query_key)
+    torch.testing.assert_close(frame.memory_value, frame.query_value)
     itself, scores = look.square().sum(1), torch.einsum("ndp,ndq->npq", look, look)
     assert (itself > scores.mean(2) + scores.std(2)).float().mean() > 0.9
-    memory.window_size = 1
-    fused = memory.read_and_fuse(frame, frame.memory_key[:, None], frame.memory_value[:, None])
-    torch.testing.assert_close(fused, features)
 
 
 def test_similar_locations_attract_attention():
@@ -69,7 +71,5 @@ def test_another_fusion_is_refused():
     memory = LocalMemory(
         32, key_channels=8, value_channels=16, window_size=5, fusion="concatenation"
     )
-    with pytest.raises(
-        TrainingError, match="start 'average' is for the fusions 'gated' and 'blend'"
-    ):
+    with pytest.raises(TrainingError, match="start 'average' is for the fusion 'gated'"):
         start_as_average(memory, features_with_components(6))
