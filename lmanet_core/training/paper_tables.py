@@ -2,7 +2,7 @@
 
 Source: Paul et al., IROS 2021, ERFNet on Cityscapes at 1024x512 unless a table says otherwise. The
 contents of the supplementary tables S1 to S3 are the options of the authors' code; their figures
-are not known here.
+are not known here. The table 'beyond' is this project's.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class PaperTable:
 SINGLE = Variant("single frame", memory_size=0, paper=72.05)
 WINDOWS: Mapping[str, int | None] = {"1": 1, "11": 11, "21": 21, "41": 41, "global": None}
 WINDOW_FIGURES = {"1": 72.94, "11": 73.21, "21": 73.72, "41": 73.64, "global": 73.49}
+LOCATED: Mapping[str, Any] = {"key_form": "located", "key_channels": 32}
 
 PAPER_TABLES: Mapping[str, PaperTable] = {
     "I": PaperTable(
@@ -144,6 +145,19 @@ PAPER_TABLES: Mapping[str, PaperTable] = {
         tuple(
             Variant(f"S = {size}", size, paper=73.72 if size == 4 else None)
             for size in (4, 5, 9, 14, 19)
+        ),
+    ),
+    "beyond": PaperTable(
+        "What the paper does not have",
+        (
+            Variant("as in the paper"),
+            Variant("residual", model={"fusion": "residual"}),
+            Variant("located keys", model=LOCATED),
+            Variant("located keys, residual", model={**LOCATED, "fusion": "residual"}),
+            Variant(
+                "located keys, blend",
+                model={**LOCATED, "fusion": "blend", "value_channels": None},
+            ),
         ),
     ),
 }
