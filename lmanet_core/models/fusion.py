@@ -215,7 +215,8 @@ class BlendFusion(Fusion):
 
     def forward(self, query_values: Tensor, read: Tensor, features: Tensor) -> Tensor:
         """(B, C, H, W) three times -> (B, C, H, W)."""
-        return torch.lerp(features, read, self.memory_gate(features, read))
+        # Values are the features themselves, see `ModelConfig.value_channels`.
+        return torch.lerp(query_values, read, self.memory_gate(query_values, read))
 
     def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
         return self.gate(self.mix(torch.cat([query_values, read], dim=1))).sigmoid()

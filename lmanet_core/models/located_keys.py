@@ -13,6 +13,8 @@ SHARPNESS = 60.0
 NEARNESS = 46.0
 """The same for places on top of each other and places a quarter of `PERIOD` apart, in x and y:
 at the start, a normal distribution with a deviation of 1.5 cells."""
+SHORTEST = 1e-4
+"""Length below which keys are shorter than the others; not nothing in half precision, either."""
 PERIOD = 64
 """Cells after which places repeat: more than windows up to 63 reach."""
 
@@ -39,7 +41,7 @@ class LocatedKeys(nn.Module):
 
     def forward(self, keys: Tensor) -> Tensor:
         """(B, D, H, W) -> (B, D + 4, H, W)."""
-        look = functional.normalize(keys, dim=1) * (self.log_sharpness / 2).exp()
+        look = functional.normalize(keys, dim=1, eps=SHORTEST) * (self.log_sharpness / 2).exp()
         place = _place(keys) * (self.log_nearness / 2).exp()
         return torch.cat([look, place.to(look.dtype).expand(len(keys), -1, -1, -1)], dim=1)
 

@@ -79,7 +79,7 @@ class StageConfig:
         start: one of `STARTS`, how a memory starts that the weights before do not have: 'twins'
             from random weights, the same for query and memory; 'components', with keys that tell
             places apart, and 'average', which averages, from the statistics of the features of a
-            few clips, see `lmanet_core.training.average_start`.
+            few clips, see `lmanet_core.training.start_from_features`.
         target: one of `TARGETS`. The other two teach the memory alone, without labels, what the
             network has of the clean frame when some frames are seen, and remembered, degraded:
             'features' those of the encoder, 'predictions' the classes' probabilities, averaged

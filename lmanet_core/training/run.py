@@ -27,7 +27,6 @@ from lmanet_core.data.config import open_clips
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.models import LMANet, LocalMemory
 from lmanet_core.runtime.pytorch.precision import resolve_device, resolve_precision
-from lmanet_core.training.average_start import start_as_average, start_with_components
 from lmanet_core.training.callbacks import LossCurve, ResumeFile, Validation
 from lmanet_core.training.class_weights import count_classes, weigh_classes
 from lmanet_core.training.config import (
@@ -41,6 +40,7 @@ from lmanet_core.training.data_module import PartBatches, StageData
 from lmanet_core.training.initialization import initial_model, start_as_twins
 from lmanet_core.training.run_folder import RunFolder, replace_file
 from lmanet_core.training.stage_module import StageModule
+from lmanet_core.training.start_from_features import start_as_average, start_with_components
 
 BESIDE_THE_POINT = (
     ".*module\\(s\\) in eval mode",  # that is what frozen parts are in

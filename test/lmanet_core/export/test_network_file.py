@@ -46,7 +46,7 @@ def test_a_clip_from_a_cold_start_gets_the_labels_of_the_library(tiny, clip, tin
         ),
         (
             {"value_channels": None, "fusion": "blend", "key_form": "located", "key_channels": 12},
-            "onnxruntime",
+            "openvino",
         ),
     ],
 )
