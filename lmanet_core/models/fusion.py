@@ -137,6 +137,16 @@ class BottleneckFusion(Fusion):
         return self.gate(both).sigmoid().chunk(2, dim=1)
 
 
+def _light_mix(in_channels: int, out_channels: int) -> nn.Sequential:
+    """A depthwise 3x3 convolution and one across channels, ReLU6(BN(...))."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
+        nn.Conv2d(in_channels, out_channels, 1, bias=False),
+        nn.BatchNorm2d(out_channels, eps=BATCH_NORM_EPS),
+        nn.ReLU6(inplace=True),
+    )
+
+
 class ResidualFusion(Fusion):
     """Features that stay what they are, and a gated correction by what was read.
 
@@ -153,12 +163,7 @@ class ResidualFusion(Fusion):
     def __init__(self, value_channels: int, feature_channels: int) -> None:
         super().__init__()
         both = 2 * value_channels
-        self.mix = nn.Sequential(
-            nn.Conv2d(both, both, 3, padding=1, groups=both, bias=False),
-            nn.Conv2d(both, both, 1, bias=False),
-            nn.BatchNorm2d(both, eps=BATCH_NORM_EPS),
-            nn.ReLU6(inplace=True),
-        )
+        self.mix = _light_mix(both, both)
         # Gate and correction read the same input: one convolution.
         self.gate_and_correction = nn.Conv2d(both, 2 * feature_channels, 1)
         nn.init.zeros_(self.gate_and_correction.weight[feature_channels:])
@@ -201,13 +206,7 @@ class BlendFusion(Fusion):
                 "fusion 'blend' averages the features themselves: expected value_channels null, "
                 f"got {value_channels} for {feature_channels} feature channels"
             )
-        both = 2 * feature_channels
-        self.mix = nn.Sequential(
-            nn.Conv2d(both, both, 3, padding=1, groups=both, bias=False),
-            nn.Conv2d(both, feature_channels, 1, bias=False),
-            nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS),
-            nn.ReLU6(inplace=True),
-        )
+        self.mix = _light_mix(2 * feature_channels, feature_channels)
         self.gate = nn.Conv2d(feature_channels, feature_channels, 1)
         nn.init.zeros_(self.gate.weight)
         assert self.gate.bias is not None
