@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from types import FrameType
 from typing import Any
 
 import rclpy
@@ -107,6 +108,26 @@ class NodeProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """SIGINT and SIGTERM wait until the end, so that nothing is left half done.
+
+    Where the program handles them, that is; what ends it at once still does. For the main thread.
+    """
+    came: list[tuple[int, FrameType | None]] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handled = {number: handler for number, handler in handlers.items() if callable(handler)}
+    try:
+        for number in handled:
+            signal.signal(number, lambda *signal_and_frame: came.append(signal_and_frame))
+        yield
+    finally:
+        for number, handler in handled.items():
+            signal.signal(number, handler)
+        for arrived, frame in came:
+            handled[signal.Signals(arrived)](arrived, frame)
 
 
 def start(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:

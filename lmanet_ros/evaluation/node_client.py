@@ -22,7 +22,7 @@ from std_msgs.msg import Header
 from lmanet_core import CheckpointError, ClassTable, load
 from lmanet_ros.bags.message import header_stamp
 from lmanet_ros.messages.frame_counts import frame_counts
-from lmanet_ros.processes import NodeProcess, ProcessError
+from lmanet_ros.processes import NodeProcess, ProcessError, uninterrupted
 
 NODE_NAME = "segmentation_node"
 IMAGE_TOPICS = {Image: "image", CompressedImage: "image/compressed"}
@@ -279,6 +279,8 @@ class NodeClient:
         ends = sum(counts.get(end, 0) for end in ENDS if end != "lost")
         return counts["received"] == ends
 
+    # What counts as answered is in the recording, and the other way round.
+    @uninterrupted()
     def _receive(self, output: str, data: bytes, info: dict[str, int]) -> None:
         self._received += 1
         for frame in self._under_way.get(header_stamp(data), ()):

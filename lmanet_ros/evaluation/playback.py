@@ -19,7 +19,7 @@ from lmanet_ros.bags.topics import SEGMENTATION_NODE, UNREADABLE, deserialize
 from lmanet_ros.bags.writing import BagWriter
 from lmanet_ros.evaluation.node_client import LATE_ANSWER, NodeClient, SentFrame
 from lmanet_ros.evaluation.run_facts import run_facts
-from lmanet_ros.processes import NodeProcess
+from lmanet_ros.processes import NodeProcess, uninterrupted
 from lmanet_ros.progress import progress_bar
 
 LONGEST_PAUSE = 10.0
@@ -170,6 +170,7 @@ class _Copies:
         topics = _copied(survey).items()
         self._write = {topic: bag.add_topic(topic, kind) for topic, kind in topics}
 
+    @uninterrupted()
     def add(self, message: BagMessage) -> None:
         if message.topic in self._write:
             self._write[message.topic](message.received, message.data)

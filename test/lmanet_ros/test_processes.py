@@ -8,7 +8,7 @@ import pytest
 import rclpy
 from ros_harness import DEADLINE
 
-from lmanet_ros.processes import YamlText, as_yaml, without_ros_arguments
+from lmanet_ros.processes import YamlText, as_yaml, uninterrupted, without_ros_arguments
 
 PARENT = """
 import sys, time
@@ -26,6 +26,22 @@ def test_they_end_with_who_has_started_them(end):
     parent.send_signal(end)
     # Both have the pipe open: it ends when the child has ended, too.
     parent.communicate(timeout=DEADLINE)
+
+
+def test_what_is_not_to_be_interrupted_is_done_before_a_signal_ends_the_rest():
+    done = []
+
+    @uninterrupted()
+    def step():
+        signal.raise_signal(signal.SIGINT)
+        done.append("step")
+
+    with pytest.raises(KeyboardInterrupt):
+        step()
+    assert done == ["step"]
+    # And as it was before.
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_ros_takes_what_is_between_its_marks_and_nothing_that_looks_alike():
