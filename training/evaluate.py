@@ -142,7 +142,7 @@ def run(arguments: argparse.Namespace) -> None:
         evaluation = evaluate(segmenter, dataset, watch, translation)
     print(table(evaluation))
     if arguments.json:
-        write_json(arguments, segmenter.memory_size, evaluation)
+        write_json(arguments, segmenter, evaluation)
     if arguments.sheet:
         sheet.save(arguments.sheet)
 
@@ -211,10 +211,14 @@ def table(evaluation: Evaluation) -> str:
     return "\n".join([*lines, f"{'frames':>20} {evaluation.frames:>6}"])
 
 
-def write_json(arguments: argparse.Namespace, memory_size: int, evaluation: Evaluation) -> None:
+def write_json(
+    arguments: argparse.Namespace, segmenter: VideoSegmenter, evaluation: Evaluation
+) -> None:
     settings = vars(arguments) | {
         "root": arguments.root and str(arguments.root.resolve()),
-        "memory_size": memory_size,
+        "memory_size": segmenter.memory_size,
+        # That of the last image, where they differ.
+        "network_size": segmenter.network_size,
     }
     del settings["json"], settings["sheet"]
     figures = asdict(evaluation) | {"settings": settings}

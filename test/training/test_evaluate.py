@@ -71,6 +71,7 @@ def test_cityscapes_at_its_own_and_at_another_resolution(
     small = run(monkeypatch, *data, *network)
     full = run(monkeypatch, *data, *network, "--full-resolution")
     assert small["frames"] == full["frames"] == 2
+    assert small["settings"]["network_size"] == full["settings"]["network_size"] == [48, 24]
     assert small["miou"] != full["miou"]
 
 
