@@ -16,7 +16,7 @@ from lmanet_core.data.meanings import Translation, known_meanings
 from lmanet_core.data.mixture import AugmentedClips, MixedClips, Part, TranslatedClips
 from lmanet_core.data.pseudo_clips import MotionConfig, PseudoClips
 from lmanet_core.data.street_clips import StreetClips, StreetClipsConfig
-from lmanet_core.data.worsening import LastWorsenedClips, WorsenedClips, WorseningConfig
+from lmanet_core.data.worsening import WorsenedClips, WorseningConfig
 from lmanet_core.settings import build
 
 CLIPS = ("neighbours", "pseudo", "street")
@@ -150,7 +150,9 @@ def _open_augmented(config: DataConfig) -> ClipSource:
         source = AugmentedClips(source, config.augmentation)
     if config.any_frame is not None:
         source = WorsenedClips(source, config.any_frame)
-    return source if config.last_frame is None else LastWorsenedClips(source, config.last_frame)
+    if config.last_frame is not None:
+        source = WorsenedClips(source, config.last_frame, last_only=True)
+    return source
 
 
 def _open(config: DataConfig) -> ClipSource:

@@ -45,34 +45,28 @@ class WorseningConfig:
 
 
 class WorsenedClips(ClipsOfSource):
-    """The clips of a source, some of their frames worse. Labels stay as they are."""
+    """The clips of a source, some of their frames worse. Labels stay as they are.
 
-    def __init__(self, source: ClipSource, config: WorseningConfig) -> None:
+    Args:
+        source: of clips.
+        config: how.
+        last_only: whether no frame but the last can be.
+    """
+
+    def __init__(
+        self, source: ClipSource, config: WorseningConfig, last_only: bool = False
+    ) -> None:
         super().__init__(source)
         self._config = config
+        self._last_only = last_only
 
     def clip(self, index: int, random: np.random.Generator) -> Clip:
         clip = self._source.clip(index, random)
-        images = [
-            worsen(image, self._config, random) if random.random() < self._config.chance else image
-            for image in clip.images
-        ]
+        images = list(clip.images)
+        for frame in (-1,) if self._last_only else range(len(images)):
+            if random.random() < self._config.chance:
+                images[frame] = worsen(images[frame], self._config, random)
         return Clip(np.stack(images), clip.labels)
-
-
-class LastWorsenedClips(ClipsOfSource):
-    """The clips of a source, the last frame of some of them worse. Labels stay as they are."""
-
-    def __init__(self, source: ClipSource, config: WorseningConfig) -> None:
-        super().__init__(source)
-        self._config = config
-
-    def clip(self, index: int, random: np.random.Generator) -> Clip:
-        clip = self._source.clip(index, random)
-        if random.random() >= self._config.chance:
-            return clip
-        last = worsen(clip.images[-1], self._config, random)
-        return Clip(np.concatenate([clip.images[:-1], last[None]]), clip.labels)
 
 
 @dataclass(frozen=True)

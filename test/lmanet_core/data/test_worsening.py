@@ -13,7 +13,6 @@ from lmanet_core.classes import DAVIS
 from lmanet_core.data.clips import Clip
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.data.worsening import (
-    LastWorsenedClips,
     WorsenedClips,
     WorseningConfig,
     worsen,
@@ -39,7 +38,7 @@ class PlainClips:
 
 
 def drawn(config: WorseningConfig) -> Iterator[Clip]:
-    source = LastWorsenedClips(PlainClips(), config)
+    source = WorsenedClips(PlainClips(), config, last_only=True)
     return (source.clip(index, np.random.default_rng(index)) for index in range(200))
 
 
