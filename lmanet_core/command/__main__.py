@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lmanet_core.command import attention, convert, doctor, export, info, label
+from lmanet_core.command import attention, convert, doctor, export, info, join, label
 from lmanet_core.program import run_program
 
 VERBS = {
@@ -15,6 +15,7 @@ VERBS = {
     "doctor": doctor,
     "export": export,
     "info": info,
+    "join": join,
     "label": label,
 }
 

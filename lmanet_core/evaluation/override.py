@@ -1,4 +1,4 @@
-"""A trained network with settings other than those it was trained with."""
+"""A trained network with other settings, or another memory, than it was trained with."""
 
 from __future__ import annotations
 
@@ -23,3 +23,31 @@ def with_window_size(model: LMANet, window_size: int | None) -> LMANet:
     changed = build_model(replace(model.config, window_size=window_size))
     changed.load_state_dict(model.state_dict())
     return changed.train(model.training)
+
+
+def with_memory_of(network: LMANet, other: LMANet) -> LMANet:
+    """A network's encoder, decoder and classes, and another one's memory.
+
+    It fits where one was tuned from the other: the memory works on the encoder's features, and a
+    fusion that averages them hands on what the decoder knows. See docs/results.md.
+
+    Args:
+        network: stays as it is, whether or not it has a memory of its own.
+        other: stays as it is.
+
+    Raises:
+        ValueError: the other has no memory, or another backbone.
+    """
+    if other.memory is None:
+        raise ValueError("the one whose memory is wanted is a single-frame network: it has none")
+    if network.config.backbone != other.config.backbone:
+        raise ValueError(
+            f"a memory belongs to the features of a backbone: the network has "
+            f"'{network.config.backbone}', the memory is of '{other.config.backbone}'"
+        )
+    joined = build_model(replace(other.config, classes=network.config.classes))
+    joined.encoder.load_state_dict(network.encoder.state_dict())
+    joined.decoder.load_state_dict(network.decoder.state_dict())
+    assert joined.memory is not None
+    joined.memory.load_state_dict(other.memory.state_dict())
+    return joined.train(network.training)

@@ -72,6 +72,34 @@ def test_what_cannot_be_written_is_one_line(erfnet_pth, capsys):
     assert capsys.readouterr().err.startswith("lmanet: /proc/out.safetensors cannot be written: ")
 
 
+def test_join_gives_a_network_the_memory_of_another_one(tmp_path, capsys):
+    tuned, output = tmp_path / "tuned.safetensors", tmp_path / "made" / "joined.safetensors"
+    street = load("street")
+    config = ModelConfig.from_dict(
+        street.config.to_dict()
+        | {"memory_size": 0, "class_names": ["a", "b"], "palette": [[0, 0, 0], [1, 1, 1]]}
+    )
+    save_checkpoint(build_model(config), tuned, provenance={"data": "a"}, work_size=(64, 32))
+    assert main(["join", str(tuned), "street", str(output)]) == 0
+    joined = load(output)
+    assert joined.config.classes.names == ("a", "b")
+    assert joined.config.memory_size == street.config.memory_size
+    for part, source in (("encoder", load(tuned)), ("memory", street)):
+        expected = getattr(source, part).state_dict()
+        of_joined = getattr(joined, part).state_dict()
+        assert all(torch.equal(tensor, expected[name]) for name, tensor in of_joined.items())
+    provenance = load_provenance(output)
+    assert provenance["data"] == "a"
+    assert "street" in provenance["memory"]
+    assert load_work_size(output) == (64, 32)
+    for arguments, complaint in (
+        (["street", str(tuned)], "has none"),
+        (["erfnet-lma-camvid", "street"], "the network has 'erfnet'"),
+    ):
+        assert main(["join", *arguments, str(output)]) == 1
+        assert complaint in capsys.readouterr().err
+
+
 def test_info_tells_what_is_in_a_checkpoint_and_what_it_costs(tmp_path, capsys):
     path = tmp_path / "model.safetensors"
     model = build_model(ModelConfig(memory_size=3, window_size=11))
