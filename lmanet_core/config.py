@@ -11,8 +11,8 @@ from lmanet_core.classes import CITYSCAPES, ClassTable
 MAX_MEMORY_SIZE = 64
 FUSIONS = ("gated", "concatenation", "bottleneck", "residual", "blend")
 """Ways to join what was read with the current frame, see `lmanet_core.models.fusion`."""
-PLACE_CHANNELS = 4
-"""Of 'located' keys."""
+PLACE_CHANNELS, QUALITY_CHANNELS = 4, 1
+"""Of 'located' keys: where they are, and how good their frame is."""
 KEY_FORMS = ("linear", "located")
 """What keys are made of, see `ModelConfig.key_form`."""
 MEMORY_POLICIES = ("every", "every_nth", "random")
@@ -31,8 +31,8 @@ class ModelConfig:
         window_size: side of the square attention window, odd; None attends to all positions.
         key_channels: Dk, channels of queries and keys.
         key_form: one of `KEY_FORMS`. 'linear' keys are whatever a convolution gives. 'located' ones
-            have a direction and a place: attention prefers what looks alike and lies near. Four of
-            their channels are the place.
+            have a direction and a place: attention prefers what looks alike, lies near and is of a
+            good frame. Five of their channels are for place and quality.
         value_channels: Dv, channels of the values; None: the values are the features themselves,
             without a convolution.
         fusion: one of `FUSIONS`. 'concatenation' needs Dv to be half of the features' channels,
@@ -68,7 +68,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         _check_int("memory_size", self.memory_size, 0, MAX_MEMORY_SIZE)
         _check_choice("key_form", self.key_form, KEY_FORMS)
-        fewest = 1 + PLACE_CHANNELS if self.key_form == "located" else 1
+        fewest = 1 + PLACE_CHANNELS + QUALITY_CHANNELS if self.key_form == "located" else 1
         _check_int("key_channels", self.key_channels, fewest, 4096)
         if self.value_channels is not None:
             _check_int("value_channels", self.value_channels, 1, 4096)

@@ -1,4 +1,4 @@
-"""Keys by which attention finds what looks alike and lies near."""
+"""Keys by which attention finds what looks alike, lies near and was seen well."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from lmanet_core.models.frame_quality import FrameQuality
 
 SHARPNESS = 60.0
 """What two places of the same look gain over two that have nothing in common, at the start."""
@@ -20,30 +22,48 @@ PERIOD = 64
 
 
 class LocatedKeys(nn.Module):
-    """Keys of one length, beside where they are:
+    """Keys of one length, beside where they are and how good their frame is:
 
-        key(p) = [sqrt(sharpness) k(p) / |k(p)|, sqrt(nearness) (cos x, sin x, cos y, sin y)]
+        key(p) = [sqrt(sharpness) k(p) / |k(p)|, sqrt(nearness) (cos x, sin x, cos y, sin y), q]
 
-    with x and y of the place p as angles, so that the product of two is
+    with x and y of the place p as angles, and q the quality of a frame that is remembered and 1 for
+    the one that reads, so that the product of two is
 
-        sharpness * cosine of k and k' + nearness * (cos(x - x') + cos(y - y')).
+        sharpness * cosine of k and k' + nearness * (cos(x - x') + cos(y - y')) + q'.
 
     Linear keys favour whatever has long ones, however far away. A street moves little from frame to
-    frame: where keys cannot tell one place from another, what is near is the better guess.
+    frame: where keys cannot tell one place from another, what is near is the better guess. And of
+    two frames that show the same, the better one is read.
 
-    Both factors are learned, as logarithms.
+    All factors are learned, those of look and place as logarithms.
+
+    Args:
+        feature_channels: C, of the features that keys are made from.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, feature_channels: int) -> None:
         super().__init__()
         self.log_sharpness = nn.Parameter(torch.tensor(math.log(SHARPNESS)))
         self.log_nearness = nn.Parameter(torch.tensor(math.log(NEARNESS)))
+        self.quality = FrameQuality(feature_channels)
 
-    def forward(self, keys: Tensor) -> Tensor:
-        """(B, D, H, W) -> (B, D + 4, H, W)."""
+    def forward(
+        self, query_key: Tensor, memory_key: Tensor, features: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(B, D, H, W) twice and (B, C, H, W) -> (B, D + 5, H, W) twice."""
+        quality = self.quality(features)
+        return (
+            self._located(query_key, torch.ones_like(quality)),
+            self._located(memory_key, quality),
+        )
+
+    def _located(self, keys: Tensor, quality: Tensor) -> Tensor:
         look = functional.normalize(keys, dim=1, eps=SHORTEST) * (self.log_sharpness / 2).exp()
         place = _place(keys) * (self.log_nearness / 2).exp()
-        return torch.cat([look, place.to(look.dtype).expand(len(keys), -1, -1, -1)], dim=1)
+        batch, _, height, width = look.shape
+        place = place.to(look.dtype).expand(batch, -1, -1, -1)
+        quality = quality.to(look.dtype).expand(batch, 1, height, width)
+        return torch.cat([look, place, quality], dim=1)
 
 
 def _place(like: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from lmanet_core.config import PLACE_CHANNELS
+from lmanet_core.config import PLACE_CHANNELS, QUALITY_CHANNELS
 from lmanet_core.models.fusion import FUSION_MODULES
 from lmanet_core.models.located_keys import LocatedKeys
 from lmanet_core.ops import local_attention
@@ -58,10 +58,10 @@ class LocalMemory(nn.Module):
         super().__init__()
         self.window_size = window_size
         self._passes_values = value_channels is None
-        self.key_form: nn.Module = nn.Identity()
+        self.key_form: LocatedKeys | None = None
         if key_form == "located":
-            self.key_form = LocatedKeys()
-            key_channels -= PLACE_CHANNELS
+            self.key_form = LocatedKeys(feature_channels)
+            key_channels -= PLACE_CHANNELS + QUALITY_CHANNELS
         self.key_channels = key_channels
         head = [key_channels] if value_channels is None else [key_channels, value_channels]
         self._channels = head * 2
@@ -79,7 +79,8 @@ class LocalMemory(nn.Module):
             query_value = memory_value = features
         else:
             query_key, query_value, memory_key, memory_value = parts
-        query_key, memory_key = self.key_form(query_key), self.key_form(memory_key)
+        if self.key_form is not None:
+            query_key, memory_key = self.key_form(query_key, memory_key, features)
         return Projection(query_key, query_value, memory_key, memory_value, features)
 
     def read_and_fuse(self, frame: Projection, keys: Tensor, values: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ def test_defaults_are_those_of_the_paper():
         ({"memory_size": True}, "memory_size must be an integer"),
         ({"key_channels": 0}, "key_channels must be an integer in 1..4096"),
         ({"key_form": "round"}, "key_form must be one of"),
-        ({"key_form": "located", "key_channels": 4}, "key_channels must be an integer in 5..4096"),
+        ({"key_form": "located", "key_channels": 5}, "key_channels must be an integer in 6..4096"),
         ({"value_channels": 1.5}, "value_channels must be an integer"),
     ],
 )

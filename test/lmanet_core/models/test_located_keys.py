@@ -1,34 +1,43 @@
-"""Where attention looks by keys that have a direction and a place."""
+"""Where attention looks by keys that have a direction, a place and a quality."""
 
 import math
 
 import torch
+from torch import Tensor
 
 from lmanet_core.models.located_keys import PERIOD, LocatedKeys
 from lmanet_core.ops import local_attention
 
+CHANNELS = 8
+
+
+def located(form: LocatedKeys, keys: Tensor) -> Tensor:
+    """Keys to read with, of a frame like any other."""
+    features = torch.ones(len(keys), CHANNELS, *keys.shape[2:])
+    return form(keys, keys, features)[0]
+
 
 @torch.no_grad()
 def test_products_follow_the_formula() -> None:
-    form = LocatedKeys()
+    form = LocatedKeys(CHANNELS).eval()
     form.log_sharpness.fill_(math.log(7.0))
     form.log_nearness.fill_(math.log(5.0))
-    keys = torch.randn(1, 6, 9, 11)
-    located = form(keys)
-    assert located.shape == (1, 10, 9, 11)
+    form.quality.quality.bias.fill_(3.0)
+    keys, features = torch.randn(1, 6, 9, 11), torch.rand(1, CHANNELS, 9, 11)
+    query, memory = form(keys, keys, features)
+    assert query.shape == memory.shape == (1, 11, 9, 11)
     (row, column), (other_row, other_column) = (2, 3), (7, 10)
     one, other = keys[0, :, row, column], keys[0, :, other_row, other_column]
     turn = 2 * math.pi / PERIOD
-    expected = 7 * torch.cosine_similarity(one, other, dim=0)
+    expected = 7 * torch.cosine_similarity(one, other, dim=0) + 3
     expected += 5 * (math.cos(turn * (column - other_column)) + math.cos(turn * (row - other_row)))
-    product = located[0, :, row, column] @ located[0, :, other_row, other_column]
+    product = query[0, :, row, column] @ memory[0, :, other_row, other_column]
     torch.testing.assert_close(product, expected)
 
 
 @torch.no_grad()
 def test_of_places_that_look_alike_the_near_one_is_read() -> None:
-    form = LocatedKeys()
-    keys = form(torch.ones(1, 4, 15, 15))
+    keys = located(LocatedKeys(CHANNELS).eval(), torch.ones(1, 4, 15, 15))
     values = torch.arange(15.0).expand(1, 1, 1, 15, 15).contiguous()
     columns = local_attention(keys, keys[:, None], values, window_size=13)
     inner = slice(4, 11)
@@ -41,11 +50,34 @@ def test_of_places_that_look_alike_the_near_one_is_read() -> None:
 @torch.no_grad()
 def test_what_looks_alike_is_read_wherever_it_went() -> None:
     """Five cells to the right, among places that look different."""
-    form = LocatedKeys()
+    form = LocatedKeys(CHANNELS).eval()
     looks = torch.randn(1, 16, 15, 15, generator=torch.Generator().manual_seed(0))
     values = torch.arange(15.0).expand(1, 1, 1, 15, 15).contiguous()
-    before = form(looks.roll(-5, dims=3))[:, None]
-    columns = local_attention(form(looks), before, values, window_size=13)
+    before = located(form, looks.roll(-5, dims=3))[:, None]
+    columns = local_attention(located(form, looks), before, values, window_size=13)
     expected = torch.arange(15.0).expand(15, 15) - 5
     error = (columns[0, 0] - expected)[4:11, 6:11].abs()
     assert error.median() < 0.2
+
+
+@torch.no_grad()
+def test_of_frames_that_show_the_same_the_better_one_is_read() -> None:
+    form = LocatedKeys(CHANNELS).eval()
+    # Worse frames have smaller features here.
+    form.quality.quality.weight[:, :CHANNELS] = 1.0
+    keys = torch.randn(2, 4, 7, 7)[:1].expand(2, -1, -1, -1)
+    features = torch.stack([torch.full((CHANNELS, 7, 7), share) for share in (0.1, 0.6)])
+    query, memory = form(keys, keys, features)
+    values = torch.stack([torch.zeros(1, 7, 7), torch.ones(1, 7, 7)])
+    read = local_attention(query[:1], memory[None], values[None], window_size=3)
+    # 8 channels, better by 0.5 each, as a difference of logits.
+    torch.testing.assert_close(read, torch.full_like(read, 4.0).sigmoid(), atol=1e-2, rtol=0)
+
+
+def test_it_learns_from_batches_and_from_a_frame_alone() -> None:
+    form = LocatedKeys(CHANNELS).train()
+    for batch in (1, 3):
+        keys, features = torch.randn(batch, 4, 5, 5), torch.rand(batch, CHANNELS, 5, 5)
+        _, memory = form(keys, keys, features)
+        memory.sum().backward()
+    assert form.quality.quality.bias.grad.abs() > 0

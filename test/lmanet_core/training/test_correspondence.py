@@ -41,7 +41,7 @@ def model_of(**settings):
 
 
 def test_attention_at_the_place_itself_is_wrong_by_how_far_it_moved() -> None:
-    model = model_of(key_form="located", key_channels=20, fusion="blend")
+    model = model_of(key_form="located", key_channels=21, fusion="blend")
     with torch.no_grad():
         # Nothing but nearness counts, down to a single place.
         model.memory.key_form.log_sharpness.fill_(-9)
@@ -53,11 +53,11 @@ def test_attention_at_the_place_itself_is_wrong_by_how_far_it_moved() -> None:
 
 
 def test_what_it_teaches_is_to_look_where_places_were() -> None:
-    model = model_of(key_form="located", key_channels=20, fusion="blend")
+    model = model_of(key_form="located", key_channels=21, fusion="blend")
     images = moving_clip()
     optimizer = torch.optim.Adam(model.memory.heads.parameters(), 1e-2)
     losses = []
-    for _ in range(25):
+    for _ in range(35):
         loss = loss_of(model, images)
         losses.append(loss.item())
         optimizer.zero_grad()
