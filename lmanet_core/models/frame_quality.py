@@ -4,38 +4,34 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-
-BATCH_NORM_EPS = 1e-3
 
 
 class FrameQuality(nn.Module):
     """A number for each frame, linear in the mean and the mean square of its channels.
 
-    It begins as zero for every frame, and learns from whatever it is added to.
+    Fitted once, see `lmanet_core.training.quality`, it is the logarithm of the odds that a frame is
+    as good as those that the network knows, and stays as it is in training. Until then it is 0.
 
     Args:
         channels: C.
     """
 
+    weight: Tensor
+    bias: Tensor
+
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.bn = nn.BatchNorm2d(2 * channels, eps=BATCH_NORM_EPS)
-        self.quality = nn.Conv2d(2 * channels, 1, 1)
-        nn.init.zeros_(self.quality.weight)
-        assert self.quality.bias is not None
-        nn.init.zeros_(self.quality.bias)
+        self.register_buffer("weight", torch.zeros(2 * channels))
+        self.register_buffer("bias", torch.zeros(()))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, 1, 1, 1)."""
-        of_channels = torch.cat([features, features.square()], dim=1).mean((2, 3), keepdim=True)
-        return self.quality(self._normalized(of_channels))
+        """(B, C, H, W) -> (B, 1, 1, 1), in the features' dtype."""
+        # In half precision the terms, which nearly cancel out, would be too coarse.
+        quality = channel_moments(features) @ self.weight.float() + self.bias.float()
+        return quality[:, None, None, None].to(features.dtype)
 
-    def _normalized(self, of_channels: Tensor) -> Tensor:
-        if not self.training or len(of_channels) > 1:
-            return self.bn(of_channels)
-        # A single frame has no spread to be normalized by.
-        bn = self.bn
-        return functional.batch_norm(
-            of_channels, bn.running_mean, bn.running_var, bn.weight, bn.bias, eps=bn.eps
-        )
+
+def channel_moments(features: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, 2 C) float32, the mean and the mean square of each channel."""
+    values = features.float()
+    return torch.cat([values.mean((2, 3)), values.square().mean((2, 3))], dim=1)

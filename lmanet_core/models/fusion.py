@@ -189,10 +189,10 @@ class BlendFusion(Fusion):
     """Between the features and what was read of earlier ones, by a gate for each channel.
 
         b = ReLU6(BN(D [features, read]))
-        out = features + sigmoid(A b + s) * (read - features)
+        out = features + sigmoid(A b + q(read) - q(features)) * (read - features)
 
-    with a depthwise 3x3 convolution before the 1x1 convolutions D and A, and s, of the whole frame,
-    from [features, read]: how much it needs what is remembered. All gates begin open by
+    with a depthwise 3x3 convolution before the 1x1 convolutions D and A, and q the quality of a
+    frame as a whole: one that is worse than those before it lets more in. All gates begin open by
     `FIRST_SHARE`. It can only average, so it needs keys that find the same thing again; in return
     the decoder gets what it knows, and the memory can neither invent nor forget much.
 
@@ -214,7 +214,7 @@ class BlendFusion(Fusion):
         nn.init.zeros_(self.gate.weight)
         assert self.gate.bias is not None
         nn.init.constant_(self.gate.bias, math.log(FIRST_SHARE / (1 - FIRST_SHARE)))
-        self.need = FrameQuality(2 * feature_channels)
+        self.quality = FrameQuality(feature_channels)
 
     def forward(self, query_values: Tensor, read: Tensor, features: Tensor) -> Tensor:
         """(B, C, H, W) three times -> (B, C, H, W)."""
@@ -222,8 +222,8 @@ class BlendFusion(Fusion):
         return torch.lerp(query_values, read, self.memory_gate(query_values, read))
 
     def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
-        both = torch.cat([query_values, read], dim=1)
-        return (self.gate(self.mix(both)) + self.need(both)).sigmoid()
+        gate = self.gate(self.mix(torch.cat([query_values, read], dim=1)))
+        return (gate + self.quality(read) - self.quality(query_values)).sigmoid()
 
 
 FUSION_MODULES: Mapping[str, Callable[[int, int], Fusion]] = {

@@ -15,6 +15,8 @@ SHARPNESS = 60.0
 NEARNESS = 46.0
 """The same for places on top of each other and places a quarter of `PERIOD` apart, in x and y:
 at the start, a normal distribution with a deviation of 1.5 cells."""
+PREFERENCE = 2.0
+"""For better frames: that of twice the logarithm of their odds."""
 SHORTEST = 1e-4
 """Length below which keys are shorter than the others; not nothing in half precision, either."""
 PERIOD = 64
@@ -26,16 +28,16 @@ class LocatedKeys(nn.Module):
 
         key(p) = [sqrt(sharpness) k(p) / |k(p)|, sqrt(nearness) (cos x, sin x, cos y, sin y), q]
 
-    with x and y of the place p as angles, and q the quality of a frame that is remembered and 1 for
-    the one that reads, so that the product of two is
+    with x and y of the place p as angles, and q the quality of a frame that is remembered and
+    `PREFERENCE` for the one that reads, so that the product of two is
 
-        sharpness * cosine of k and k' + nearness * (cos(x - x') + cos(y - y')) + q'.
+        sharpness * cosine of k and k' + nearness * (cos(x - x') + cos(y - y')) + PREFERENCE * q'.
 
     Linear keys favour whatever has long ones, however far away. A street moves little from frame to
     frame: where keys cannot tell one place from another, what is near is the better guess. And of
     two frames that show the same, the better one is read.
 
-    All factors are learned, those of look and place as logarithms.
+    Sharpness and nearness are learned, as logarithms.
 
     Args:
         feature_channels: C, of the features that keys are made from.
@@ -53,7 +55,7 @@ class LocatedKeys(nn.Module):
         """(B, D, H, W) twice and (B, C, H, W) -> (B, D + 5, H, W) twice."""
         quality = self.quality(features)
         return (
-            self._located(query_key, torch.ones_like(quality)),
+            self._located(query_key, torch.full_like(quality, PREFERENCE)),
             self._located(memory_key, quality),
         )
 

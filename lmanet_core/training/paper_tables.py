@@ -58,7 +58,7 @@ class PaperTable:
 SINGLE = Variant("single frame", memory_size=0, paper=72.05)
 WINDOWS: Mapping[str, int | None] = {"1": 1, "11": 11, "21": 21, "41": 41, "global": None}
 WINDOW_FIGURES = {"1": 72.94, "11": 73.21, "21": 73.72, "41": 73.64, "global": 73.49}
-LOCATED: Mapping[str, Any] = {"key_form": "located", "key_channels": 32}
+LOCATED: Mapping[str, Any] = {"key_form": "located", "key_channels": 33}
 
 PAPER_TABLES: Mapping[str, PaperTable] = {
     "I": PaperTable(

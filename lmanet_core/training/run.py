@@ -25,7 +25,9 @@ from torch import Tensor, nn
 from lmanet_core.data.clips import ClipSource
 from lmanet_core.data.config import open_clips
 from lmanet_core.data.datasets import open_dataset
+from lmanet_core.data.worsening import WorseningConfig
 from lmanet_core.models import LMANet, LocalMemory
+from lmanet_core.models.frame_quality import FrameQuality
 from lmanet_core.runtime.pytorch.precision import resolve_device, resolve_precision
 from lmanet_core.training.callbacks import LossCurve, ResumeFile, Validation
 from lmanet_core.training.class_weights import count_classes, weigh_classes
@@ -37,7 +39,9 @@ from lmanet_core.training.config import (
     parse_config,
 )
 from lmanet_core.training.data_module import PartBatches, StageData
+from lmanet_core.training.degradation import degrade
 from lmanet_core.training.initialization import initial_model, start_as_twins
+from lmanet_core.training.quality import fit_quality
 from lmanet_core.training.run_folder import RunFolder, replace_file
 from lmanet_core.training.stage_module import StageModule
 from lmanet_core.training.start_from_features import start_as_average, start_with_components
@@ -51,8 +55,8 @@ BESIDE_THE_POINT = (
 """Warnings of Lightning that a user need not read."""
 MOST_STEPS = 10**8
 """Of a stage that ends when its time is over."""
-START_CLIPS = 16
-"""Clips whose features the memory's start 'average' is computed from."""
+START_CLIPS = 64
+"""Clips from whose features the starts 'average' and 'components' are computed."""
 
 
 def train(settings: Mapping[str, Any], output: Path) -> Path:
@@ -226,11 +230,15 @@ class StageRun:
         if self._stage.start == "twins":
             start_as_twins(memory)
             return
-        images, _ = self.data.first_batch(START_CLIPS)
-        with torch.no_grad():
-            features = encoder.eval()(images[:, -1].float() / 255)
+        frames = self.data.first_batch(START_CLIPS)[0][:, -1:]
+        features = _encode(encoder, frames)
         start = start_as_average if self._stage.start == "average" else start_with_components
         start(memory, features)
+        qualities = [part for part in memory.modules() if isinstance(part, FrameQuality)]
+        if qualities:
+            worse = _encode(encoder, degrade(frames, WorseningConfig(chance=1.0)))
+            for quality in qualities:
+                fit_quality(quality, features, worse)
 
     def train(self, model: LMANet, folder: RunFolder, launch: Launch) -> None:
         """Train in place, from the stage's resume file if there is one, and write its result."""
@@ -342,3 +350,10 @@ def _told_memory(stage: StageConfig, clips: int) -> Iterator[None]:
             f"frames at a time: raise its accumulate (now {stage.accumulate}), or lower "
             f"batch_size ({stage.batch_size}) or data.augmentation.crop_size"
         ) from error
+
+
+@torch.no_grad()
+def _encode(encoder: nn.Module, frames: Tensor) -> Tensor:
+    """Features of (B, 1, 3, H, W) uint8, a few at a time."""
+    parts = (part.float() / 255 for part in frames[:, 0].split(8))
+    return torch.cat([encoder.eval()(part) for part in parts])

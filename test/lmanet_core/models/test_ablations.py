@@ -114,9 +114,11 @@ def test_blend_lies_between_the_features_and_what_was_read():
     assert gate.std() > 0.01
     expected = (1 - gate) * features + gate * read
     assert torch.allclose(fusion(features, read, features), expected, atol=1e-6)
-    # A frame that as a whole needs what is remembered.
-    fusion.need.quality.bias.fill_(2.0)
-    assert (fusion.memory_gate(features, read) > gate).all()
+    # The brighter a frame, the better: what is worse than what was read lets more in.
+    fusion.quality.weight.fill_(1.0)
+    better = read + 1
+    assert (fusion.memory_gate(features, better) > 0.9).all()
+    assert (fusion.memory_gate(better, features) < 0.1).all()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def test_products_follow_the_formula() -> None:
     form = LocatedKeys(CHANNELS).eval()
     form.log_sharpness.fill_(math.log(7.0))
     form.log_nearness.fill_(math.log(5.0))
-    form.quality.quality.bias.fill_(3.0)
+    form.quality.bias.fill_(1.5)
     keys, features = torch.randn(1, 6, 9, 11), torch.rand(1, CHANNELS, 9, 11)
     query, memory = form(keys, keys, features)
     assert query.shape == memory.shape == (1, 11, 9, 11)
@@ -64,7 +64,7 @@ def test_what_looks_alike_is_read_wherever_it_went() -> None:
 def test_of_frames_that_show_the_same_the_better_one_is_read() -> None:
     form = LocatedKeys(CHANNELS).eval()
     # Worse frames have smaller features here.
-    form.quality.quality.weight[:, :CHANNELS] = 1.0
+    form.quality.weight[:CHANNELS] = 0.5
     keys = torch.randn(2, 4, 7, 7)[:1].expand(2, -1, -1, -1)
     features = torch.stack([torch.full((CHANNELS, 7, 7), share) for share in (0.1, 0.6)])
     query, memory = form(keys, keys, features)
@@ -72,12 +72,3 @@ def test_of_frames_that_show_the_same_the_better_one_is_read() -> None:
     read = local_attention(query[:1], memory[None], values[None], window_size=3)
     # 8 channels, better by 0.5 each, as a difference of logits.
     torch.testing.assert_close(read, torch.full_like(read, 4.0).sigmoid(), atol=1e-2, rtol=0)
-
-
-def test_it_learns_from_batches_and_from_a_frame_alone() -> None:
-    form = LocatedKeys(CHANNELS).train()
-    for batch in (1, 3):
-        keys, features = torch.randn(batch, 4, 5, 5), torch.rand(batch, CHANNELS, 5, 5)
-        _, memory = form(keys, keys, features)
-        memory.sum().backward()
-    assert form.quality.quality.bias.grad.abs() > 0

@@ -1,0 +1,39 @@
+"""What tells good frames from worse ones: a linear discriminant of their features."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lmanet_core.models.frame_quality import FrameQuality, channel_moments
+
+SHRINKAGE = 0.3
+"""Of the covariance, as a share of a variance of 1: there are not many more frames than moments."""
+SMALLEST_DEVIATION = 1e-6
+
+
+@torch.no_grad()
+def fit_quality(quality: FrameQuality, good: Tensor, worse: Tensor) -> None:
+    """Make it the logarithm of the odds that a frame is one of the good ones.
+
+    Args:
+        quality: its weights are overwritten.
+        good: (N, C, H, W) features of frames, N >= 2.
+        worse: those of the same frames made worse: the difference is what worsening does, apart
+            from what the frames show.
+    """
+    before, after = (channel_moments(features).double() for features in (good, worse))
+    mean = torch.cat([before, after]).mean(0)
+    deviation = torch.cat([before, after]).std(0).clamp_min(SMALLEST_DEVIATION)
+    before, after = ((moments - mean) / deviation for moments in (before, after))
+    change = before - after
+    spread = (torch.cov(before.T) + torch.cov(change.T)) / 2
+    spread += SHRINKAGE * torch.eye(len(spread), dtype=spread.dtype, device=spread.device)
+    direction = torch.linalg.solve(spread, change.mean(0))
+    scores, worse_scores = before @ direction, after @ direction
+    variance = (scores.var() + worse_scores.var()).clamp_min(SMALLEST_DEVIATION) / 2
+    direction *= (scores.mean() - worse_scores.mean()) / variance
+    middle = (before.mean(0) + after.mean(0)) @ direction / 2
+    weight = direction / deviation
+    quality.weight.copy_(weight)
+    quality.bias.copy_(-(mean @ weight) - middle)
