@@ -55,8 +55,10 @@ BESIDE_THE_POINT = (
 """Warnings of Lightning that a user need not read."""
 MOST_STEPS = 10**8
 """Of a stage that ends when its time is over."""
-START_CLIPS = 64
+START_CLIPS = 16
 """Clips from whose features the starts 'average' and 'components' are computed."""
+QUALITY_CLIPS = 160
+"""Those from whose last frames the quality of a frame is fitted: about as many as its weights."""
 
 
 def train(settings: Mapping[str, Any], output: Path) -> Path:
@@ -230,15 +232,21 @@ class StageRun:
         if self._stage.start == "twins":
             start_as_twins(memory)
             return
-        frames = self.data.first_batch(START_CLIPS)[0][:, -1:]
-        features = _encode(encoder, frames)
+        features = _encode(encoder, self.data.first_batch(START_CLIPS)[0][:, -1])
         start = start_as_average if self._stage.start == "average" else start_with_components
         start(memory, features)
         qualities = [part for part in memory.modules() if isinstance(part, FrameQuality)]
         if qualities:
-            worse = _encode(encoder, degrade(frames, WorseningConfig(chance=1.0)))
+            good, worse = self._good_and_worse_features(encoder)
             for quality in qualities:
-                fit_quality(quality, features, worse)
+                fit_quality(quality, good, worse)
+
+    def _good_and_worse_features(self, encoder: nn.Module) -> tuple[Tensor, Tensor]:
+        source = open_clips(replace(self._stage.data, any_frame=None, last_frame=None))
+        data = StageData(source, self._stage, self._steps, self._seed, 0, self._config.work_size)
+        frames = data.first_batch(QUALITY_CLIPS)[0][:, -1]
+        worse = degrade(frames[:, None], WorseningConfig(chance=1.0))[:, 0]
+        return _encode(encoder, frames), _encode(encoder, worse)
 
     def train(self, model: LMANet, folder: RunFolder, launch: Launch) -> None:
         """Train in place, from the stage's resume file if there is one, and write its result."""
@@ -353,7 +361,7 @@ def _told_memory(stage: StageConfig, clips: int) -> Iterator[None]:
 
 
 @torch.no_grad()
-def _encode(encoder: nn.Module, frames: Tensor) -> Tensor:
-    """Features of (B, 1, 3, H, W) uint8, a few at a time."""
-    parts = (part.float() / 255 for part in frames[:, 0].split(8))
-    return torch.cat([encoder.eval()(part) for part in parts])
+def _encode(encoder: nn.Module, images: Tensor) -> Tensor:
+    """Features of (B, 3, H, W) uint8, a few at a time."""
+    encoder.eval()
+    return torch.cat([encoder(part.float() / 255) for part in images.split(8)])

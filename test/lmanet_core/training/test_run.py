@@ -177,6 +177,22 @@ def test_a_stage_ends_when_its_time_is_over_or_with_the_average_of_its_weights(
         train(settings, tmp_path / "wrong")
 
 
+def test_a_start_from_components_fits_what_tells_good_frames_from_worse_ones(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    settings["initial_weights"] = "erfnet-lma-camvid"
+    settings["model"] |= {"key_form": "located", "fusion": "blend", "value_channels": None}
+    settings["validation"] = None
+    memory = settings["stages"][2] | {"start": "components", "correspondence": 0.5, "epochs": None}
+    settings["stages"] = [memory | {"steps": 1}]
+    train(settings, tmp_path / "run")
+    result = load(tmp_path / "run" / "lma1.safetensors").memory
+    assert result is not None
+    fitted = result.fusion.quality.weight
+    assert fitted.abs().max() > 0
+    assert torch.equal(result.key_form.quality.weight, fitted)
+
+
 def test_a_stage_does_not_go_on_with_other_settings(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
