@@ -193,13 +193,16 @@ def _digest(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> str:
 def _resolve(path_or_name: str | Path | None) -> Path:
     path_or_name = DEFAULT_WEIGHTS if path_or_name is None else path_or_name
     path = Path(path_or_name)
-    shipped = WEIGHTS_FOLDER / f"{path_or_name}.safetensors"
-    for candidate in (path, shipped):
-        if candidate.is_file():
-            return candidate
+    if path.is_file():
+        return path
+    # A name, not part of a path: of '/mine' nobody means '/mine.safetensors'.
+    if str(path_or_name) in shipped_weights():
+        return WEIGHTS_FOLDER / f"{path_or_name}.safetensors"
+    beside = path.with_name(f"{path.name}.safetensors")
+    hint = f"; did you mean '{beside}'?" if path.name and beside.is_file() else ""
     raise CheckpointError(
         f"no checkpoint '{path_or_name}': expected the path of a .safetensors file "
-        f"or one of the shipped weights {shipped_weights()}"
+        f"or one of the shipped weights {shipped_weights()}{hint}"
     )
 
 

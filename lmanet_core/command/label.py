@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
     images.mkdir(parents=True)
     labels.mkdir(parents=True, exist_ok=True)
     count, shares = 0, []
-    for count, frame in enumerate(frames, 1):
+    for count, frame in enumerate(_telling_what_is_kept(frames, images), 1):
         if arguments.size is not None:
             frame = resize_image(frame, arguments.size, antialias=True)
         number = f"{count - 1:06}"
@@ -86,6 +87,17 @@ def run(arguments: argparse.Namespace) -> None:
         f"{arguments.output}: {count} frames of '{name}', {len(shares)} of them with labels for "
         f"{100 * np.mean(shares):.1f} % of their pixels"
     )
+
+
+def _telling_what_is_kept(frames: Iterator[np.ndarray], images: Path) -> Iterator[np.ndarray]:
+    """Frames of a video; where it turns out to be damaged, what is labelled by then is told."""
+    count = 0
+    try:
+        for frame in frames:
+            count += 1
+            yield frame
+    except ValueError as error:
+        raise ValueError(f"{error}. {images} has the {count} frames that could be read") from None
 
 
 def _check_classes(path: Path, teacher: Teacher) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from lmanet_core.classes import DAVIS
 from lmanet_core.data.stored_video import LabelEncoding, StoredVideo, require_files
 from lmanet_core.data.video import DatasetError, VideoDataset
+from lmanet_core.natural_order import natural_order
 
 SPLITS = ("train", "val")
 _ENCODING = LabelEncoding({0: 0, **dict.fromkeys(range(1, 256), 1)})
@@ -46,7 +47,8 @@ def open_davis(root: Path, split: str, size: tuple[int, int] | None = None) -> V
 
 def _video(root: Path, name: str, size: tuple[int, int] | None) -> StoredVideo:
     images, labels = root / "JPEGImages" / name, root / "Annotations" / name
-    frames = sorted({file.stem for file in (*images.glob("*.jpg"), *labels.glob("*.png"))})
+    names = {file.stem for file in (*images.glob("*.jpg"), *labels.glob("*.png"))}
+    frames = sorted(names, key=natural_order)
     if not frames:
         raise DatasetError(f"no frames of the video '{name}': expected images in {images}")
     return StoredVideo(

@@ -17,6 +17,7 @@ from lmanet_core.classes import IGNORE_LABEL, ClassTable
 from lmanet_core.config import ModelConfig
 from lmanet_core.data.stored_video import LabelEncoding, StoredVideo
 from lmanet_core.data.video import DatasetError, VideoDataset
+from lmanet_core.natural_order import natural_order
 
 SPLITS = ("train", "val", "all")
 VAL_SHARE = 0.2
@@ -42,7 +43,9 @@ def open_recording(
     if split not in SPLITS:
         raise DatasetError(f"a recording has the splits {SPLITS}, got {split!r}")
     classes = read_classes(root / CLASSES)
-    folders = sorted(folder for folder in (root / IMAGES).glob("*") if folder.is_dir())
+    folders = sorted(
+        (folder for folder in (root / IMAGES).glob("*") if folder.is_dir()), key=natural_order
+    )
     encoding = LabelEncoding({**{c: c for c in range(len(classes))}, IGNORE_LABEL: IGNORE_LABEL})
     videos = tuple(
         _video(folder, root / (labels or LABELS) / folder.name, split, encoding, size)
@@ -88,7 +91,7 @@ def _video(
     encoding: LabelEncoding,
     size: tuple[int, int] | None,
 ) -> StoredVideo:
-    files = sorted(images.glob(f"*{IMAGE_SUFFIX}"))
+    files = sorted(images.glob(f"*{IMAGE_SUFFIX}"), key=natural_order)
     first_of_val = len(files) - round(VAL_SHARE * len(files))
     parts = {"train": files[:first_of_val], "val": files[first_of_val:], "all": files}
     maps = {i: labels / f"{file.stem}{LABEL_SUFFIX}" for i, file in enumerate(parts[split])}

@@ -9,12 +9,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lmanet_core.natural_order import natural_order
+
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 ENTRY_POINT_GROUP = "lmanet.videos"
 """Where installed packages announce readers of other recordings, by the suffix of their files:
 functions of a path, and of a topic where one is asked for, that give what `read_video` gives.
 `lmanet_ros` announces rosbags."""
+
+
+_COUNTING_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
+"""Of video files in which the number of frames is recorded."""
+_FRAMES_SPARED, _SHARE_SPARED = 3, 0.01
+"""What may be missing at the end of a video that is whole: its record may be off by that."""
 
 
 class VideoError(ValueError):
@@ -25,13 +33,14 @@ def read_video(path: str | Path, topic: str = "") -> Iterator[np.ndarray]:
     """Frames as (H, W, 3) uint8, RGB, one after the other.
 
     Args:
-        path: a video file, a folder whose images are the frames, in the order of their names, or
-            a recording that an installed package can read, see `ENTRY_POINT_GROUP`.
+        path: a video file, a folder whose images are the frames, in `natural_order`, or a
+            recording that an installed package can read, see `ENTRY_POINT_GROUP`.
         topic: of the recording; empty: its only camera.
 
     Raises:
         VideoError: there is no such file or folder, or nothing in it that can be read; while
-            iterating: an image of the folder cannot be read.
+            iterating: an image of the folder cannot be read, or the video is damaged: frames that
+            it is to have do not come.
         ValueError: of another package's reader.
     """
     path = Path(path)
@@ -47,7 +56,7 @@ def read_video(path: str | Path, topic: str = "") -> Iterator[np.ndarray]:
     capture = cv2.VideoCapture(str(path))
     if not capture.isOpened():
         raise VideoError(f"{path} is not a video that OpenCV can read")
-    return _read_capture(capture)
+    return _read_capture(capture, path)
 
 
 def _load(reader: EntryPoint, path: Path) -> Callable[[Path], Iterator[np.ndarray]]:
@@ -58,7 +67,10 @@ def _load(reader: EntryPoint, path: Path) -> Callable[[Path], Iterator[np.ndarra
 
 
 def _list_images(folder: Path) -> list[Path]:
-    images = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+    images = sorted(
+        (file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES),
+        key=natural_order,
+    )
     if not images:
         raise VideoError(f"no images in {folder}: expected {', '.join(sorted(IMAGE_SUFFIXES))}")
     return images
@@ -72,9 +84,35 @@ def _read_images(files: list[Path]) -> Iterator[np.ndarray]:
         yield cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
-def _read_capture(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
+def _read_capture(capture: cv2.VideoCapture, path: Path) -> Iterator[np.ndarray]:
+    count, seconds = 0, 0.0
     try:
         while (frame := capture.read()[1]) is not None:
+            count += 1
+            seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        _check_is_whole(capture, path, count, seconds)
     finally:
         capture.release()
+
+
+def _check_is_whole(capture: cv2.VideoCapture, path: Path, count: int, seconds: float) -> None:
+    """Make sure that a video has not ended before its end, for which OpenCV has no word.
+
+    Args:
+        capture: that has no more frames.
+        path: of the video.
+        count: frames that came.
+        seconds: time of the last of them.
+    """
+    expected, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
+    if expected <= 0 or rate <= 0:
+        return
+    # Where the number of frames is not recorded, OpenCV makes it of duration and rate.
+    missing = expected - count if path.suffix.lower() in _COUNTING_SUFFIXES else 0.0
+    missing = max(missing, expected - 1 - seconds * rate)
+    if missing > max(_FRAMES_SPARED, _SHARE_SPARED * expected):
+        raise VideoError(
+            f"{path} is damaged: of some {expected:.0f} frames {count} could be read, the last at "
+            f"{seconds:.1f} s; a whole copy is needed, or one that is cut before the damage"
+        )

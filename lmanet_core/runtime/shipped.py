@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lmanet_core import kernel
-from lmanet_core.checkpoint import DEFAULT_WEIGHTS, WEIGHTS_FOLDER
+from lmanet_core.checkpoint import DEFAULT_WEIGHTS, WEIGHTS_FOLDER, shipped_weights
 from lmanet_core.runtime.backends.cpu_graph import RUNTIMES
 
 _GPU_DEVICES = ("nvidia*", "nvhost*", "nvmap", "dxg", "kfd")
@@ -34,7 +34,9 @@ def find_shipped_export(
     file = WEIGHTS_FOLDER / f"{weights}.lmanet"
     runtimes = [r for r in RUNTIMES if backend in ("auto", r) and find_spec(r)]
     # As `load` does: a file goes before shipped weights of that name.
-    if Path(weights).is_file() or not (runtimes and kernel.is_available() and file.is_file()):
+    if Path(weights).is_file() or weights not in shipped_weights():
+        return None
+    if not (runtimes and kernel.is_available() and file.is_file()):
         return None
     if backend != "auto":
         return ShippedExport(file, "asked for")

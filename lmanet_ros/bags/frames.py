@@ -24,7 +24,7 @@ def read_frames(path: Path, topic: str | None = None) -> Iterator[np.ndarray]:
 
     Raises:
         BagError: there is no recording, no image in it that can be used, no such topic, or several
-            cameras.
+            cameras; after the last frame: the recording is damaged, so that frames are missing.
     """
     survey = survey_bag(Bag(path), topic)
     sizes = [frame.size for frame in survey.frames if frame.problem is None]
@@ -34,8 +34,12 @@ def read_frames(path: Path, topic: str | None = None) -> Iterator[np.ndarray]:
 
 
 def _read(survey: Survey, usable: set[int]) -> Iterator[np.ndarray]:
+    damage: list[str] = []
     with survey.bag as bag:
-        images = (message for message in bag.messages() if message.topic == survey.image_topic)
+        messages = bag.messages(damage.append)
+        images = (message for message in messages if message.topic == survey.image_topic)
         for number, message in enumerate(images):
             if number in usable:
                 yield to_rgb(deserialize(message, survey.image_type))
+    if damage:
+        raise BagError(f"{survey.path} is damaged, frames may be missing: {'; '.join(damage)}")

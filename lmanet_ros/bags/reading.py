@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sqlite3
 import tempfile
@@ -13,6 +12,7 @@ from types import TracebackType
 import yaml
 import zstandard
 
+from lmanet_core.natural_order import natural_order
 from lmanet_ros.bags.mcap_file import MCAP_DAMAGE, MCAP_MAGIC, read_mcap
 from lmanet_ros.bags.message import ZSTD_MAGIC, BagMessage, LeftOut, as_line
 from lmanet_ros.bags.sqlite_file import LOG_SUFFIX, SQLITE_MAGIC, read_sqlite
@@ -146,7 +146,7 @@ def _files_of(path: Path, report: Callable[[str], None]) -> list[Path]:
         return [path]
     files = [
         file
-        for file in sorted(path.iterdir(), key=_numbers_by_value)
+        for file in sorted(path.iterdir(), key=natural_order)
         if _storage_suffix(file) in STORAGE_SUFFIXES
     ]
     if not files:
@@ -155,11 +155,6 @@ def _files_of(path: Path, report: Callable[[str], None]) -> list[Path]:
             f"or the same with {COMPRESSED_SUFFIX} appended"
         )
     return _named_files(files, _names_in_metadata(path, report), report)
-
-
-def _numbers_by_value(file: Path) -> list[str | int]:
-    """A sort key by which part 10 of a recording follows part 9."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", file.name)]
 
 
 def _storage_suffix(file: Path) -> str:

@@ -8,7 +8,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lmanet_core import CheckpointError, ClassTable, ModelConfig, build_model, load, save_checkpoint
-from lmanet_core.checkpoint import checkpoint_hash, load_work_size, shipped_weights
+from lmanet_core.checkpoint import (
+    DEFAULT_WEIGHTS,
+    WEIGHTS_FOLDER,
+    checkpoint_hash,
+    load_work_size,
+    shipped_weights,
+)
+from lmanet_core.runtime import open_segmenter
 
 
 @pytest.fixture
@@ -77,6 +84,17 @@ def test_missing_file_is_named_and_shipped_weights_are_listed():
         load("nothing")
 
 
+def test_a_missing_file_opens_none_of_a_similar_name(checkpoint):
+    beside = checkpoint.with_suffix("")
+    with pytest.raises(CheckpointError, match=rf"no checkpoint '{beside}'.*mean '{checkpoint}'"):
+        load(beside)
+    # Nor an exported file, nor shipped weights by a path that leads there.
+    beside.with_suffix(".lmanet").write_bytes(b"")
+    for missing in (beside, WEIGHTS_FOLDER / "street", f"../weights/{DEFAULT_WEIGHTS}"):
+        with pytest.raises(CheckpointError, match=f"no checkpoint '{missing}'"):
+            open_segmenter(missing)
+
+
 def test_pickle_is_refused_and_never_executed(tmp_path):
     path = tmp_path / "model.pth"
     torch.save({"weight": torch.zeros(2)}, path)
@@ -136,8 +154,6 @@ def test_missing_and_unknown_tensors_are_named(checkpoint):
 
 
 def test_shipped_default_loads_and_stays_small():
-    from lmanet_core.checkpoint import DEFAULT_WEIGHTS, WEIGHTS_FOLDER, shipped_weights
-
     assert DEFAULT_WEIGHTS in shipped_weights()
     assert load().config.memory_size == 4
     assert (WEIGHTS_FOLDER / f"{DEFAULT_WEIGHTS}.safetensors").stat().st_size < 8e6

@@ -134,8 +134,12 @@ def test_label_makes_a_data_set_of_a_video_and_leaves_out_what_is_unsure(tmp_pat
     assert recorded.image(1).shape == (24, 48, 3)
     assert main([*label, *options]) == 1
     assert "choose another --name" in capsys.readouterr().err
+    (video / "3.png").write_bytes(b"no image")
+    assert main([*label, *options, "--name", "damaged"]) == 1
+    assert "damaged has the 3 frames that could be read" in capsys.readouterr().err
+    (video / "3.png").unlink()
     assert main([*label, *options, "--name", "unsure", "--sure", "1"]) == 0
-    unsure = open_dataset("recording", tmp_path / "out", "all").videos[1]
+    unsure = open_dataset("recording", tmp_path / "out", "all").videos[2]
     assert (unsure.labels(0) == 255).all()
 
 

@@ -22,8 +22,8 @@ def write_images(folder: Path, names: list[str]) -> Path:
     return folder
 
 
-def test_a_folder_is_played_in_the_order_of_the_names(tmp_path):
-    write_images(tmp_path, ["a1.png", "a2.bmp", "b0.PNG"])
+def test_a_folder_is_played_in_the_order_of_the_numbers(tmp_path):
+    write_images(tmp_path, ["frame1.png", "frame2.bmp", "frame10.PNG"])
     (tmp_path / "notes.txt").write_text("no image")
     np.testing.assert_array_equal(list(read_video(tmp_path)), FRAMES)
 
@@ -38,6 +38,33 @@ def test_a_video_file_is_played_in_rgb(tmp_path):
     assert len(played) == len(FRAMES)
     for frame, expected in zip(played, FRAMES, strict=True):
         np.testing.assert_allclose(frame, expected, atol=10)
+
+
+def write_noise(file: Path, codec: str, frames: int) -> bytes:
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*codec), 15, (64, 48))
+    random = np.random.default_rng(0)
+    for _ in range(frames):
+        writer.write(random.integers(0, 256, (48, 64, 3), np.uint8))
+    writer.release()
+    return file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.mkv", "mp4v")]
+)
+def test_a_damaged_video_does_not_end_well(tmp_path, name, codec):
+    file = tmp_path / name
+    content = write_noise(file, codec, 60)
+    assert len(list(read_video(file))) == 60
+    third = len(content) // 3
+    # MP4 has what says where frames are at its end.
+    end = content[-third // 10 :] if name.endswith("mp4") else b""
+    file.write_bytes(content[:third] + bytes(len(content) - third - len(end)) * bool(end) + end)
+    frames: list[np.ndarray] = []
+    with pytest.raises(VideoError, match=r"is damaged: of some 60 frames \d+ could be read"):
+        frames.extend(read_video(file))
+    # What came before the damage.
+    assert 0 < len(frames) < 60
 
 
 def test_what_is_no_video_is_refused_and_named(tmp_path):

@@ -27,6 +27,17 @@ def test_a_recording_without_a_usable_frame_is_refused(tmp_path):
         read_frames(bag)
 
 
+def test_a_recording_that_was_cut_off_does_not_end_well(tmp_path):
+    images = [noise_message(1.0 + n / 10, size=(640, 320)) for n in range(8)]
+    messages = [("/camera/image", image) for image in images]
+    file = next(write_messages(tmp_path / "bag", messages).glob("*.mcap"))
+    file.write_bytes(file.read_bytes()[: -file.stat().st_size // 3])
+    frames: list[np.ndarray] = []
+    with pytest.raises(BagError, match=f"{file} is damaged, frames may be missing: "):
+        frames.extend(read_frames(file))
+    assert 0 < len(frames) < 8
+
+
 def test_a_network_is_calibrated_with_the_frames_of_a_camera(tmp_path):
     """The last ones are held out; labels beside the images are none of them."""
     messages = [noise_message(1.0 + n / 10) for n in range(8)]
