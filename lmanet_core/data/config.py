@@ -16,7 +16,7 @@ from lmanet_core.data.meanings import Translation, known_meanings
 from lmanet_core.data.mixture import AugmentedClips, MixedClips, Part, TranslatedClips
 from lmanet_core.data.pseudo_clips import MotionConfig, PseudoClips
 from lmanet_core.data.street_clips import StreetClips, StreetClipsConfig
-from lmanet_core.data.worsening import WorsenedClips, WorseningConfig
+from lmanet_core.data.worsening import PairedClips, WorsenedClips, WorseningConfig
 from lmanet_core.settings import build
 
 CLIPS = ("neighbours", "pseudo", "street")
@@ -45,6 +45,8 @@ class DataConfig:
         last_frame: how the last frame of a clip is at times worse than the others, after the
             augmentation; None: it never is.
         any_frame: how any frame is at times worse, each by itself; None: none is.
+        worse_copy: how a copy of each frame is worse that a single-frame network sees after the
+            frame itself, see `StageConfig.teaching`; None: there is no copy. Goes with frames 1.
         also: other data sets to learn from at the same time. What one of them does not say is as
             here.
         share: of one of those: how many clips of 1 come from it; this one has the rest.
@@ -65,6 +67,7 @@ class DataConfig:
     augmentation: AugmentationConfig | None = None
     last_frame: WorseningConfig | None = None
     any_frame: WorseningConfig | None = None
+    worse_copy: WorseningConfig | None = None
     also: tuple[DataConfig, ...] = ()
     share: float = 0.0
     meanings: Mapping[str, tuple[str, ...]] | None = None
@@ -80,6 +83,8 @@ class DataConfig:
                 f"{self.dataset!r}"
             )
         check_counts(frames=self.frames, max_stride=self.max_stride)
+        if self.worse_copy is not None and self.frames != 1:
+            raise ValueError(f"worse_copy goes with frames 1, got {self.frames}")
         if any(other.also for other in self.also):
             raise ValueError("the data sets in `also` cannot have others in `also`")
         shares = [other.share for other in self.also]
@@ -152,6 +157,8 @@ def _open_augmented(config: DataConfig) -> ClipSource:
         source = WorsenedClips(source, config.any_frame)
     if config.last_frame is not None:
         source = WorsenedClips(source, config.last_frame, last_only=True)
+    if config.worse_copy is not None:
+        source = PairedClips(source, config.worse_copy)
     return source
 
 

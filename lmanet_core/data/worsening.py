@@ -8,18 +8,28 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from lmanet_core.data.augmentation import add_noise, draw_factor
+from lmanet_core.data import camera_faults
+from lmanet_core.data.augmentation import draw_factor
 from lmanet_core.data.checks import check_not_negative
 from lmanet_core.data.clips import Clip, ClipsOfSource, ClipSource
 from lmanet_core.data.video import Video, VideoDataset
 
 MOST_AT_ONCE = 2
 """Ways in which one frame becomes worse."""
+SHARES = (
+    *("chance", "compression", "cover", "haze", "rain", "dirt"),
+    *("night", "banding", "lost_pixels"),
+)
+"""What is in 0..1."""
 
 
 @dataclass(frozen=True)
 class WorseningConfig:
     """What may become of a frame; one or two of what is not 0, drawn.
+
+    The first five are what every memory learns from. The others, 0 unless asked for, are what a
+    camera sees on a bad day, see `lmanet_core.data.camera_faults`. Lengths are in pixels of the
+    frame as it is then.
 
     Attributes:
         chance: share of the frames that it happens to.
@@ -28,6 +38,16 @@ class WorseningConfig:
         exposure: 0.5 draws factors of the brightness in 1 / 1.5 .. 1.5.
         compression: 0..1, upper bound of what JPEG takes away; 0.9 is its quality 10.
         cover: upper bound of the sides of a patch of one colour, as a share of the frame's.
+        haze: 0..1, upper bound of the share of what is farthest that haze hides.
+        rain: 0..1, upper bound of how heavily it rains or snows.
+        dirt: 0..1, upper bound of the share of the glass that is dirty, icy or wet.
+        defocus: pixels, upper bound of the radius of the disc that a point becomes.
+        motion: pixels, upper bound of the length of the line that a point becomes.
+        night: 0..1, upper bound of how dark it is; 1 is a night under lamps.
+        banding: 0..1, upper bound of how much brighter or darker some rows are.
+        grain: grey levels, upper bound of the deviation of noise that is wider than a pixel.
+        lost_pixels: 0..1, upper bound of the share of values that are 0 or 255.
+        low_bit_rate: 3 leaves down to a quarter of the pixels along each side, coarsely compressed.
     """
 
     chance: float = 0.6
@@ -36,10 +56,20 @@ class WorseningConfig:
     exposure: float = 0.8
     compression: float = 0.9
     cover: float = 0.4
+    haze: float = 0.0
+    rain: float = 0.0
+    dirt: float = 0.0
+    defocus: float = 0.0
+    motion: float = 0.0
+    night: float = 0.0
+    banding: float = 0.0
+    grain: float = 0.0
+    lost_pixels: float = 0.0
+    low_bit_rate: float = 0.0
 
     def __post_init__(self) -> None:
-        check_not_negative(noise=self.noise, blur=self.blur, exposure=self.exposure)
-        for name in ("chance", "compression", "cover"):
+        check_not_negative(**{name: getattr(self, name) for name in _WAYS})
+        for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
 
@@ -67,6 +97,25 @@ class WorsenedClips(ClipsOfSource):
             if random.random() < self._config.chance:
                 images[frame] = worsen(images[frame], self._config, random)
         return Clip(np.stack(images), clip.labels)
+
+
+class PairedClips(ClipsOfSource):
+    """Of each frame, and after it, a copy that is worse. Labels stay as they are.
+
+    Args:
+        source: of clips of one frame.
+        config: how; its chance does not matter.
+    """
+
+    def __init__(self, source: ClipSource, config: WorseningConfig) -> None:
+        super().__init__(source)
+        self._config = config
+
+    def clip(self, index: int, random: np.random.Generator) -> Clip:
+        clip = self._source.clip(index, random)
+        copies = [worsen(image, self._config, random) for image in clip.images]
+        images = np.concatenate([clip.images, np.stack(copies)])
+        return Clip(images, np.concatenate([clip.labels, clip.labels]))
 
 
 @dataclass(frozen=True)
@@ -132,23 +181,21 @@ def _expose(image: np.ndarray, spread: float, random: np.random.Generator) -> np
     return cv2.convertScaleAbs(image, alpha=draw_factor(spread, random))
 
 
-def _add_noise(image: np.ndarray, largest: float, random: np.random.Generator) -> np.ndarray:
-    return add_noise(image, random.uniform(0, largest), random)
-
-
-def _compress(image: np.ndarray, largest: float, random: np.random.Generator) -> np.ndarray:
-    quality = round(100 * (1 - random.uniform(0, largest)))
-    _, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, quality))
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    assert picture is not None
-    return picture
-
-
 _WAYS: dict[str, Callable[[np.ndarray, float, np.random.Generator], np.ndarray]] = {
+    "haze": camera_faults.haze,
+    "rain": camera_faults.rain,
     "cover": _cover,
+    "dirt": camera_faults.dirt,
+    "defocus": camera_faults.defocus,
+    "motion": camera_faults.motion,
     "blur": _blur,
+    "night": camera_faults.night,
     "exposure": _expose,
-    "noise": _add_noise,
-    "compression": _compress,
+    "banding": camera_faults.banding,
+    "noise": camera_faults.noise,
+    "grain": camera_faults.grain,
+    "lost_pixels": camera_faults.lost_pixels,
+    "low_bit_rate": camera_faults.low_bit_rate,
+    "compression": camera_faults.compress,
 }
 """Field of `WorseningConfig` -> what it does, in the order from scene to file."""

@@ -39,6 +39,29 @@ USER_ERRORS = (TrainingError, DatasetError, CheckpointError, OSError)
 
 
 @dataclass(frozen=True)
+class TeachingConfig:
+    """What a single-frame network learns beside labels, from itself as it was when the stage began.
+
+    Attributes:
+        weight: of how far its predictions, for frames and their worse copies, are from what that
+            one says of the frames. It keeps what is known of clean frames, and says of worse ones
+            what their labels do not.
+        scales: factors by which that one sees the frames enlarged; it is averaged over them.
+        consistency: weight of how far the predictions for a frame and its worse copy are apart:
+            the Jensen-Shannon divergence of AugMix (Hendrycks et al., ICLR 2020).
+    """
+
+    weight: float = 1.0
+    scales: tuple[float, ...] = (1.0,)
+    consistency: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "consistency"):
+            _check(f"teaching.{name}", getattr(self, name), "not negative", lambda v: v >= 0)
+        _check_scales("teaching.scales", self.scales)
+
+
+@dataclass(frozen=True)
 class StageConfig:
     """One training stage. The defaults are the paper's.
 
@@ -87,6 +110,8 @@ class StageConfig:
         teacher_scales: factors by which frames are enlarged for 'predictions', which are averaged
             over them: small things are seen better in enlarged frames.
         degradation: of the frames of those two.
+        teaching: of a single-frame network by itself as it was; None: labels alone. It goes with
+            `data.worse_copy`.
         correspondence: weight of a second loss beside that of the labels: how far from where a
             place was, by optical flow, the memory looks, see
             `lmanet_core.training.correspondence`. 0: it is left to find out where to look.
@@ -119,6 +144,7 @@ class StageConfig:
     target: str = "labels"
     teacher_scales: tuple[float, ...] = (1.0,)
     degradation: WorseningConfig = field(default_factory=WorseningConfig)
+    teaching: TeachingConfig | None = None
     correspondence: float = 0.0
 
     def __post_init__(self) -> None:
@@ -155,10 +181,12 @@ class StageConfig:
                 f"{where}: shortest_clip must be in 2..{self.data.frames}, data.frames, "
                 f"got {self.shortest_clip}"
             )
-        scales = self.teacher_scales
-        if not scales or not all(0 < scale < math.inf for scale in scales):
-            raise TrainingError(f"{where}: teacher_scales must be positive factors, got {scales}")
-        if scales != (1.0,) and self.target != "predictions":
+        if (self.teaching is None) != (self.data.worse_copy is None):
+            raise TrainingError(f"{where}: teaching and data.worse_copy go together")
+        if self.teaching is not None and self.supervise != "all":
+            raise TrainingError(f"{where}: teaching goes with supervise: all, of frame and copy")
+        _check_scales(f"{where}: teacher_scales", self.teacher_scales)
+        if self.teacher_scales != (1.0,) and self.target != "predictions":
             raise TrainingError(f"{where}: teacher_scales go with target 'predictions'")
         if self.target != "labels" and self.trains != ("memory",):
             raise TrainingError(
@@ -299,6 +327,11 @@ def _mapping(where: str, value: Any) -> Mapping[str, Any]:
 def _check(name: str, value: Any, expected: str, is_right: Callable[[Any], bool]) -> None:
     if value is not None and not is_right(value):
         raise TrainingError(f"{name} must be {expected}, got {value}")
+
+
+def _check_scales(name: str, scales: tuple[float, ...]) -> None:
+    if not scales or not all(0 < scale < math.inf for scale in scales):
+        raise TrainingError(f"{name} must be positive factors, got {scales}")
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

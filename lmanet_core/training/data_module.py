@@ -105,7 +105,7 @@ class StageData(LightningDataModule):
         """(width, height) for checkpoints to record."""
         if self._work_size is None:
             # As they are before augmentation.
-            plain = replace(self._stage.data, frames=1, augmentation=None, also=())
+            plain = replace(self._stage.data, frames=1, augmentation=None, worse_copy=None, also=())
             _, height, width, _ = open_clips(plain).clip(0, np.random.default_rng(0)).images.shape
             self._work_size = width, height
         return self._work_size

@@ -60,3 +60,11 @@ def prediction_loss(logits: Tensor, target: Tensor) -> Tensor:
     """Kullback-Leibler divergence of (B, C, H, W) logits from (B, C, H, W) probabilities."""
     pointwise = functional.kl_div(logits.float().log_softmax(1), target.float(), reduction="none")
     return pointwise.sum(1).mean()
+
+
+def consistency_loss(logits: Tensor, others: Tensor) -> Tensor:
+    """Jensen-Shannon divergence of two (B, C, H, W) logits, as AugMix has it."""
+    one, other = logits.float().log_softmax(1), others.float().log_softmax(1)
+    mean = ((one.exp() + other.exp()) / 2).clamp_min(SMALLEST_WEIGHT).log()
+    pointwise = one.exp() * (one - mean) + other.exp() * (other - mean)
+    return pointwise.sum(1).mean() / 2

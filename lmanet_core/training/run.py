@@ -316,7 +316,8 @@ def _class_frequencies(config: TrainingConfig, folder: RunFolder, launch: Launch
         values = json.loads(file.read_text())
         if tuple(values) == names:
             return torch.tensor(list(values.values()), dtype=torch.float64)
-    source = open_clips(replace(config.stages[0].data, frames=1, augmentation=None, also=()))
+    plain = replace(config.stages[0].data, frames=1, augmentation=None, worse_copy=None, also=())
+    source = open_clips(plain)
     frequencies = count_classes(source, config.seed)
     if launch.rank == 0:
         values = dict(zip(names, frequencies.tolist(), strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +24,12 @@ from lmanet_core.training.clips import decide, restore, watch
 from lmanet_core.training.config import StageConfig, TrainingError
 from lmanet_core.training.correspondence import correspondence_loss
 from lmanet_core.training.degradation import degrade
-from lmanet_core.training.loss import LabelLoss, feature_loss, prediction_loss
+from lmanet_core.training.loss import (
+    LabelLoss,
+    consistency_loss,
+    feature_loss,
+    prediction_loss,
+)
 
 PLATEAU_FACTOR = 0.8
 LOWEST_RATE = 1e-8
@@ -33,6 +39,8 @@ WARM_UP = 0.1
 FIRST_RATE = 0.04
 """Of the peak, where 'one_cycle' begins."""
 SECONDS_PER_HOUR = 3600
+PLACE = 4
+"""Side in pixels of the places whose predictions are taught."""
 
 
 class StageModule(LightningModule):
@@ -66,6 +74,10 @@ class StageModule(LightningModule):
         self.model = model
         # PyTorch's annotations lack this overload.
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # In the run's checkpoint with the rest: a resumed run goes on with the same one.
+        self.teacher = None if stage.teaching is None else copy.deepcopy(model)
+        if self.teacher is not None:
+            self.teacher.requires_grad_(False)
         self._label_loss = LabelLoss(class_weights, groups)
         self.register_buffer("epoch_loss", torch.zeros(()))
         self.stage = stage
@@ -129,6 +141,8 @@ class StageModule(LightningModule):
             labels = labels[:, -1:]
         logits = decide(self.model, passage)
         loss = self._label_loss(logits.float(), labels.flatten(0, 1).long())
+        if self.stage.teaching is not None:
+            loss = loss + self._teaching_loss(logits, images)
         if self.stage.correspondence:
             assert self.model.memory is not None
             distance = correspondence_loss(self.model.memory, passage, images)
@@ -148,29 +162,35 @@ class StageModule(LightningModule):
             return feature_loss(fused, target)
         return prediction_loss(self.model.decoder(fused), self._teach(clean))
 
+    def _teaching_loss(self, logits: Tensor, images: Tensor) -> Tensor:
+        """How far the logits of frames and their worse copies, (B * 2, C, H, W), are from what the
+        teacher says of the frames, and from one another."""
+        teaching = self.stage.teaching
+        assert teaching is not None
+        assert self.teacher is not None
+        # One prediction for each place that the network decides on is enough, and cheaper.
+        size = images.shape[-2] // PLACE, images.shape[-1] // PLACE
+        places = functional.adaptive_avg_pool2d(logits.float(), size)
+        of_frames, of_copies = places.unflatten(0, (len(images), 2)).unbind(1)
+        frames = images[:, 0].float().div_(255).contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            views = [_enlarged_logits(self.teacher, frames, scale) for scale in teaching.scales]
+            target = torch.stack(
+                [functional.adaptive_avg_pool2d(view.float(), size).softmax(1) for view in views]
+            ).mean(0)
+        distance = prediction_loss(of_frames, target) + prediction_loss(of_copies, target)
+        loss = teaching.weight * distance / 2
+        if teaching.consistency:
+            loss = loss + teaching.consistency * consistency_loss(of_frames, of_copies)
+        return loss
+
     @torch.no_grad()
     def _teach(self, images: Tensor) -> Tensor:
         """(N, C, H, W) probabilities of single frames, averaged over scales and mirror images."""
         scales = self.stage.teacher_scales
-        total = sum(
-            self._probabilities(images, scale) + self._probabilities(images.flip(3), scale).flip(3)
-            for scale in scales
-        )
-        assert isinstance(total, Tensor)
-        return total / (2 * len(scales))
-
-    def _probabilities(self, images: Tensor, scale: float) -> Tensor:
-        """(N, C, H, W) of images that the single-frame network sees enlarged."""
-        height, width = size = images.shape[-2:]
-        nearest = self.model.size_rule.nearest
-        enlarged = nearest(round(scale * height)), nearest(round(scale * width))
-        if enlarged != size:
-            images = functional.interpolate(images, enlarged, mode="bilinear", antialias=True)
-            images = images.contiguous(memory_format=torch.channels_last)
-        probabilities = self.model.decoder(self.model.encoder(images)).softmax(1)
-        if enlarged != size:
-            probabilities = functional.interpolate(probabilities, size, mode="bilinear")
-        return probabilities
+        views = [_probabilities(self.model, images, scale) for scale in scales]
+        views += [_probabilities(self.model, images.flip(3), scale).flip(3) for scale in scales]
+        return torch.stack(views).mean(0)
 
     def on_train_start(self) -> None:
         self._started = time.monotonic()
@@ -192,7 +212,7 @@ class StageModule(LightningModule):
 
     def _clip_length(self, step: int) -> int:
         """Of all parts of a step, in all processes."""
-        longest = self.stage.data.frames
+        longest = 2 if self.stage.teaching is not None else self.stage.data.frames
         if self.stage.shortest_clip is None:
             return longest
         random = np.random.default_rng((self._seed, step))
@@ -271,6 +291,25 @@ class StageModule(LightningModule):
     def _seconds(self) -> float:
         """Of training, in this run and those that it goes on with."""
         return self._seconds_before + time.monotonic() - self._started
+
+
+def _probabilities(model: LMANet, images: Tensor, scale: float) -> Tensor:
+    """(N, C, H, W) of images that the single-frame network sees enlarged."""
+    probabilities = _enlarged_logits(model, images, scale).softmax(1)
+    if probabilities.shape[-2:] != images.shape[-2:]:
+        probabilities = functional.interpolate(probabilities, images.shape[-2:], mode="bilinear")
+    return probabilities
+
+
+def _enlarged_logits(model: LMANet, images: Tensor, scale: float) -> Tensor:
+    """(N, C, about scale * H, about scale * W), of single frames."""
+    height, width = images.shape[-2:]
+    nearest = model.size_rule.nearest
+    enlarged = nearest(round(scale * height)), nearest(round(scale * width))
+    if enlarged != (height, width):
+        images = functional.interpolate(images, enlarged, mode="bilinear", antialias=True)
+        images = images.contiguous(memory_format=torch.channels_last)
+    return model.decoder(model.encoder(images))
 
 
 def _one_cycle(progress: float) -> float:

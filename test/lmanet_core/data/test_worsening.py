@@ -11,8 +11,10 @@ import pytest
 
 from lmanet_core.classes import DAVIS
 from lmanet_core.data.clips import Clip
+from lmanet_core.data.config import DataConfig, open_clips
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.data.worsening import (
+    SHARES,
     WorsenedClips,
     WorseningConfig,
     worsen,
@@ -80,7 +82,7 @@ def test_without_any_way_frames_stay_as_they_are() -> None:
 
 
 def test_shares_beyond_1_are_refused() -> None:
-    for name in ("chance", "compression", "cover"):
+    for name in SHARES:
         with pytest.raises(ValueError, match=rf"{name} must be in 0\.\.1, got 1\.5"):
             WorseningConfig(**{name: 1.5})
 
@@ -96,3 +98,32 @@ def test_a_worsened_video_is_the_same_whenever_it_is_read(davis: Path) -> None:
             np.testing.assert_array_equal(its_worse.labels(index), video.labels(index))
             changed += bool((its_worse.image(index) != video.image(index)).any())
     assert 1 <= changed <= 9
+
+
+def test_every_frame_of_a_paired_source_is_followed_by_its_worse_copy(davis: Path) -> None:
+    config = DataConfig("davis", davis, worse_copy=WorseningConfig(**{**NOTHING, "noise": 60.0}))
+    clip = open_clips(config).clip(0, np.random.default_rng(0))
+    plain = open_clips(DataConfig("davis", davis)).clip(0, np.random.default_rng(0))
+    np.testing.assert_array_equal(clip.images[:1], plain.images)
+    np.testing.assert_array_equal(clip.labels, np.concatenate([plain.labels] * 2))
+    assert (clip.images[1] != clip.images[0]).mean() > 0.5
+    with pytest.raises(ValueError, match="worse_copy goes with frames 1, got 2"):
+        DataConfig("davis", davis, frames=2, worse_copy=WorseningConfig())
+
+
+def test_haze_hides_what_is_far_more_than_what_is_near() -> None:
+    image = np.zeros((64, 64, 3), np.uint8)
+    config = WorseningConfig(**{**NOTHING, "haze": 1.0})
+    hazes = [worsen(image, config, np.random.default_rng(seed)) for seed in range(20)]
+    top, bottom = (np.mean([haze[rows] for haze in hazes]) for rows in (slice(8), slice(-8, None)))
+    assert top > 1.5 * bottom > 0
+
+
+def test_motion_spreads_a_point_and_keeps_its_light() -> None:
+    image = np.zeros((65, 65, 3), np.uint8)
+    image[28:37, 28:37] = 255
+    config = WorseningConfig(**{**NOTHING, "motion": 20.0})
+    for seed in range(10):
+        blurred = worsen(image, config, np.random.default_rng(seed))
+        assert (blurred > 0).sum() >= (image > 0).sum()
+        assert blurred.mean() == pytest.approx(image.mean(), rel=0.3)

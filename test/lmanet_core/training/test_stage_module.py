@@ -12,7 +12,7 @@ from torch import Tensor
 from lmanet_core import LMANet, ModelConfig, build_model
 from lmanet_core.data.config import DataConfig
 from lmanet_core.data.worsening import WorseningConfig
-from lmanet_core.training.config import StageConfig, TrainingError
+from lmanet_core.training.config import StageConfig, TeachingConfig, TrainingError
 from lmanet_core.training.data_module import PartBatches
 from lmanet_core.training.stage_module import StageModule
 
@@ -85,6 +85,58 @@ def test_a_teacher_that_sees_enlarged_frames_says_something_else() -> None:
         module.model.decoder.classifier.weight.data *= 1e4
         losses[scale] = module.loss(images, torch.zeros(1, 2, 32, 64, dtype=torch.uint8)).item()
     assert losses[2.0] > 1.5 * losses[1.0]
+
+
+def teaching_module(teaching: TeachingConfig) -> StageModule:
+    data = DataConfig("synthetic", clips="street", worse_copy=WorseningConfig())
+    parts = ("encoder", "decoder")
+    stage = replace(
+        STAGE, trains=parts, data=data, fixed_statistics=parts, supervise="all", teaching=teaching
+    )
+    torch.manual_seed(0)
+    model = build_model(replace(ModelConfig(), backbone="efficientnet_lite0", memory_size=0))
+    model.decoder.classifier.weight.data *= 1e4
+    return StageModule(model, stage, torch.ones(19), 1, 1, 0)
+
+
+def test_a_network_is_taught_by_itself_as_it_was_to_say_of_worse_copies_what_it_said() -> None:
+    frames = torch.randint(256, (2, 1, 3, 32, 64), dtype=torch.uint8)
+    no_labels = torch.full((2, 2, 32, 64), 255, dtype=torch.uint8)
+    equal, worse = (torch.cat([frames, other], dim=1) for other in (frames, frames // 8))
+    module = teaching_module(TeachingConfig(weight=1.0, consistency=1.0))
+    teacher = {name: tensor.clone() for name, tensor in module.teacher.state_dict().items()}
+    assert module.loss(equal, no_labels).item() == pytest.approx(0, abs=1e-4)
+    optimizer = torch.optim.SGD([p for p in module.parameters() if p.requires_grad], 1e-9)
+    losses = []
+    for _ in range(4):
+        optimizer.zero_grad()
+        loss = module.loss(worse, no_labels)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    for name, tensor in module.teacher.state_dict().items():
+        torch.testing.assert_close(tensor, teacher[name], rtol=0, atol=0)
+
+
+def test_the_teacher_s_weight_and_consistency_are_two_losses() -> None:
+    images = torch.randint(256, (1, 2, 3, 32, 64), dtype=torch.uint8)
+    no_labels = torch.full((1, 2, 32, 64), 255, dtype=torch.uint8)
+    by_teacher, alike, both = (
+        teaching_module(teaching).loss(images, no_labels).item()
+        for teaching in (
+            TeachingConfig(weight=2.0),
+            TeachingConfig(weight=0.0, consistency=3.0),
+            TeachingConfig(weight=2.0, consistency=3.0),
+        )
+    )
+    assert by_teacher > 0 < alike
+    assert both == pytest.approx(by_teacher + alike, rel=1e-4)
+
+
+def test_teaching_goes_with_worse_copies() -> None:
+    with pytest.raises(TrainingError, match=r"teaching and data\.worse_copy go"):
+        replace(STAGE, teaching=TeachingConfig())
 
 
 @pytest.mark.parametrize("supervise", ["all", "last"])
