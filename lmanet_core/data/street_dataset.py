@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from lmanet_core.classes import CITYSCAPES
-from lmanet_core.data.synthetic import StreetConfig, StreetVideo
+from lmanet_core.data.synthetic import StreetConfig, StreetFrame, StreetVideo
 from lmanet_core.data.video import DatasetError, VideoDataset
 
 FIRST_SEEDS = {"train": 0, "holdout": 2**30, "val": 2**31}
@@ -62,15 +62,23 @@ class RenderedVideo:
     """The first frames of a street, rendered when they are asked for.
 
     Reading in order costs one rendering a frame; going back starts the drive anew.
+
+    Args:
+        seed, street: of the street.
+        frames: how many.
+        depth: whether `frame` has a depth.
     """
 
-    def __init__(self, seed: int, frames: int, street: StreetConfig) -> None:
+    def __init__(
+        self, seed: int, frames: int, street: StreetConfig, *, depth: bool = False
+    ) -> None:
         self._seed = seed
         self._frames = frames
         self._street = street
         self._drive: StreetVideo | None = None
         self._next = 0
-        self._rendered: tuple[np.ndarray, np.ndarray] | None = None
+        self._depth = depth
+        self._rendered: StreetFrame | None = None
 
     @property
     def name(self) -> str:
@@ -84,19 +92,21 @@ class RenderedVideo:
         return self._frames
 
     def image(self, index: int) -> np.ndarray:
-        return self._render(index)[0]
+        return self.frame(index).image
 
     def labels(self, index: int) -> np.ndarray | None:
-        return self._render(index)[1]
+        return self.frame(index).labels
 
-    def _render(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def frame(self, index: int) -> StreetFrame:
+        """All that is known of a frame."""
         if not 0 <= index < self._frames:
             raise IndexError(f"frame {index} of a video of {self._frames}")
         if self._rendered is not None and index == self._next - 1:
             return self._rendered
         if self._drive is None or index < self._next:
-            self._drive, self._next = StreetVideo(self._seed, self._street), 0
+            drive = StreetVideo(self._seed, self._street, depth=self._depth)
+            self._drive, self._next = drive, 0
         self._drive.skip(index - self._next)
-        self._rendered = next(self._drive)
+        self._rendered = self._drive.next_frame()
         self._next = index + 1
         return self._rendered

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 
 from lmanet_core.data.synthetic.camera import NEAR, VIEW_DISTANCE, Camera
+from lmanet_core.data.synthetic.surfaces import Place, Surfaces
 from lmanet_core.data.synthetic.textures import Sprite, Texture
 
 Rgb = Sequence[float]
@@ -77,12 +79,29 @@ class Easel:
 
 
 class Canvas:
-    """(H, W, 4) uint8 pixels, red, green, blue and label, painted from far to near."""
+    """(H, W, 4) uint8 pixels, red, green, blue and label, painted from far to near.
 
-    def __init__(self, camera: Camera, atmosphere: Atmosphere) -> None:
+    Args:
+        camera: that sees what is painted.
+        atmosphere: light and haze.
+        depth: whether to note how far away it is, too.
+    """
+
+    def __init__(self, camera: Camera, atmosphere: Atmosphere, depth: bool = False) -> None:
         self.camera = camera
         self.atmosphere = atmosphere
         self.pixels = np.zeros((camera.height, camera.width, 4), np.uint8)
+        self._surfaces = Surfaces(camera.width, camera.height) if depth else None
+
+    def begin(self, camera: Camera) -> None:
+        """Begin a frame, seen by a camera of the same size."""
+        self.camera = camera
+        if self._surfaces:
+            self._surfaces.begin(camera)
+
+    def depth(self) -> np.ndarray | None:
+        """Metres along the camera's axis (H, W) float32, 0 for the sky; None if nobody asked."""
+        return self._surfaces.depth(SUPERSAMPLING) if self._surfaces else None
 
     def image_and_labels(self) -> tuple[np.ndarray, np.ndarray]:
         """RGB (H, W, 3) and labels (H, W), without the supersampling."""
@@ -96,26 +115,34 @@ class Canvas:
         depth = s - self.camera.s
         return Easel(u, v, self.camera.focal / max(depth, NEAR), depth)
 
-    def fill(self, pixels: np.ndarray, tone: Rgb, label: int) -> None:
+    def fill(self, pixels: np.ndarray, tone: Rgb, label: int, place: Place = None) -> None:
         """Fill a polygon, given in canvas pixels (N, 2)."""
-        cv2.fillPoly(self.pixels, [np.rint(pixels).astype(np.int32)], (*tone, label))
+        outline = [np.rint(pixels).astype(np.int32)]
+        self._draw(lambda image, value: cv2.fillPoly(image, outline, value), tone, label, place)
 
     def polygon(self, points: np.ndarray, color: Rgb, label: int, gain: float = 1.0) -> None:
         """Fill a polygon, given in street coordinates (N, 3)."""
         depth = float(points[:, 2].mean()) - self.camera.s
-        self.fill(self.camera.project(points), self.atmosphere.tone(color, depth, gain), label)
+        tone = self.atmosphere.tone(color, depth, gain)
+        self.fill(self.camera.project(points), tone, label, points)
 
     def cutout(self, easel: Easel, outline: Sequence[Rgb], color: Rgb, label: int) -> None:
         """Fill a polygon given in metres right of and above an easel's ground point."""
         points = np.asarray(outline) * (easel.scale, -easel.scale) + (easel.u, easel.v)
-        self.fill(points, self.atmosphere.tone(color, easel.depth), label)
+        self.fill(points, self.atmosphere.tone(color, easel.depth), label, easel.depth)
 
     def disc(
         self, easel: Easel, right: float, up: float, radius: float, color: Rgb, label: int
     ) -> None:
         center = (round(easel.u + right * easel.scale), round(easel.v - up * easel.scale))
         tone = self.atmosphere.tone(color, easel.depth)
-        cv2.circle(self.pixels, center, max(1, round(radius * easel.scale)), (*tone, label), -1)
+        size = max(1, round(radius * easel.scale))
+        self._draw(
+            lambda image, value: cv2.circle(image, center, size, value, -1),
+            tone,
+            label,
+            easel.depth,
+        )
 
     def stroke(
         self, easel: Easel, points: Sequence[Rgb], width: float, color: Rgb, label: int
@@ -123,8 +150,13 @@ class Canvas:
         """A line through points given as for `cutout`, with its width in metres."""
         pixels = np.asarray(points) * (easel.scale, -easel.scale) + (easel.u, easel.v)
         thickness = max(1, round(width * easel.scale))
-        tone = (*self.atmosphere.tone(color, easel.depth), label)
-        cv2.polylines(self.pixels, [np.rint(pixels).astype(np.int32)], False, tone, thickness)
+        line = [np.rint(pixels).astype(np.int32)]
+        self._draw(
+            lambda image, value: cv2.polylines(image, line, False, value, thickness),
+            self.atmosphere.tone(color, easel.depth),
+            label,
+            easel.depth,
+        )
 
     def ring(
         self,
@@ -138,9 +170,13 @@ class Canvas:
         """A wheel that stands on the ground, with its half width and half height in metres."""
         center = (round(easel.u + right * easel.scale), round(easel.v - radii[1] * easel.scale))
         axes = (max(1, round(radii[0] * easel.scale)), max(1, round(radii[1] * easel.scale)))
-        tone = (*self.atmosphere.tone(color, easel.depth), label)
         thickness = max(1, round(width * easel.scale))
-        cv2.ellipse(self.pixels, center, axes, 0, 0, 360, tone, thickness)
+        self._draw(
+            lambda image, value: cv2.ellipse(image, center, axes, 0, 0, 360, value, thickness),
+            self.atmosphere.tone(color, easel.depth),
+            label,
+            easel.depth,
+        )
 
     def strip(
         self, left: float, right: float, start: float, end: float, color: Rgb, label: int
@@ -192,8 +228,7 @@ class Canvas:
         )
         mask = np.zeros((height, width), np.uint8)
         cv2.fillPoly(mask, [np.rint(quad - low).astype(np.int32)], 255)
-        region = self.pixels[low[1] : high[1], low[0] : high[0]]
-        cv2.copyTo(stretched, mask, region)
+        self._copy(stretched, mask, low, high, corners)
 
     def sprite(self, easel: Easel, sprite: Sprite, height: float) -> None:
         """Stand a sprite of this height (m) on the ground."""
@@ -212,5 +247,23 @@ class Canvas:
         )
         image = cv2.warpAffine(source, transform, (width, rows), borderMode=cv2.BORDER_REPLICATE)
         cover = cv2.warpAffine(mask, transform, (width, rows), flags=cv2.INTER_LINEAR)
-        region = self.pixels[low[1] : high[1], low[0] : high[0]]
-        cv2.copyTo(image, np.where(cover > 127, 255, 0).astype(np.uint8), region)
+        mask = np.where(cover > 127, 255, 0).astype(np.uint8)
+        self._copy(image, mask, low, high, easel.depth)
+
+    def _draw(
+        self, draw: Callable[[np.ndarray, Any], object], tone: Rgb, label: int, place: Place
+    ) -> None:
+        draw(self.pixels, (*tone, label))
+        if self._surfaces:
+            self._surfaces.paint(draw, place)
+
+    def _copy(
+        self, image: np.ndarray, mask: np.ndarray, low: np.ndarray, high: np.ndarray, place: Place
+    ) -> None:
+        """Copy (H, W, 4) pixels to the region between two corners, where the mask says so."""
+        region = np.s_[low[1] : high[1], low[0] : high[0]]
+        cv2.copyTo(image, mask, self.pixels[region])
+        if self._surfaces:
+            self._surfaces.paint(
+                lambda numbers, value: np.copyto(numbers[region], value, where=mask > 0), place
+            )

@@ -21,6 +21,10 @@ class StreetConfig:
         motion_blur: 0..1, share of the frame interval that the shutter is open.
         occlusion_rate: mud, wipers and the like per second, each covering a part of the image for
             one to three frames. The labels remain those of the street behind.
+        depth_noise: standard deviation of the depth at 10 m, in metres; it grows with the square of
+            the distance, as with stereo cameras.
+        depth_holes: 0..1, share of the depth image without a measurement, in patches; with any,
+            the edges of things have none, either.
     """
 
     size: tuple[int, int] = (512, 256)
@@ -29,6 +33,8 @@ class StreetConfig:
     flicker: float = 0.0
     motion_blur: float = 0.0
     occlusion_rate: float = 0.0
+    depth_noise: float = 0.0
+    depth_holes: float = 0.0
 
     def __post_init__(self) -> None:
         if min(self.size) < _SMALLEST_SIDE:
@@ -40,6 +46,11 @@ class StreetConfig:
             raise ValueError(f"frame_rate must be positive, got {self.frame_rate}")
         if not 0 <= self.motion_blur <= 1:
             raise ValueError(f"motion_blur must be in 0..1, got {self.motion_blur}")
+        if not 0 <= self.depth_holes < 1:
+            raise ValueError(f"depth_holes must be 0 or more and below 1, got {self.depth_holes}")
         check_not_negative(
-            noise=self.noise, flicker=self.flicker, occlusion_rate=self.occlusion_rate
+            noise=self.noise,
+            flicker=self.flicker,
+            occlusion_rate=self.occlusion_rate,
+            depth_noise=self.depth_noise,
         )

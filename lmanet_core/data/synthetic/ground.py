@@ -14,6 +14,7 @@ from lmanet_core.data.synthetic.textures import tileable_noise
 _PAINT = (226, 224, 214)
 _KERB = (184, 180, 172)
 _RAIL = (150, 152, 156)
+SKYLINE_DISTANCE = 1.3 * VIEW_DISTANCE
 _SIDE = 256
 _PIXELS_PER_METRE = 8
 _DASH, _DASH_PERIOD = 3.0, 9.0
@@ -48,10 +49,10 @@ class Backdrop:
 
     def _paint_skyline(self, canvas: Canvas) -> None:
         camera = canvas.camera
-        tone = canvas.atmosphere.tone((90, 96, 92), 1.3 * VIEW_DISTANCE)
+        tone = canvas.atmosphere.tone((90, 96, 92), SKYLINE_DISTANCE)
         for label, outline in self._skyline:
             points = outline * (camera.width, camera.height) + (camera.center_u, camera.horizon)
-            canvas.fill(points, tone, label)
+            canvas.fill(points, tone, label, SKYLINE_DISTANCE)
 
     def _paint_ground(self, canvas: Canvas, street: Street) -> None:
         camera, plan = canvas.camera, street.plan

@@ -147,7 +147,8 @@ class Vehicle:
                 continue
             visible.add(name)
             gain = self._gain(name, canvas)
-            canvas.fill(face, canvas.atmosphere.tone(block.color, depth, gain), self.label)
+            tone = canvas.atmosphere.tone(block.color, depth, gain)
+            canvas.fill(face, tone, self.label, corners[indices])
             for detail in details:
                 if detail[0] == name:
                     self._paint_detail(canvas, corners[indices], detail, depth)
@@ -160,7 +161,7 @@ class Vehicle:
         low = face[0] * (1 - across) + face[1] * across
         high = face[3] * (1 - across) + face[2] * across
         points = canvas.camera.project(low * (1 - up) + high * up)
-        canvas.fill(points, canvas.atmosphere.tone(color, depth), self.label)
+        canvas.fill(points, canvas.atmosphere.tone(color, depth), self.label, face)
 
     def _paint_wheels(self, canvas: Canvas, body: Block, visible: set[str]) -> None:
         angles = np.arange(10) * (2 * np.pi / 10)
@@ -173,9 +174,9 @@ class Vehicle:
             if side not in visible:
                 continue
             for axle in self.wheels:
-                wheel = rim + np.array((right * body.half_width, 0, axle))
-                points = canvas.camera.project(self._place(wheel))
-                canvas.fill(points, canvas.atmosphere.tone(_TYRE, depth), self.label)
+                wheel = self._place(rim + np.array((right * body.half_width, 0, axle)))
+                tone = canvas.atmosphere.tone(_TYRE, depth)
+                canvas.fill(canvas.camera.project(wheel), tone, self.label, wheel)
 
     def _gain(self, face: str, canvas: Canvas) -> float:
         if face == "top":

@@ -77,6 +77,28 @@ class GroundPatch:
     label: int
 
 
+@dataclass(frozen=True)
+class Pose:
+    """Where the camera is, seen from above: a street that bends is followed.
+
+    Attributes:
+        right, ahead: metres from where the drive has begun, in the direction that it had there.
+        heading: of the street at the camera, in radians, to the right.
+    """
+
+    right: float = 0.0
+    ahead: float = 0.0
+    heading: float = 0.0
+
+    def moved(self, right: float, ahead: float, bend: float) -> Pose:
+        """After driving on along a street with this curvature, in 1/m."""
+        heading = self.heading + bend * ahead
+        sin, cos = float(np.sin(heading)), float(np.cos(heading))
+        return Pose(
+            self.right + ahead * sin + right * cos, self.ahead + ahead * cos - right * sin, heading
+        )
+
+
 class Street:
     """Everything on the street, and the camera car that drives through it."""
 
@@ -84,6 +106,7 @@ class Street:
         self._random = random
         self.plan = Plan.sample(random)
         self.camera = replace(camera, x=(self.plan.lanes - 0.5) * LANE)
+        self.pose = Pose()
         self.things: list[things.Thing] = []
         self.movers: list[Mover] = []
         self.patches: list[GroundPatch] = []
@@ -135,6 +158,7 @@ class Street:
         self._speed += (self._wanted_speed - self._speed) * min(1.0, 0.5 * seconds)
         bend = self.camera.curvature
         bend += (self._wanted_bend - bend) * min(1.0, 0.6 * seconds)
+        before = self.camera
         sway = 0.25 * np.sin(0.5 * self._time) + 0.1 * np.sin(1.3 * self._time)
         self.camera = replace(
             self.camera,
@@ -144,6 +168,8 @@ class Street:
             pitch=float(0.004 * np.sin(2.3 * self._time) + random.normal(0, 0.0006)),
             curvature=bend,
         )
+        moved = self.camera.x - before.x, self.camera.s - before.s
+        self.pose = self.pose.moved(*moved, bend)
 
     def _keep_distance(self) -> None:
         """Cars ahead in the camera's lane never let it drive into them."""

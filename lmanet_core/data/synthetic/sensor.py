@@ -1,5 +1,6 @@
-"""What a camera does to an image: blur, exposure, dirt, noise. Labels are not its business.
+"""What a camera does to an image: blur, exposure, dirt, noise; and one for depth to distances.
 
+Labels are not its business.
 Each frame has a random stream of its own, so that frames may be skipped without drawing numbers.
 """
 
@@ -11,7 +12,11 @@ import numpy as np
 from lmanet_core.data.synthetic.config import StreetConfig
 
 _LONGEST_OCCLUSION = 3
-_NOISE_STREAM, _OCCLUSION_STREAM = 1, 2
+_NOISE_STREAM, _OCCLUSION_STREAM, _DEPTH_STREAM = 1, 2, 3
+_HOLES = 12
+"""How many holes of a depth image fit above each other."""
+_EDGE = 0.05
+"""Share of its distance by which a thing stands out from what is behind it."""
 
 
 def expose(image: np.ndarray, config: StreetConfig, seed: int, frame: int) -> np.ndarray:
@@ -27,6 +32,26 @@ def expose(image: np.ndarray, config: StreetConfig, seed: int, frame: int) -> np
         grain = random.standard_normal(image.shape, dtype=np.float32)
         image = np.clip(image + config.noise * grain, 0, 255).astype(np.uint8)
     return image
+
+
+def measure(depth: np.ndarray, config: StreetConfig, seed: int, frame: int) -> np.ndarray:
+    """Distances (H, W) float32 as a depth camera reports them; 0 is no measurement."""
+    random = np.random.default_rng((seed, _DEPTH_STREAM, frame))
+    hole = _holes(depth, config.depth_holes, random) if config.depth_holes else None
+    if config.depth_noise:
+        grain = random.standard_normal(depth.shape, dtype=np.float32)
+        depth = np.maximum(depth + config.depth_noise * (depth / 10) ** 2 * grain, 0)
+    return depth if hole is None else np.where(hole, np.float32(0), depth)
+
+
+def _holes(depth: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
+    """(H, W) bool: a share of the image, and what lies before something at its edge."""
+    height, width = depth.shape
+    coarse = (_HOLES, max(1, round(_HOLES * width / height)))
+    field: np.ndarray = random.standard_normal(coarse, dtype=np.float32)
+    field = cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC)
+    behind = cv2.dilate(depth, np.ones((3, 3), np.uint8))
+    return (field < np.quantile(field, share)) | (behind > (1 + _EDGE) * depth + 0.1)
 
 
 def _motion_blur(image: np.ndarray, share: float) -> np.ndarray:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from lmanet_core.classes import CITYSCAPES
+from lmanet_core.cloud.depth import depth_in_metres
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
-from lmanet_core.data.synthetic.labels import CAR, PERSON, ROAD, SKY, TRAIN
+from lmanet_core.data.synthetic.labels import CAR, PERSON, ROAD, SIDEWALK, SKY, TERRAIN, TRAIN
 
 SMALL = StreetConfig(size=(128, 64))
 
@@ -113,6 +114,61 @@ def test_a_class_keeps_its_pixels_from_frame_to_frame() -> None:
         assert (before == after).mean() > 0.85
 
 
+def test_depth_is_exact_the_ground_is_flat_and_things_stand_on_it() -> None:
+    video = StreetVideo(1, StreetConfig(size=(256, 128)), depth=True)
+    video.skip(60)
+    cars = 0
+    for _ in range(5):
+        video.skip(20)
+        frame = video.next_frame()
+        assert frame.depth is not None
+        depth = depth_in_metres(frame.depth, (256, 128))
+        below = (frame.camera.rays().y * depth)[depth < 60]
+        labels = frame.labels[depth < 60]
+        ground = np.isin(labels, (ROAD, SIDEWALK, TERRAIN))
+        # The camera is 1.5 m above it.
+        np.testing.assert_allclose(below[ground], 1.5, atol=1e-3)
+        # A row of pixels may show the ground before a thing's foot.
+        assert below.max() < 2.2
+        assert below[labels == CAR].min(initial=1.5) > -1.0
+        cars += (labels == CAR).sum()
+        assert np.isnan(depth[frame.labels == SKY]).all()
+    assert cars > 500
+
+
+def test_depth_changes_neither_image_nor_labels() -> None:
+    noisy = StreetConfig(size=(128, 64), noise=5, depth_noise=0.1, depth_holes=0.1)
+    plain = StreetVideo(2, StreetConfig(size=(128, 64), noise=5))
+    measured, exact = StreetVideo(2, noisy, depth=True), StreetVideo(2, SMALL, depth=True)
+    for _ in range(3):
+        image, labels = next(plain)
+        frame, truth = measured.next_frame(), exact.next_frame()
+        np.testing.assert_array_equal(frame.image, image)
+        np.testing.assert_array_equal(frame.labels, labels)
+        assert plain.next_frame().depth is None
+        exact.skip(1)
+        measured.skip(1)
+        seen = truth.depth > 0
+        holes = (frame.depth[seen] == 0).mean()
+        assert 0.08 < holes < 0.4
+        both = seen & (frame.depth > 0)
+        errors = np.abs(frame.depth - truth.depth)[both]
+        # 0.1 m at 10 m, four times as much at 20 m.
+        near = np.abs(truth.depth[both] - 10) < 1
+        assert errors[near].mean() == pytest.approx(0.08, abs=0.02)
+
+
+def test_the_drive_is_followed_from_above() -> None:
+    video = StreetVideo(3, StreetConfig(size=(64, 32)))
+    first = video.next_frame().pose
+    video.skip(149)
+    last = video.next_frame().pose
+    assert (first.right, first.ahead, first.heading) == (0, 0, 0)
+    # Ten seconds at 4 to 14 m/s, along a street that bends a little.
+    assert 40 < np.hypot(last.ahead, last.right) < 140
+    assert abs(last.heading) < 0.5
+
+
 def test_rendering_keeps_up_with_a_camera() -> None:
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -137,6 +193,8 @@ def test_rendering_keeps_up_with_a_camera() -> None:
         ({"frame_rate": 0}, "frame_rate must be positive"),
         ({"noise": -1}, "noise must not be negative"),
         ({"motion_blur": 2}, r"motion_blur must be in 0\.\.1"),
+        ({"depth_noise": -1}, "depth_noise must not be negative"),
+        ({"depth_holes": 1}, "depth_holes must be 0 or more and below 1"),
     ],
 )
 def test_impossible_wishes_are_named(arguments: dict, complaint: str) -> None:
