@@ -107,6 +107,19 @@ def load(path_or_name: str | Path | None = None) -> LMANet:
     return model.eval()
 
 
+def load_config(path_or_name: str | Path | None = None) -> ModelConfig:
+    """The configuration of a network, without building it.
+
+    Args:
+        path_or_name: as `load` takes it.
+
+    Raises:
+        CheckpointError: there is no such file, or it is not a checkpoint of this project.
+    """
+    path = _resolve(path_or_name)
+    return _config(path, _metadata(path))
+
+
 def load_provenance(path_or_name: str | Path | None = None) -> dict[str, Any]:
     """What `save_checkpoint` was told about where the weights come from.
 
@@ -167,7 +180,7 @@ def checkpoint_fingerprint(path_or_name: str | Path) -> str:
         CheckpointError: there is no such file, or it is not a checkpoint of this project.
     """
     path = _resolve(path_or_name)
-    config = _config(path, _metadata(path))
+    config = load_config(path)
     arrays = {
         # As `load` gives them.
         name: array.astype(np.float32) if array.dtype.kind == "f" else array

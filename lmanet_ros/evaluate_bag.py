@@ -11,9 +11,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import yaml
+
 from lmanet_core.program import require_writable, run_program
 from lmanet_ros.evaluation.limits import FIGURES, Limit, find_missed
-from lmanet_ros.processes import ProcessError, YamlText, without_ros_arguments
+from lmanet_ros.network_choice import CHOICES, whole_choice
+from lmanet_ros.processes import ProcessError, YamlText, as_yaml, without_ros_arguments
 
 OUTPUTS = ("labels", "confidence", "color", "overlay")
 BELOW_LIMIT = 3
@@ -175,12 +178,6 @@ def _evaluate_one(arguments: argparse.Namespace, args: list[str]) -> dict[str, A
     from lmanet_ros.evaluation.playback import Mode
     from lmanet_ros.evaluation.summary import format_summary
 
-    parameters: dict[str, object] = {
-        name: YamlText(value)
-        for name, value in (parameter.split(":=", 1) for parameter in arguments.parameter)
-    }
-    if arguments.checkpoint:
-        parameters["checkpoint"] = arguments.checkpoint
     config = EvaluationConfig(
         bag=arguments.bags[0],
         image_topic=arguments.image_topic,
@@ -189,13 +186,24 @@ def _evaluate_one(arguments: argparse.Namespace, args: list[str]) -> dict[str, A
         outputs=("labels", *(name for name in OUTPUTS[1:] if name in arguments.outputs)),
         attach=arguments.attach,
         params_file=arguments.params_file,
-        parameters=parameters,
+        parameters=_node_parameters(arguments),
         ros_arguments=tuple(args[1:]),
     )
     run = evaluate_with_baseline if arguments.baseline else evaluate
     summary = run(config, arguments.output)
     print(f"\n{format_summary(summary)}\n\nin {arguments.output}/: {FILES}")
     return summary
+
+
+def _node_parameters(arguments: argparse.Namespace) -> dict[str, object]:
+    """Those that the user has typed, and what follows from them."""
+    parameters: dict[str, object] = {
+        name: YamlText(value)
+        for name, value in (parameter.split(":=", 1) for parameter in arguments.parameter)
+    }
+    if arguments.checkpoint:
+        parameters["checkpoint"] = arguments.checkpoint
+    return whole_choice(parameters)
 
 
 def _evaluate_several(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -206,7 +214,12 @@ def _evaluate_several(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.merge:
         fleet, files = merge(arguments.merge, arguments.output), "report.html, evaluation.json"
     else:
-        inputs = {"checkpoint": checkpoint_hash(arguments.checkpoint)}
+        parameters = _node_parameters(arguments)
+        inputs = {
+            name: checkpoint_hash(file)
+            for name in CHOICES
+            if (file := yaml.safe_load(as_yaml(parameters.get(name, ""))))
+        } or {"checkpoint": checkpoint_hash()}
         if arguments.params_file:
             content = arguments.params_file.read_bytes()
             inputs["params_file"] = hashlib.sha256(content).hexdigest()

@@ -1,5 +1,6 @@
 """How good a network is on video: agreement with the truth, and with itself over time."""
 
+from lmanet_core.evaluation.common_classes import CommonClasses, common_classes
 from lmanet_core.evaluation.scorer import FrameScore, Scorer, at_size_of
 from lmanet_core.evaluation.stream import (
     SegmentedFrame,
@@ -11,6 +12,7 @@ from lmanet_core.evaluation.stream import (
 from lmanet_core.evaluation.tally import Evaluation, Tally, VideoScore
 
 __all__ = [
+    "CommonClasses",
     "Evaluation",
     "FrameScore",
     "Scorer",
@@ -18,6 +20,7 @@ __all__ = [
     "Tally",
     "VideoScore",
     "at_size_of",
+    "common_classes",
     "evaluate",
     "score",
     "segment",

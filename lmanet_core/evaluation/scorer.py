@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from lmanet_core.classes import ClassTable
+from lmanet_core.evaluation.common_classes import countable
 from lmanet_core.evaluation.consistency import TemporalConsistency, VideoConsistency
 from lmanet_core.evaluation.tally import Evaluation, Tally, VideoScore, named_iou, number
 from lmanet_core.metrics import ConfusionMatrix
@@ -39,7 +40,7 @@ class Scorer:
 
     def __init__(self, classes: ClassTable, known: ClassTable | None = None) -> None:
         self._classes = classes
-        self._countable = _countable(classes, known)
+        self._countable = countable(classes, known)
         self._matrix = ConfusionMatrix(len(classes))
         self._flow = TemporalConsistency()
         self._vc8, self._vc16 = VideoConsistency(8), VideoConsistency(16)
@@ -114,10 +115,3 @@ class Scorer:
 def at_size_of(labels: np.ndarray, picture: np.ndarray) -> np.ndarray:
     """Labels at the size of a picture, each pixel's label that of the nearest."""
     return resize(labels, (picture.shape[1], picture.shape[0]), cv2.INTER_NEAREST)
-
-
-def _countable(classes: ClassTable, known: ClassTable | None) -> np.ndarray:
-    """(256,) uint8: each label, or 255 for classes that the truth does not know."""
-    if known is None:
-        return np.arange(256, dtype=np.uint8)
-    return known.translation_to(classes)[classes.translation_to(known)]

@@ -55,11 +55,9 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=10.0, help="frames per second")
     parser.add_argument("--size", type=image_size, help="WIDTHxHEIGHT; default: fits the video")
     parser.add_argument(
-        "--checkpoint", default=DEFAULT_WEIGHTS, help="file or name of shipped weights"
+        "--checkpoint", help=f"file or name of shipped weights; default: {DEFAULT_WEIGHTS}"
     )
-    parser.add_argument(
-        "--engine", default="", help="file of `lmanet export` to run in place of the checkpoint"
-    )
+    parser.add_argument("--engine", help="file of `lmanet export` to run in place of a checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="of the synthetic street")
     arguments = parser.parse_args()
     if arguments.frames < 1 or arguments.rate <= 0:
@@ -71,13 +69,13 @@ def _run(arguments: argparse.Namespace) -> None:
     output, bag = arguments.output, arguments.output / "bag"
     require_writable(output, folder=True)
     # Whatever is wrong with the arguments shows before anything is started.
-    network = {
-        "engine" if arguments.engine else "checkpoint": arguments.engine or arguments.checkpoint
-    }
+    asked = {"checkpoint": arguments.checkpoint, "engine": arguments.engine}
+    network = {name: file for name, file in asked.items() if file}
+    network = network or {"checkpoint": DEFAULT_WEIGHTS}
     small = network == {"checkpoint": DEFAULT_WEIGHTS} and not arguments.video
     work_size = STREET_WORK_SIZE if small else None
     single_frame, _ = open_segmenter(
-        network.get("checkpoint"), engine=arguments.engine, work_size=work_size
+        network.get("checkpoint"), engine=network.get("engine", ""), work_size=work_size
     )
     width, height = arguments.size or _fitting_size(arguments.video)
     output.mkdir(parents=True, exist_ok=True)

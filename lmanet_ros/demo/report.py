@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from lmanet_core import CITYSCAPES
 from lmanet_ros.demo.scoring import Score
 
 OUTCOMES = ("published", "received", "processed", "dropped", "refused", "failed", "lost")
@@ -23,7 +22,7 @@ def summarize(score: Score) -> dict[str, Any]:
         "latency_ms": {"p50": _rounded(1e3 * p50, 1), "p95": _rounded(1e3 * p95, 1)},
         "miou": {name: _rounded(matrix.miou()) for name, matrix in score.matrices.items()},
         "iou": {
-            name: dict(zip(CITYSCAPES.names, map(_rounded, matrix.iou()), strict=True))
+            name: dict(zip(score.classes.names, map(_rounded, matrix.iou()), strict=True))
             for name, matrix in score.matrices.items()
         },
     }
@@ -40,6 +39,8 @@ def format_summary(summary: dict[str, Any]) -> str:
     lines.append(f"latency   p50 {latency['p50']} ms, p95 {latency['p95']} ms (image to labels)")
     for name, miou in summary["miou"].items():
         lines.append(f"mIoU      {_percent(miou)} %  {MATRIX_TITLES[name]}")
+    if summary["video"] is None and not summary["miou"]:
+        lines.append("mIoU      not scored: the network has none of the street's classes")
     if len(summary["iou"]) > 0:
         lines += ["", *_class_table(summary["iou"])]
     return "\n".join(lines)

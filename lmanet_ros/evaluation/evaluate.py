@@ -13,6 +13,7 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage
 
+from lmanet_core.evaluation import common_classes
 from lmanet_ros.bags.reading import Bag, BagError, is_recording
 from lmanet_ros.bags.survey import Survey, survey_bag
 from lmanet_ros.evaluation.answers import answered_frames
@@ -177,8 +178,7 @@ def _report(
         for answer in answered_frames(recording, survey, playback.frames)
         if answer.played.frame.number in worst
     }
-    write_html(
-        output / "report.html", summary, [pictures[number] for number in worst], playback.classes
-    )
+    shown = common_classes(playback.classes, survey.classes).classes
+    write_html(output / "report.html", summary, [pictures[number] for number in worst], shown)
     write_summary(output / SUMMARY, summary)
     return summary

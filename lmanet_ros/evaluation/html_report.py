@@ -14,12 +14,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lmanet_core import ClassTable
 from lmanet_core.classes import IGNORE_LABEL
-from lmanet_core.evaluation import at_size_of
+from lmanet_core.evaluation import at_size_of, common_classes
 from lmanet_core.visualization import blend, legend
 from lmanet_ros.evaluation import plots
 from lmanet_ros.evaluation.answers import AnsweredFrame
 from lmanet_ros.evaluation.comparison import Comparison, compare, facts_of_both
-from lmanet_ros.evaluation.scoring import true_labels
 from lmanet_ros.evaluation.summary import percent, scored_topics
 
 PICTURE_WIDTH = 480
@@ -54,14 +53,15 @@ def picture(
     scale = min(PICTURE_WIDTH / width, MAX_PICTURE_HEIGHT / height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     image = cv2.resize(answer.image, size, interpolation=cv2.INTER_AREA)
-    predicted = at_size_of(answer.predicted, image)
+    common = common_classes(classes, true_classes)
+    classes = common.classes
+    predicted = common.predicted[at_size_of(answer.predicted, image)]
     pictures = {
         "input": image,
         "prediction": blend(image, classes.colorize(predicted), OPACITY),
     }
-    true = true_labels(answer, classes, true_classes)
-    if true is not None:
-        true = at_size_of(true, image)
+    if answer.true is not None:
+        true = common.true[at_size_of(answer.true, image)]
         wrong = (true != predicted) & (true != IGNORE_LABEL)
         grey = np.repeat(image.mean(2, keepdims=True), 3, 2).astype(np.uint8)
         pictures["truth"] = blend(image, classes.colorize(true), OPACITY)

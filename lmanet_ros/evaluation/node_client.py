@@ -17,11 +17,15 @@ from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
+from std_msgs.msg import Header, String
 
-from lmanet_core import CheckpointError, ClassTable, load
+from lmanet_core import ClassTable
+from lmanet_core.checkpoint import DEFAULT_WEIGHTS
+from lmanet_core.runtime.network_classes import network_classes
 from lmanet_ros.bags.message import header_stamp
+from lmanet_ros.messages.class_json import from_json
 from lmanet_ros.messages.frame_counts import frame_counts
+from lmanet_ros.node.publishing.class_topics import LATCHED
 from lmanet_ros.processes import NodeProcess, ProcessError, uninterrupted
 
 NODE_NAME = "segmentation_node"
@@ -35,6 +39,8 @@ CONNECTION_TIMEOUT = 60.0
 """Seconds for a node to be found."""
 ANSWER_TIMEOUT = 120.0
 """Seconds to wait for the answer to a frame."""
+CLASSES_TIMEOUT = 5.0
+"""Seconds for the class table of a node that has answered a frame."""
 LATE_ANSWER = 3.0
 """Seconds that an answer may be behind the node's own report of it."""
 WARM_UP_PERIOD = 2.0
@@ -93,6 +99,7 @@ class NodeClient:
         self._counts_before: dict[str, int] = {}
         self._reports = 0
         self._says = ""
+        self._classes = ""
         self._received = 0
         self._sent = 0
         qos = QoSProfile(depth=QUEUE_DEPTH)
@@ -102,6 +109,7 @@ class NodeClient:
             self._node.create_subscription(
                 Image, f"{NODE_NAME}/{name}", partial(self._receive, name), qos, raw=True
             )
+        self._node.create_subscription(String, f"{NODE_NAME}/classes", self._on_classes, LATCHED)
         node_name = self._node.resolve_topic_name(NODE_NAME, only_expand=True)
         self._status_prefix = f"{node_name}: "
         self._node.create_subscription(
@@ -165,17 +173,27 @@ class NodeClient:
                 "--live"
             )
 
-    def classes(self) -> tuple[str, ClassTable]:
-        """Checkpoint that the node says it runs, and the classes in it.
+    def network(self) -> tuple[str, ClassTable]:
+        """What the node says it runs, a file or the name of shipped weights, and its classes.
 
         Raises:
-            ProcessError: it does not say, or the checkpoint is not to be found from here.
+            ProcessError: it does not say, or what it says is no class table.
         """
-        checkpoint = str(self._parameter("checkpoint").string_value)
+        engine, checkpoint = (self._text(name) for name in ("engine", "checkpoint"))
+        name = engine or checkpoint or DEFAULT_WEIGHTS
+        # Latched: what was published before comes now.
+        if self.listen(lambda: bool(self._classes), CLASSES_TIMEOUT):
+            try:
+                return name, from_json(self._classes)
+            except ValueError as error:
+                raise ProcessError(f"{NODE_NAME}/classes: {error}") from None
         try:
-            return checkpoint, load(checkpoint or None).config.classes
-        except CheckpointError as error:
-            raise ProcessError(f"the checkpoint of {NODE_NAME}: {error}") from None
+            return name, network_classes(name)
+        except ValueError as error:
+            raise ProcessError(
+                f"{NODE_NAME} does not publish its classes, and of its network they cannot be "
+                f"read: {error}"
+            ) from None
 
     def send(self, data: bytes, number: int) -> SentFrame:
         """Publish a serialized image."""
@@ -260,16 +278,24 @@ class NodeClient:
         return ProcessError(f"{what}; of itself it says on /diagnostics: {says}")
 
     def _parameter(self, name: str) -> ParameterValue:
+        if not (values := self._parameters(name)):
+            raise ProcessError(f"{NODE_NAME} has no parameter '{name}'")
+        return values[0]
+
+    def _parameters(self, name: str) -> Sequence[ParameterValue]:
+        """The value of a parameter; nothing if the node has none of that name."""
         client = AsyncParameterClient(self._node, NODE_NAME)
         self.listen(client.services_are_ready, CONNECTION_TIMEOUT)
         future = client.get_parameters([name])
         if not self.listen(future.done, CONNECTION_TIMEOUT):
             raise ProcessError(f"{NODE_NAME} does not tell its parameters")
-        values = future.result().values
-        if not values:
-            raise ProcessError(f"{NODE_NAME} has no parameter '{name}'")
-        value: ParameterValue = values[0]
-        return value
+        values: Sequence[ParameterValue] = future.result().values
+        return values
+
+    def _text(self, name: str) -> str:
+        """A parameter that is a text; empty where there is none."""
+        values = self._parameters(name)
+        return str(values[0].string_value) if values else ""
 
     def _listen_for(self, frame: SentFrame, timeout: float) -> bool:
         return self.listen(lambda: frame.is_complete, timeout)
@@ -295,6 +321,9 @@ class NodeClient:
             frame.latency = (arrival - frame.sent) * 1e-9
         if frame.number >= 0:
             self._on_output(frame, output, data)
+
+    def _on_classes(self, message: String) -> None:
+        self._classes = message.data
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         self._received += 1

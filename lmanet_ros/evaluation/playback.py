@@ -70,8 +70,8 @@ class Playback:
     """Fewer than the recording has if playing was interrupted."""
     node_counts: dict[str, int]
     """The node's own account."""
-    checkpoint: str
-    """As the node's parameter says."""
+    network: str
+    """What the node ran: an exported file, a checkpoint or the name of shipped weights."""
     classes: ClassTable
     """Of the node's network."""
     seconds: float
@@ -117,7 +117,7 @@ def play(
         with closing(NodeClient(survey.image_type, outputs, on_output, process)) as node:
             node.connect(_first_usable_image(survey))
             node.check_parameters(parameters)
-            checkpoint, classes = node.classes()
+            network, classes = node.network()
             sent: dict[int, SentFrame] = {}
             count = len(survey.frames)
             begin = time.monotonic()
@@ -132,12 +132,12 @@ def play(
                     raise
                 count = max(sent) + 1
             seconds = time.monotonic() - begin
-            facts = run_facts(checkpoint, node.facts)
+            facts = run_facts(network, node.facts)
             counts = node.counts
             frames = tuple(
                 _played(frame, sent.get(frame.number), counts) for frame in survey.frames[:count]
             )
-            return Playback(frames, counts, checkpoint, classes, seconds, facts)
+            return Playback(frames, counts, network, classes, seconds, facts)
 
 
 def predictions_namespace(survey: Survey) -> str:

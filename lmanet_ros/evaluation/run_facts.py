@@ -17,11 +17,11 @@ MODEL = ("model name", "Model")
 GPUS = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
 
 
-def run_facts(checkpoint: str, node_facts: dict[str, str]) -> dict[str, str]:
+def run_facts(network: str, node_facts: dict[str, str]) -> dict[str, str]:
     """Date, machine, software, network and command, by name.
 
     Args:
-        checkpoint: as the node's parameter says.
+        network: that the node runs, a file or the name of shipped weights.
         node_facts: what the node says of itself in its diagnostics.
     """
     return {
@@ -29,7 +29,7 @@ def run_facts(checkpoint: str, node_facts: dict[str, str]) -> dict[str, str]:
         "command": command_line(),
         "machine": _machine(),
         "software": ", ".join(f"{package} {_version(package)}" for package in PACKAGES),
-        "model_hash": node_facts.get("model_hash") or _hash(checkpoint),
+        "model_hash": node_facts.get("model_hash") or _hash(network),
         "backend": node_facts.get("backend", "not told"),
         "memory_size": node_facts.get("memory_size", "not told"),
         "work_size": node_facts.get("work_size", "not told"),
@@ -61,8 +61,8 @@ def _version(package: str) -> str:
         return "(not installed)"
 
 
-def _hash(checkpoint: str) -> str:
+def _hash(network: str) -> str:
     try:
-        return checkpoint_hash(checkpoint or None)
+        return checkpoint_hash(network)
     except CheckpointError:
         return "not told"

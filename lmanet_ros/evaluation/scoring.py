@@ -6,10 +6,8 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
 from lmanet_core import ClassTable
-from lmanet_core.evaluation import Evaluation, FrameScore, Scorer, Tally
+from lmanet_core.evaluation import Evaluation, FrameScore, Scorer, Tally, common_classes
 from lmanet_core.metrics import check_true_labels
 from lmanet_ros.bags.survey import BagFrame
 from lmanet_ros.evaluation.answers import AnsweredFrame
@@ -31,7 +29,7 @@ class Score:
     labels_sha256: str
     """Of all predicted labels in order: equal for equal labels."""
     unknown_classes: tuple[str, ...]
-    """Classes of the truth that the network does not know; their pixels do not count."""
+    """Classes of the truth that are none of the network's; their pixels do not count."""
     label_problems: dict[int, str]
     """Why the truth of a frame could not be used, by the frame's number."""
 
@@ -41,15 +39,16 @@ def score(
 ) -> Score:
     """Compare the node's labels with the truth and with each other.
 
-    Only classes that both know have an IoU: the pixels of others in the truth do not count, and
-    predicting others is wrong.
+    Only classes that both know have an IoU, see `common_classes`: the pixels of others in the truth
+    do not count, and predicting others is wrong.
 
     Args:
         answers: in order.
         classes: of the node's network.
         true_classes: of the true labels; None: the same.
     """
-    scorer = Scorer(classes, true_classes)
+    common = common_classes(classes, true_classes)
+    scorer = Scorer(common.classes, common.known)
     digest = hashlib.sha256()
     frames: dict[int, FrameScore] = {}
     problems: dict[int, str] = {}
@@ -59,35 +58,28 @@ def score(
         digest.update(answer.predicted.tobytes())
         _begin_where_one_ends(scorer, before, frame)
         before = frame
+        predicted = common.predicted[answer.predicted]
         if answer.label_problem:
             problems[frame.number] = answer.label_problem
         try:
             if answer.true is not None and true_classes is not None:
                 # Translation takes for granted that all have a meaning.
                 check_true_labels(answer.true, len(true_classes))
-            true = true_labels(answer, classes, true_classes)
-            frames[frame.number] = scorer.add(answer.image, answer.predicted, true)
+            true = None
+            if answer.true is not None and not common.is_empty:
+                true = common.true[answer.true]
+            frames[frame.number] = scorer.add(answer.image, predicted, true)
         except ValueError as error:
             problems[frame.number] = str(error)
-            frames[frame.number] = scorer.add(answer.image, answer.predicted)
-    names = true_classes.names if true_classes else ()
+            frames[frame.number] = scorer.add(answer.image, predicted)
     return Score(
         evaluation=scorer.result(),
         tally=scorer.tally(),
         frames=frames,
         labels_sha256=digest.hexdigest(),
-        unknown_classes=tuple(name for name in names if name not in classes.names),
+        unknown_classes=common.left_out,
         label_problems=problems,
     )
-
-
-def true_labels(
-    answer: AnsweredFrame, classes: ClassTable, true_classes: ClassTable | None
-) -> np.ndarray | None:
-    """A frame's truth, (H, W) uint8 in the network's classes."""
-    if answer.true is None or true_classes is None:
-        return answer.true
-    return true_classes.translation_to(classes)[answer.true]
 
 
 def _begin_where_one_ends(scorer: Scorer, before: BagFrame | None, frame: BagFrame) -> None:

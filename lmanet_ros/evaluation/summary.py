@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from lmanet_core.checkpoint import DEFAULT_WEIGHTS
+from lmanet_core.evaluation import common_classes
 from lmanet_ros.bags.survey import Survey
 from lmanet_ros.evaluation.latencies import count_latencies, latency_percentiles
 from lmanet_ros.evaluation.playback import Mode, Playback
@@ -35,7 +35,8 @@ def summarize(survey: Survey, mode: Mode, playback: Playback, score: Score) -> d
         "run": playback.facts,
         "image_topic": survey.image_topic,
         "label_topic": survey.label_topic,
-        "checkpoint": playback.checkpoint or DEFAULT_WEIGHTS,
+        # By this name since there were only checkpoints; it may be an exported file.
+        "checkpoint": playback.network,
         "mode": "live" if mode.live else "lossless",
         "rate": mode.rate,
         "frames": {
@@ -56,7 +57,7 @@ def summarize(survey: Survey, mode: Mode, playback: Playback, score: Score) -> d
         "labels_sha256": score.labels_sha256,
         "tally": score.tally.to_dict(),
         "skipped": _skipped(playback, score),
-        "notes": _notes(survey, playback, score),
+        "notes": _notes(survey, playback),
         "worst_frames": worst_frames(playback, score),
         "per_frame": _per_frame(playback, score),
     }
@@ -103,7 +104,11 @@ def write_summary(path: Path, summary: dict[str, Any]) -> None:
 
 def format_summary(summary: dict[str, Any]) -> str:
     """The summary as lines of text."""
-    lines = [f"scored       {scored_topics(summary)}", *_figures(summary)]
+    lines = [
+        f"network      {summary['checkpoint']}, {summary['run']['backend']}",
+        f"scored       {scored_topics(summary)}",
+        *_figures(summary),
+    ]
     lines += [f"skipped      {s['count']} frames: {s['reason']}" for s in summary["skipped"]]
     lines += [f"note         {note}" for note in summary["notes"]]
     return "\n".join(lines)
@@ -170,15 +175,32 @@ def _skipped(playback: Playback, score: Score) -> list[dict[str, Any]]:
     ]
 
 
-def _notes(survey: Survey, playback: Playback, score: Score) -> list[str]:
+def _notes(survey: Survey, playback: Playback) -> list[str]:
     notes = list(survey.notes)
     if (played := len(playback.frames)) < len(survey.frames):
         notes.append(f"playing was interrupted after {played} of {len(survey.frames)} frames")
     notes += _notes_on_truth(survey)
-    if score.unknown_classes:
+    return notes + _notes_on_classes(survey, playback)
+
+
+def _notes_on_classes(survey: Survey, playback: Playback) -> list[str]:
+    if survey.label_topic is None:
+        return []
+    common = common_classes(playback.classes, survey.classes)
+    if common.is_empty:
+        return [
+            "nothing is scored: the network has none of the recording's classes, "
+            f"{', '.join(common.left_out)}"
+        ]
+    notes = []
+    if common.classes.names != playback.classes.names:
+        notes.append(
+            "scored in the recording's classes, of which some are several of the network's"
+        )
+    if common.left_out:
         notes.append(
             "pixels of these classes do not count, the network does not know them: "
-            f"{', '.join(score.unknown_classes)}"
+            f"{', '.join(common.left_out)}"
         )
     return notes
 

@@ -18,6 +18,7 @@ from rclpy.expand_topic_name import expand_topic_name
 
 from lmanet_ros.launching.arguments import DEFAULT_PARAMS_FILE, existing_path
 from lmanet_ros.launching.rviz_view import rviz_view
+from lmanet_ros.network_choice import whole_choice
 
 PACKAGE = "lmanet_ros"
 CONFIG = Path(get_package_share_directory(PACKAGE)) / "config"
@@ -78,7 +79,8 @@ def segmentation_node(
     else:
         ros_arguments += ["--params-file", str(CONFIG / DEFAULT_PARAMS_FILE)]
     if parameters:
-        chosen.append({name: _typed(value) for name, value in parameters.items()})
+        asked_for = whole_choice(parameters)
+        chosen.append({name: _typed(value) for name, value in asked_for.items()})
     return Node(
         package=PACKAGE,
         executable="segmentation_node",

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lmanet_ros.network_choice import CHOICES
+
 DEFAULT_PARAMS_FILE = "efficientnet_lite0.yaml"
 """In the folder `config/` of the package."""
 TEXTS = ("device", "image_reliability")
-PATHS = ("checkpoint", "engine")
 SWITCHES = ("autostart", "compressed", "use_sim_time")
 
 
@@ -29,7 +30,7 @@ def node_parameters(arguments: Mapping[str, str]) -> dict[str, Any]:
     given = {name: value for name, value in arguments.items() if value}
     parameters: dict[str, Any] = {name: given[name] for name in TEXTS if name in given}
     # A path or the name of shipped weights.
-    parameters |= {name: str(Path(given[name]).expanduser()) for name in PATHS if name in given}
+    parameters |= {name: str(Path(given[name]).expanduser()) for name in CHOICES if name in given}
     parameters |= {name: switch(name, given[name]) for name in SWITCHES if name in given}
     if topics := image_topics(arguments):
         parameters["image_topics"] = topics

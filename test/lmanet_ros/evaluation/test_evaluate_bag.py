@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from bag_files import write_messages
+from hidden_packages import without_packages
 from rclpy.serialization import deserialize_message
 from ros_harness import (
     Client,
@@ -26,7 +27,8 @@ from ros_harness import (
 )
 from sensor_msgs.msg import CompressedImage, Image
 
-from lmanet_core.checkpoint import checkpoint_hash
+from lmanet_core import CITYSCAPES
+from lmanet_core.checkpoint import DEFAULT_WEIGHTS, WEIGHTS_FOLDER, checkpoint_hash
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 from lmanet_ros.bags.message import header_stamp
 from lmanet_ros.bags.reading import read_bag
@@ -202,6 +204,22 @@ def test_labels_are_the_same_on_every_run_however_the_bag_is_stored(
     kept = (tmp_path / "result" / "bag" / "evaluation.json").stat()
     assert run([bag, short], tmp_path / "result", *options)["total"]["iou"] == fleet["total"]["iou"]
     assert (tmp_path / "result" / "bag" / "evaluation.json").stat() == kept
+
+
+def test_an_exported_file_is_scored_with_its_classes_and_without_pytorch(tmp_path, monkeypatch):
+    """Whatever network the robot's file has."""
+    bag = write_messages(tmp_path / "bag", islice(drive(compressed=False), 2))
+    (tmp_path / "robot.yaml").write_text("/**: {ros__parameters: {checkpoint: street-camvid}}")
+    for name, value in without_packages(tmp_path / "hidden", "torch").items():
+        monkeypatch.setenv(name, value)
+    engine = WEIGHTS_FOLDER / f"{DEFAULT_WEIGHTS}.lmanet"
+    options = ("-p", f"engine:={engine}", "--params-file", tmp_path / "robot.yaml")
+    summary = run(bag, tmp_path / "result", "--outputs", "labels", *options)
+    assert summary["checkpoint"] == str(engine)
+    assert tuple(summary["tally"]["classes"]) == CITYSCAPES.names
+    assert str(engine) in (tmp_path / "result" / "report.html").read_text()
+    fleet = run([bag], tmp_path / "default", "--outputs", "labels")
+    assert fleet["labels_sha256"] == summary["labels_sha256"]
 
 
 def test_live_a_running_node_is_played_to_and_what_it_drops_is_told(tmp_path, checkpoint):

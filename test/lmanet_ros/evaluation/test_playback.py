@@ -16,7 +16,9 @@ from bag_files import noise_message, write_messages
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
+from std_msgs.msg import String
 
+from lmanet_core import CITYSCAPES, ClassTable
 from lmanet_ros.bags.reading import Bag, BagError
 from lmanet_ros.bags.survey import survey_bag
 from lmanet_ros.evaluation import node_client
@@ -24,10 +26,13 @@ from lmanet_ros.evaluation import playback as player
 from lmanet_ros.evaluation.answers import answered_frames
 from lmanet_ros.evaluation.node_client import QUEUE_DEPTH, WARM_UP_FRAME_ID
 from lmanet_ros.evaluation.playback import Mode, Playback, play
+from lmanet_ros.messages.class_json import to_json
 from lmanet_ros.messages.image_conversion import from_array
+from lmanet_ros.node.publishing.class_topics import LATCHED
 from lmanet_ros.processes import ProcessError
 
 COUNTERS = ("received", "processed", "dropped", "skipped", "refused", "failed", "lost")
+TWO_CLASSES = ClassTable(("floor", "robot"), ((1, 2, 3), (4, 5, 6)))
 BEHIND_SCHEDULE = Mode(live=True, rate=1e6)
 
 
@@ -39,6 +44,7 @@ class StandIn:
         fate: what becomes of the frame that came as number n, by name of a counter.
         topic: that it listens to.
         max_rate: its parameter.
+        classes: that it publishes; None: it does not.
     """
 
     def __init__(
@@ -47,6 +53,7 @@ class StandIn:
         fate: Callable[[int], str],
         topic: str = "image",
         max_rate: float = 0.0,
+        classes: ClassTable | None = TWO_CLASSES,
     ) -> None:
         self.node = rclpy.create_node("segmentation_node")
         self.node.declare_parameter("checkpoint", str(checkpoint))
@@ -55,6 +62,9 @@ class StandIn:
         self._fate = fate
         self._counts: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
         self._frames = 0
+        if classes is not None:
+            latched = self.node.create_publisher(String, "segmentation_node/classes", LATCHED)
+            latched.publish(String(data=to_json(classes)))
         self._labels = self.node.create_publisher(Image, "segmentation_node/labels", 1000)
         self._diagnostics = self.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.node.create_subscription(Image, topic, self._receive, 1000)
@@ -139,6 +149,17 @@ def test_the_account_is_that_of_the_node_and_no_other(played):
         "received": 5,
         "processed": 5,
     }
+
+
+def test_classes_are_those_that_the_node_publishes(played, checkpoint):
+    playback = played(2, Mode(), processed)
+    assert playback.classes == TWO_CLASSES
+    assert playback.network == str(checkpoint)
+
+
+def test_of_a_node_that_publishes_none_the_classes_are_those_in_its_file(played, monkeypatch):
+    monkeypatch.setattr(node_client, "CLASSES_TIMEOUT", 0.5)
+    assert played(2, Mode(), processed, classes=None).classes == CITYSCAPES
 
 
 @pytest.mark.parametrize("mode", [Mode(), Mode(live=True, rate=10)])

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lmanet_core import ClassTable
+from lmanet_core import CITYSCAPES, ClassTable
+from lmanet_core.classes import CAMVID
 from lmanet_ros.bags.survey import BagFrame
 from lmanet_ros.evaluation.answers import AnsweredFrame
 from lmanet_ros.evaluation.html_report import picture
@@ -55,6 +56,32 @@ def test_truth_in_other_classes_is_compared_by_their_names():
     result = score([answer(0, halves(0, 1), halves(1, 1))], CLASSES, other)
     assert result.evaluation.iou["road"] == 0.5
     assert result.evaluation.miou == 0.5
+
+
+def test_classes_that_are_several_of_the_others_are_compared_as_one():
+    """CamVid's tree is Cityscapes' vegetation and terrain, whichever the network knows."""
+    tree, terrain = CAMVID.names.index("tree"), CITYSCAPES.names.index("terrain")
+    sky, train = CITYSCAPES.names.index("sky"), CITYSCAPES.names.index("train")
+    fine, coarse = halves(terrain, sky), halves(tree, CAMVID.names.index("sky"))
+    for predicted, of_network, true, of_truth in (
+        (fine, CITYSCAPES, coarse, CAMVID),
+        (coarse, CAMVID, fine, CITYSCAPES),
+    ):
+        result = score([answer(0, predicted, true)], of_network, of_truth)
+        assert {name: iou for name, iou in result.evaluation.iou.items() if iou is not None} == {
+            "sky": 1.0,
+            "tree": 1.0,
+        }
+        assert not result.unknown_classes
+    pictured = picture(answer(0, labels(train), labels(tree)), CITYSCAPES, CAMVID)
+    assert "truth" in pictured.pictures
+
+
+def test_without_a_class_in_common_nothing_is_scored():
+    other = ClassTable(("tree",), ((0, 0, 0),))
+    result = score([answer(0, labels(0), labels(0))], CLASSES, other)
+    assert result.evaluation.frames == 0
+    assert result.unknown_classes == ("tree",)
 
 
 @pytest.mark.parametrize("size", [(400, 1), (1, 400), (1, 1)])

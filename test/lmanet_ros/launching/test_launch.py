@@ -92,6 +92,21 @@ def test_every_argument_reaches_the_node(stand_in, tmp_path):
     assert node["is_terminal"]
 
 
+@pytest.mark.parametrize(
+    ("in_file", "argument"), [("checkpoint", "engine"), ("engine", "checkpoint")]
+)
+def test_the_network_of_an_argument_takes_the_place_of_a_file_s(
+    stand_in, tmp_path, in_file, argument
+):
+    file = params_file(tmp_path, **{in_file: "mine", "memory_size": 1})
+    (node,) = told(stand_in, *LAUNCH, f"params_file:={file}", f"{argument}:=other")
+    parameters = {name: node["parameters"][name] for name in ("checkpoint", "engine")}
+    assert parameters == {in_file: "", argument: "other"}
+    assert node["parameters"]["memory_size"] == 1
+    (node,) = told(stand_in, *LAUNCH, "engine:=other")
+    assert not node["parameters"]["checkpoint"], "the package's own file, too"
+
+
 def test_an_including_launch_file_decides_what_nobody_else_chose(stand_in, tmp_path):
     including = tmp_path / "including.launch.py"
     of_all = params_file(tmp_path, memory_size=3)

@@ -1,0 +1,23 @@
+"""Which network a node is to run: a checkpoint or an exported file, two parameters, one choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+CHOICES = ("checkpoint", "engine")
+EMPTY = frozenset({"", "''", '""'})
+"""Texts that choose nothing, also as YAML has them."""
+
+
+def whole_choice(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters in which what a file sets cannot contradict the network that was asked for.
+
+    Args:
+        parameters: those that were asked for. Where they name a checkpoint or an exported file, the
+            other one, which a file of parameters or a launch file may set, becomes empty. Where
+            they name both, the node makes sure that they belong together.
+    """
+    chosen = [name for name in CHOICES if str(parameters.get(name, "")).strip() not in EMPTY]
+    others = {name: "" for name in CHOICES if chosen and name not in parameters}
+    return {**parameters, **others}
