@@ -17,6 +17,7 @@ import numpy as np
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException
+from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
@@ -89,8 +90,10 @@ def _follow(topics: Sequence[str], args: list[str]) -> None:
     """Show topics, and the class tables beside them, from when they are there until Ctrl-C."""
     try:
         with suppress(KeyboardInterrupt, ExternalShutdownException):
-            init_ros(args=args)
+            # ROS' own handlers would shut the context down beneath a node that is being made.
+            init_ros(args=args, signal_handler_options=SignalHandlerOptions.NO)
             node = rclpy.create_node("rerun_view")
+            install_signal_handlers(SignalHandlerOptions.ALL)
             missing = {node.resolve_topic_name(topic) for topic in topics}
             missing |= {topic.rpartition("/")[0] + CLASSES for topic in missing}
 

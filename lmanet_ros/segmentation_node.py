@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from types import FrameType
 
-END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from lmanet_ros.ending import EndRequest, end_process
+
 STOP_TIMEOUT = 1.0
 """Seconds that a frame in work may take when the process is to end."""
 
@@ -23,34 +19,19 @@ def main(args: list[str] | None = None) -> int:
     Returns:
         Exit status 1 if the node cannot start. After a signal the process ends here, with 0.
     """
-    # Nothing is there to be torn down yet, and an import may swallow any exception.
-    _on_end_signals(lambda number, frame: os._exit(0))
-    try:
-        return _run(args)
-    except _EndRequested:
-        return 0
-
-
-class _EndRequested(BaseException):
-    """SIGINT or SIGTERM came.
-
-    Not KeyboardInterrupt: when one passes through `exec` of a string, as in the making of a
-    dataclass, CPython ends the process by SIGINT even if it is caught further up.
-    """
-
-
-def _run(args: list[str] | None) -> int:
+    end = EndRequest()
     # Imported here because it takes seconds, in which Ctrl-C is to work already.
     import rclpy
     from rclpy.exceptions import ParameterException
-    from rclpy.executors import ExternalShutdownException
+    from rclpy.signals import SignalHandlerOptions
 
     from lmanet_ros.node.managed_node import SegmentationNode, StartError
     from lmanet_ros.node.parameters import ParameterError
+    from lmanet_ros.node.resilience import ResilientExecutor
 
-    _on_end_signals(_interrupt_once)
+    end.defer()
     try:
-        rclpy.init(args=args)
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:
         return _refuse_start(error)
     try:
@@ -61,39 +42,21 @@ def _run(args: list[str] | None) -> int:
         # Of a slash at the end, ROS says that something begins with a number.
         hint = "; a namespace must not end in '/'" if "namespace" in str(error) else ""
         return _refuse_start(f"{error}{hint}")
-    with suppress(_EndRequested, ExternalShutdownException):
-        try:
-            node.start()
-        except StartError as error:
+    # Other nodes are told that this one leaves even if its network still loads.
+    end.on_impatience(node.destroy_node)
+    try:
+        node.start()
+    except StartError as error:
+        if not end.came:
             return _refuse_start(error)
-        rclpy.spin(node)
-    with suppress(_EndRequested):
-        # rclpy may have ended before Python has noticed the signal.
-        _ignore_end_signals()
+    executor = ResilientExecutor()
+    executor.add_node(node)
+    end.spin(executor)
     # The network cannot be interrupted, and what it holds must not be torn down beneath it.
     if node.stop(STOP_TIMEOUT):
         node.destroy_node()
         rclpy.try_shutdown()
-    # Past the interpreter, which takes a second to take down its modules.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
-
-
-def _interrupt_once(number: int, frame: FrameType | None) -> None:
-    """A terminal and a launch file both send SIGINT: the second must not disturb the end."""
-    _ignore_end_signals()
-    raise _EndRequested
-
-
-def _ignore_end_signals() -> None:
-    # Not SIG_IGN: Python complains about a signal that is pending while that is set.
-    _on_end_signals(lambda number, frame: None)
-
-
-def _on_end_signals(handler: Callable[[int, FrameType | None], object]) -> None:
-    for number in END_SIGNALS:
-        signal.signal(number, handler)
+    end_process(0)
 
 
 def _refuse_start(error: Exception | str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from array import array
 from collections.abc import Callable
@@ -78,8 +79,14 @@ ENCODINGS = tuple(sorted({*_LAYOUTS, *_ALIASES}))
 LABEL_ENCODINGS = ("mono8", "8UC1")
 """Those of images whose pixels are classes."""
 _PNG_SIGNATURE, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
-_JPEG_SIGNATURE, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-_JPEG_SCAN = 0xDA
+_PNG_GREY_16 = bytes([16, 0])
+"""Bits of a sample and type of colour, in the header of a PNG file."""
+_JPEG_SIGNATURE = b"\xff\xd8"
+_JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
+# Neither one of those without content, nor a byte among the pixels, nor one that fills up.
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])", re.DOTALL)
+# What OpenCV calls samples that are distances, temperatures or the like, but no brightness.
+_NO_PICTURE = re.compile(r"(8S|16U|16S|32S|32F|64F)C1|(8S|16S|32S|32F|64F)C\d")
 # The grid of pixels is the camera's, as CameraInfo describes it, whichever way up people hold it.
 _COLOR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
@@ -105,7 +112,10 @@ def check(message: Image | CompressedImage) -> None:
     if isinstance(message, Image):
         _check_size(message)
         _check_bytes(message)
-    elif not message.data:
+        return
+    if _NO_PICTURE.fullmatch(encoding := _compressed_encoding(message)):
+        raise _unknown_encoding(encoding)
+    if not message.data:
         raise ImageError("no data", "expected the bytes of a JPEG or PNG file, got none")
 
 
@@ -119,6 +129,7 @@ def to_rgb(message: Image | CompressedImage) -> np.ndarray:
         ImageError: compressed data cannot be decoded.
     """
     if isinstance(message, CompressedImage):
+        _check_grey_levels(message)
         return cv2.cvtColor(_decode(message, _COLOR), cv2.COLOR_BGR2RGB)
     if message.encoding == "8UC3":
         get_logger("image_conversion").info("images of encoding 8UC3 are taken as bgr8", once=True)
@@ -197,11 +208,7 @@ def _layout(message: Image) -> _Layout:
 
 def _check_size(message: Image) -> None:
     if message.encoding not in ENCODINGS:
-        raise ImageError(
-            "unknown encoding",
-            f"expected one of {', '.join(ENCODINGS)}, got '{message.encoding}'"
-            f"{_proposal(message.encoding)}",
-        )
+        raise _unknown_encoding(message.encoding)
     layout, size = _layout(message), f"{message.width}x{message.height}"
     if message.width == 0 or message.height == 0:
         raise ImageError("zero size", f"expected at least 1x1 pixels, got {size}")
@@ -209,6 +216,19 @@ def _check_size(message: Image) -> None:
         raise ImageError("odd size", f"{message.encoding} needs an even width, got {size}")
     if layout.even_height and message.height % 2:
         raise ImageError("odd size", f"{message.encoding} needs an even height, got {size}")
+
+
+def _unknown_encoding(encoding: str) -> ImageError:
+    return ImageError(
+        "unknown encoding",
+        f"expected one of {', '.join(ENCODINGS)}, got '{encoding}'{_proposal(encoding)}",
+    )
+
+
+def _compressed_encoding(message: CompressedImage) -> str:
+    """What was compressed, if the format says so as image_transport does: 'rgb8; jpeg ...'."""
+    encoding, separator, _ = message.format.partition(";")
+    return encoding.strip() if separator else ""
 
 
 def _proposal(encoding: str) -> str:
@@ -276,6 +296,19 @@ def _decode_labels(message: CompressedImage) -> np.ndarray:
     return labels
 
 
+def _check_grey_levels(message: CompressedImage) -> None:
+    """Refuse what looks like depth, which has as many levels as brightness may have."""
+    place = len(_PNG_SIGNATURE) + 16
+    is_png = bytes(message.data[: len(_PNG_SIGNATURE)]) == _PNG_SIGNATURE
+    is_deep = is_png and bytes(message.data[place : place + 2]) == _PNG_GREY_16
+    if is_deep and _compressed_encoding(message) not in ENCODINGS:
+        raise ImageError(
+            "unknown encoding",
+            f"got a PNG of one channel with 16 bits, as depth has it, of format '{message.format}';"
+            " if it is brightness, the driver should say 'mono16; png compressed'",
+        )
+
+
 def _decode(message: CompressedImage, form: int) -> np.ndarray:
     """What OpenCV makes of it; `form` is one of its IMREAD constants."""
     # Some releases of OpenCV fill what is missing with grey.
@@ -301,16 +334,22 @@ def _is_whole(data: bytes) -> bool:
     """Whether the end of a picture is there; True also for what is neither JPEG nor PNG."""
     if data.startswith(_PNG_SIGNATURE):
         return _PNG_END in data
-    return not data.startswith(_JPEG_SIGNATURE) or _JPEG_END in data[_scan_start(data) :]
+    return not data.startswith(_JPEG_SIGNATURE) or _has_jpeg_end(data)
 
 
-def _scan_start(data: bytes) -> int:
-    """Where the pixels of a JPEG file begin: a thumbnail, with an end of its own, lies before."""
-    place = len(_JPEG_SIGNATURE)
-    while place < len(data) - 3 and data[place + 1] != _JPEG_SCAN:
-        # A marker of two bytes, then the length of what follows, that of its own two included.
-        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    return place
+def _has_jpeg_end(data: bytes) -> bool:
+    """Whether the pixels of a JPEG file are followed by an end, which its thumbnail has, too."""
+    place, is_scanned = len(_JPEG_SIGNATURE), False
+    # As libjpeg does it, whatever lies between two markers.
+    while match := _JPEG_MARKER.search(data, place):
+        (marker,) = match[1]
+        if marker == _JPEG_END:
+            return is_scanned
+        is_scanned |= marker == _JPEG_SCAN
+        place = match.end()
+        # The length of what follows, that of its own two bytes included.
+        place += int.from_bytes(data[place : place + 2], "big")
+    return False
 
 
 def _convert_with_opencv(image: _PlainImage) -> np.ndarray:

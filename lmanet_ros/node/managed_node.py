@@ -26,6 +26,7 @@ from lmanet_ros.node.parameters import (
 )
 from lmanet_ros.node.pipeline import Pipeline
 from lmanet_ros.node.reporting.diagnostics import ERROR, figure_values, find_problems, make_status
+from lmanet_ros.node.resilience import answer_all_requests
 
 WATCH_PERIOD = 0.5
 """Seconds between two looks at who publishes and who subscribes."""
@@ -46,6 +47,7 @@ class SegmentationNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__("segmentation_node")
+        answer_all_requests(self)
         self._settings = declare_parameters(self)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,12 +30,6 @@ def starting(*arguments: str) -> Iterator[NodeProcess]:
         yield process
     finally:
         process.end()
-
-
-def catches(process: NodeProcess, number: signal.Signals) -> bool:
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    mask = int(re.search(r"SigCgt:\s+(\w+)", status)[1], 16)
-    return bool(mask >> (number - 1) & 1)
 
 
 def assert_ends_cleanly(process: NodeProcess, *numbers: signal.Signals) -> None:
@@ -66,13 +61,33 @@ def test_ctrl_c_ends_the_node_while_the_network_runs(checkpoint):
         assert_ends_cleanly(process, signal.SIGINT)
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.3, 0.6, 0.9, 1.2, 1.5])
-def test_ctrl_c_ends_the_node_while_it_starts(checkpoint, delay):
-    with starting("-p", f"checkpoint:={checkpoint}") as process:
-        # Only Python code of ours catches SIGTERM: from then on the node is responsible.
-        wait_until(lambda: catches(process, signal.SIGTERM), "the program to begin")
-        time.sleep(delay)
-        assert_ends_cleanly(process, signal.SIGINT)
+@pytest.mark.parametrize("program", ["segmentation_node", "video_publisher"])
+def test_a_signal_ends_a_program_while_it_starts(checkpoint, program):
+    delays = [0.0, 0.3, 0.6, 0.9, 1.2, 1.5]
+    command = [sys.executable, "-m", f"lmanet_ros.{program}", "--ros-args"]
+    with ExitStack() as stack:
+        # All at once: most of the time goes into starting Python.
+        processes = []
+        for _ in delays:
+            processes.append(NodeProcess([*command, "-p", f"checkpoint:={checkpoint}"]))
+            stack.callback(processes[-1].end)
+        for process in processes:
+            # From its first line on the program is responsible, not Python.
+            wait_until(lambda process=process: waits_for_signals(process), "the program to begin")
+        begin = time.monotonic()
+        for index, (process, delay) in enumerate(zip(processes, delays, strict=True)):
+            wait_until(lambda delay=delay: time.monotonic() > begin + delay, "the moment")
+            process.signal((signal.SIGINT, signal.SIGTERM)[index % 2])
+        for process in processes:
+            assert process.wait() == 0, process.output
+            assert "Traceback" not in process.output
+            assert "ERROR" not in process.output
+
+
+def waits_for_signals(process: NodeProcess) -> bool:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    mask = int(re.search(r"SigBlk:\s+(\w+)", status)[1], 16)
+    return bool(mask >> (signal.SIGTERM - 1) & 1)
 
 
 def test_a_bad_value_stops_the_start_and_is_named(checkpoint, tmp_path):

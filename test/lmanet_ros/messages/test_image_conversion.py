@@ -1,11 +1,13 @@
 """Image messages and arrays: every encoding, padding, byte order, and what is refused."""
 
+import io
 import subprocess
 import sys
 from array import array
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 from picture_encoding import encoded_message, gray
 from ros_harness import image_message, pixels
@@ -165,6 +167,94 @@ def test_a_picture_that_is_cut_off_is_refused(picture, segment):
         error = refused(CompressedImage(data=array("B", data)))
         assert error.kind == "undecodable"
         assert "the end of the picture is not in" in str(error)
+
+
+def segments(data: bytes) -> list[bytes]:
+    """The parts of a JPEG file: its beginning, one for each marker, its end."""
+    parts, rest = [data[:2]], data[2:]
+    while rest[1] != 0xDA:
+        length = 2 + int.from_bytes(rest[2:4], "big")
+        parts, rest = [*parts, rest[:length]], rest[length:]
+    return [*parts, rest[:-2], rest[-2:]]
+
+
+def joined(between: bytes, parts: list[bytes]) -> bytes:
+    """With bytes before each marker, but for the first, by which readers know the file."""
+    return parts[0] + between.join(parts[1:])
+
+
+def written(picture: np.ndarray, **options: object) -> bytes:
+    file = io.BytesIO()
+    PIL.Image.fromarray(picture).save(file, "JPEG", quality=95, subsampling=0, **options)
+    return file.getvalue()
+
+
+def without_tables(data: bytes) -> bytes:
+    """As cameras with motion JPEG leave those of Huffman out, which are always the same."""
+    return b"".join(part for part in segments(data) if part[:2] != b"\xff\xc4")
+
+
+LEGAL_JPEGS = {
+    "fill bytes": lambda picture: b"\xff".join(segments(jpeg(picture))),
+    "many fill bytes": lambda picture: (9 * b"\xff").join(segments(jpeg(picture))),
+    "zeros between": lambda picture: joined(5 * b"\0", segments(jpeg(picture))),
+    "a marker without content": lambda picture: joined(b"\xff\x01", segments(jpeg(picture))),
+    "motion JPEG": lambda picture: without_tables(jpeg(picture)),
+    "zeros after it": lambda picture: jpeg(picture) + bytes(4096),
+    "another picture after it": lambda picture: 2 * jpeg(picture),
+    "an end and a scan in a segment": lambda picture: jpeg(picture, b"\xff\xd8\xff\xda\xff\xd9"),
+    "a comment": lambda picture: written(picture, comment=b"\xff\xd9"),
+    "a profile": lambda picture: written(picture, icc_profile=5000 * b"\xff\xd9"),
+    "progressive": lambda picture: written(picture, progressive=True),
+    "optimized": lambda picture: written(picture, optimize=True),
+    "restart markers": lambda picture: cv2.imencode(
+        ".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_RST_INTERVAL, 1]
+    )[1].tobytes(),
+}
+
+
+@pytest.mark.parametrize("kind", LEGAL_JPEGS)
+def test_a_jpeg_file_of_any_make_is_whole(picture, kind):
+    data = LEGAL_JPEGS[kind](picture)
+    assert_same(convert(CompressedImage(format="jpeg", data=array("B", data))), picture, 6)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_a_jpeg_file_without_its_end_is_refused(picture, options):
+    whole = written(picture, icc_profile=5000 * b"\xff\xd9", **options)
+    for length in (len(whole) - 1, len(whole) - 20, len(whole) // 2, 5):
+        message = CompressedImage(format="jpeg", data=array("B", whole[:length]))
+        assert refused(message).kind == "undecodable"
+
+
+DEPTH = np.arange(6 * 4, dtype=np.uint16).reshape(4, 6)
+
+
+@pytest.mark.parametrize(
+    ("form", "data"),
+    [
+        ("16UC1; png compressed ", DEPTH),
+        ("png", DEPTH),
+        ("", DEPTH),
+        ("32FC1; compressedDepth png", None),
+        ("16UC1; compressedDepth rvl", None),
+        ("32FC1; tiff compressed ", None),
+    ],
+)
+def test_depth_is_no_picture_whatever_it_is_compressed_by(form, data):
+    data = b"any" if data is None else cv2.imencode(".png", data)[1].tobytes()
+    error = refused(CompressedImage(format=form, data=array("B", data)))
+    assert error.kind == "unknown encoding"
+    assert form.partition(";")[0] in str(error)
+
+
+@pytest.mark.parametrize(
+    ("form", "channels"), [("mono16; png compressed ", 1), ("rgb16; png compressed bgr16", 3)]
+)
+def test_brightness_may_have_16_bits(form, channels):
+    levels = np.full((4, 6, channels), 257 * 90, np.uint16)
+    data = cv2.imencode(".png", levels)[1].tobytes()
+    assert (convert(CompressedImage(format=form, data=array("B", data))) == 90).all()
 
 
 LABELS = np.arange(24, dtype=np.uint8).reshape(4, 6)

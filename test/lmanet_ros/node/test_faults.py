@@ -1,17 +1,24 @@
 """Whatever comes in and whoever goes away: the node ends in a defined state, and soon."""
 
+import math
 import random
+import re
 import signal
 import time
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 import cv2
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
-from rcl_interfaces.srv import SetParameters
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.msg import ParameterValue
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
 from ros_harness import (
@@ -249,6 +256,70 @@ def test_a_storm_of_parameters_is_weathered(client):
     results = client.set_parameters(overlay_opacity=0.5, palette="", max_rate=0.0)
     assert all(result.successful for result in results)
     assert client.counts()["memory_size"] == 2
+
+
+def nonsense(rng: random.Random, kind: str) -> object:
+    """A value for a field of a message, of a type as ROS names it."""
+    if element := re.fullmatch(r"sequence<(.+)>", kind):
+        return [nonsense(rng, element[1]) for _ in range(rng.choice([0, 1, 3]))]
+    if "/" in kind:
+        package, name = kind.split("/")
+        return filled_with_nonsense(rng, getattr(import_module(f"{package}.msg"), name))
+    if bits := re.fullmatch(r"u?int(\d+)", kind):
+        signed = not kind.startswith("u")
+        low, high = (-(2 ** (int(bits[1]) - 1)) if signed else 0), 2 ** (int(bits[1]) - signed) - 1
+        return rng.choice([0, 1, 4, low, high, rng.randint(low, high)])
+    return {
+        "string": rng.choice(["", "max_rate", "a.b", ".", "x" * 500, "\u00e4/{}%s", "configure"]),
+        "boolean": rng.random() < 0.5,
+        "double": rng.choice([0.0, -1.0, math.nan, math.inf, 1e308, 5e-324]),
+        "octet": rng.randbytes(1),
+    }[kind]
+
+
+def filled_with_nonsense(rng: random.Random, message_type: type) -> object:
+    fields = message_type.get_fields_and_field_types()
+    return message_type(**{name: nonsense(rng, kind) for name, kind in fields.items()})
+
+
+def test_whatever_is_asked_of_a_service_is_answered(client):
+    rng = random.Random(0)
+    services = client.node.get_service_names_and_types_by_node("segmentation_node", "/")
+    asked = set()
+    for full_name, (kind,) in services:
+        package, _, type_name = kind.split("/")
+        name = full_name.removeprefix(f"{client.node_name}/")
+        # What it does with transitions has a test of its own.
+        if package in ("rcl_interfaces", "lifecycle_msgs") and name != "change_state":
+            service_type = getattr(import_module(f"{package}.srv"), type_name)
+            for _ in range(20):
+                client.call(service_type, name, filled_with_nonsense(rng, service_type.Request))
+            asked.add(name)
+    assert asked >= {"set_parameters", "set_parameters_atomically", "get_parameters"}
+    assert client.state() == "active"
+    client.set_parameters(max_rate=0.0)
+
+
+@pytest.mark.parametrize("transition", ["CREATE", "CONFIGURE", "CLEANUP", "ACTIVATE", "DESTROY"])
+def test_a_transition_that_the_state_does_not_allow_is_refused(client, transition):
+    number = getattr(Transition, f"TRANSITION_{transition}")
+    # By its number, as managers ask.
+    request = ChangeState.Request(transition=Transition(id=number))
+    assert not client.call(ChangeState, "change_state", request).success
+    assert client.state() == "active"
+
+
+def test_parameters_of_a_type_that_there_is_not_are_refused(client):
+    known, unknown = ParameterValue(type=3, double_value=0.0), ParameterValue(type=200)
+    values = {"max_rate": known, "overlay_opacity": unknown, "min_confidence": known}
+    parameters = [ParameterMessage(name=name, value=value) for name, value in values.items()]
+    request = SetParameters.Request(parameters=parameters)
+    results = client.call(SetParameters, "set_parameters", request).results
+    assert [result.successful for result in results] == [True, False, True]
+    request = SetParametersAtomically.Request(parameters=parameters)
+    result = client.call(SetParametersAtomically, "set_parameters_atomically", request).result
+    assert not result.successful
+    assert "200" in result.reason
 
 
 def test_the_node_may_go_through_its_states_under_load(node, client, soak):

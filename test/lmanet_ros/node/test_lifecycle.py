@@ -7,6 +7,8 @@ from contextlib import closing
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from ros_harness import Client, NodeProcess, image_message, running_node, street
 
 BONDPY = """
@@ -129,3 +131,16 @@ def test_a_failure_is_reported_and_can_be_mended(managed, client, checkpoint):
     assert client.counts()["memory_size"] == 5
     client.change_state("cleanup")
     client.set_parameters(memory_size=-1)
+
+
+# Last: there is no way back.
+def test_a_node_that_was_shut_down_answers_and_allows_nothing(managed):
+    with closing(Client()) as client:
+        assert client.change_state("shutdown")
+        assert client.state() == "finalized"
+        assert not client.change_state("configure")
+        request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+        assert not client.call(ChangeState, "change_state", request).success
+        assert client.fresh_status().message == "not configured"
+        managed.signal()
+        assert managed.wait() == 0, managed.output

@@ -1,0 +1,177 @@
+"""The node of the program `video_publisher`: parameters, frames, topics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from itertools import islice
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import rclpy
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
+from rclpy.exceptions import ParameterException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from lmanet_core.data.synthetic import StreetConfig, StreetVideo
+from lmanet_core.data.video_files import read_video
+from lmanet_core.resizing import resize_image
+from lmanet_ros.ending import EndRequest, end_process
+from lmanet_ros.messages.image_conversion import from_array
+from lmanet_ros.processes import ProcessError, init_ros
+
+QOS_DEPTH = 10
+STREET_SIZE = (512, 256)
+USER_ERRORS = (ParameterException, ProcessError, ValueError, OSError)
+DELIVERY_TIMEOUT = 5.0
+"""Seconds that reliable subscribers may take for the last frames."""
+A_MOMENT = Duration(seconds=0.1)
+
+
+def _parameter(default: Any, description: str) -> Any:
+    return field(default=default, metadata={"description": description})
+
+
+@dataclass(frozen=True)
+class PublisherParameters:
+    """What the user sets; a field's default gives the parameter its type."""
+
+    video: str = _parameter("", "Video file or folder of images; empty: the synthetic street.")
+    rate: float = _parameter(10.0, "Frames per second.")
+    frames: int = _parameter(0, "Frames to publish; 0: all of the video, the street without end.")
+    width: int = _parameter(0, "Width of the frames; 0: the video's own, 512 for the street.")
+    height: int = _parameter(0, "Height of the frames; 0: the video's own, 256 for the street.")
+    frame_id: str = _parameter("camera", "frame_id of the headers.")
+    wait_for_subscribers: int = _parameter(0, "Subscribers to `image` to wait for at the start.")
+    seed: int = _parameter(0, "Seed of the street.")
+    noise: float = _parameter(0.0, "Street: standard deviation of the sensor noise, 0..255.")
+    flicker: float = _parameter(0.0, "Street: strength of the exposure flicker.")
+    motion_blur: float = _parameter(0.0, "Street: strength of the motion blur.")
+    occlusion_rate: float = _parameter(0.0, "Street: how often something covers the view.")
+
+    def __post_init__(self) -> None:
+        if self.rate <= 0:
+            raise ValueError(f"parameter 'rate': expected more than 0 Hz, got {self.rate}")
+        for name in ("frames", "width", "height", "wait_for_subscribers", "seed"):
+            if (value := getattr(self, name)) < 0:
+                raise ValueError(f"parameter '{name}': expected 0 or more, got {value}")
+        if (self.width == 0) != (self.height == 0):
+            raise ValueError(
+                "parameters 'width' and 'height': expected both or neither to be 0, "
+                f"got {self.width} and {self.height}"
+            )
+
+
+class VideoPublisher(Node):
+    """Publishes `image` (rgb8) and, of the street, `ground_truth` (mono8) with the same header.
+
+    Raises:
+        ParameterException, ValueError: a parameter has a value that the node cannot start with.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("video_publisher")
+        parameters = _declare_parameters(self)
+        self.is_done = False
+        """Whether the last frame has been published."""
+        self._frame_id = parameters.frame_id
+        self._subscribers_needed = parameters.wait_for_subscribers
+        self._frames = _open_frames(parameters)
+        self._images = self.create_publisher(Image, "image", QOS_DEPTH)
+        self._ground_truth = (
+            None if parameters.video else self.create_publisher(Image, "ground_truth", QOS_DEPTH)
+        )
+        # Made ahead, so that a frame leaves when it is due, not when it has been rendered.
+        self._next = next(self._frames, None)
+        # The timer keeps to its schedule: it does not drift, and skips what it is too late for.
+        self.create_timer(
+            1 / parameters.rate, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+
+    def is_delivered(self) -> bool:
+        """Whether all reliable subscribers have what was published; waits a moment for it."""
+        publishers = filter(None, (self._images, self._ground_truth))
+        return all(publisher.wait_for_all_acked(A_MOMENT) for publisher in publishers)
+
+    def _on_timer(self) -> None:
+        if self._images.get_subscription_count() < self._subscribers_needed:
+            return
+        self._subscribers_needed = 0
+        if self._next:
+            self._publish(*self._next)
+            self._next = next(self._frames, None)
+        else:
+            self.is_done = True
+
+    def _publish(self, image: np.ndarray, labels: np.ndarray | None) -> None:
+        header = Header(frame_id=self._frame_id)
+        header.stamp = self.get_clock().now().to_msg()
+        self._images.publish(from_array(image, header))
+        if self._ground_truth and labels is not None:
+            self._ground_truth.publish(from_array(labels, header))
+
+
+def publish(args: list[str] | None, end: EndRequest) -> None:
+    """Publish a video, all of it or until the end is requested; the process ends here.
+
+    Args:
+        args: command line without the program's name; None: that of the process.
+        end: of the process.
+
+    Raises:
+        ParameterException, ProcessError, ValueError, OSError: the user has to change something.
+    """
+    init_ros(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    node = VideoPublisher()
+    end.on_impatience(node.destroy_node)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    end.spin(executor, until=lambda: node.is_done)
+    deadline = monotonic() + DELIVERY_TIMEOUT
+    end.wait(lambda: node.is_delivered() or monotonic() > deadline)
+    node.destroy_node()
+    rclpy.try_shutdown()
+    end_process(0)
+
+
+def _declare_parameters(node: Node) -> PublisherParameters:
+    return PublisherParameters(
+        **{
+            parameter.name: node.declare_parameter(
+                parameter.name,
+                parameter.default,
+                ParameterDescriptor(description=parameter.metadata["description"], read_only=True),
+            ).value
+            for parameter in fields(PublisherParameters)
+        }
+    )
+
+
+def _open_frames(parameters: PublisherParameters) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Pairs of image and labels; a video has no labels."""
+    size = (parameters.width, parameters.height)
+    frames: Iterator[tuple[np.ndarray, np.ndarray | None]]
+    if parameters.video:
+        frames = ((_resize(image, size), None) for image in read_video(parameters.video))
+    else:
+        config = StreetConfig(
+            size=size if all(size) else STREET_SIZE,
+            frame_rate=parameters.rate,
+            noise=parameters.noise,
+            flicker=parameters.flicker,
+            motion_blur=parameters.motion_blur,
+            occlusion_rate=parameters.occlusion_rate,
+        )
+        frames = iter(StreetVideo(parameters.seed, config))
+    return islice(frames, parameters.frames or None)
+
+
+def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return resize_image(image, size) if all(size) else image
