@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+
+from lmanet_core.data.corruptions import CORRUPTIONS
 
 SIZE = (64, 32)
 CAMVID_TRAIN = [
@@ -117,3 +121,19 @@ def davis(tmp_path: Path) -> Path:
                 write_picture(root / f"Annotations/{video}/{number:05}.png", mask)
         (root / f"{split}.txt").write_text("".join(f"{video}\n" for video in videos))
     return root
+
+
+@pytest.fixture
+def corruptions_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of the package `imagecorruptions`: noise, drawn in both of that one's ways."""
+
+    def unseeded(image: Any, severity: int) -> np.ndarray:
+        return np.clip(image + np.random.normal(0, 20 * severity, np.shape(image)), 0, 255)
+
+    def seeded(image: Any, severity: int, seed: int | None = None) -> np.ndarray:
+        random = np.random.default_rng(seed)
+        return np.clip(image + random.normal(0, 20 * severity, np.shape(image)), 0, 255)
+
+    ways = dict.fromkeys(CORRUPTIONS, unseeded) | {"impulse_noise": seeded}
+    package = SimpleNamespace(corruption_dict=ways)
+    monkeypatch.setitem(sys.modules, "imagecorruptions", package)

@@ -7,6 +7,11 @@ Without --dataset it drives down synthetic streets that training never sees. Two
 side, with an interval for the gain:
 
     python training/evaluate.py --compare single.json memory-1.json,memory-2.json,memory-3.json
+
+How it bears the field's standard corruptions, single frames beside the memory:
+
+    python training/evaluate.py --dataset camvid --root data/camvid --corruption all --severity 3 \\
+        --json corruptions.json --plot corruptions.png
 """
 
 from __future__ import annotations
@@ -25,6 +30,7 @@ from tqdm import tqdm
 from lmanet_core import LMANet, VideoSegmenter, load, load_provenance
 from lmanet_core.arguments import image_size, window_size
 from lmanet_core.checkpoint import load_work_size
+from lmanet_core.data.corruptions import CORRUPTIONS, SEVERITIES
 from lmanet_core.data.datasets import DATASETS, open_dataset
 from lmanet_core.data.meanings import coarsen, known_meanings, read_meanings
 from lmanet_core.data.street_dataset import StreetsConfig, open_streets
@@ -34,6 +40,7 @@ from lmanet_core.data.worsening import WorseningConfig, worsened
 from lmanet_core.evaluation import Evaluation, SegmentedFrame, evaluate, streamed_frames
 from lmanet_core.evaluation.comparison import compare
 from lmanet_core.evaluation.override import with_window_size
+from lmanet_core.evaluation.robustness import bear_corruptions
 from lmanet_core.evaluation.sheet import Sheet
 from lmanet_core.program import require_writable, run_program
 
@@ -70,13 +77,25 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="score at the size of the stored labels, not at --size",
     )
-    parser.add_argument(
+    changes = parser.add_mutually_exclusive_group()
+    changes.add_argument(
         "--worse",
         type=float,
         default=0.0,
         metavar="SHARE",
         help="0..1, of the frames that are made worse: noise, blur, light, compression, a patch",
     )
+    changes.add_argument(
+        "--corruption",
+        choices=("all", *CORRUPTIONS),
+        help="of the field's fifteen; single frames beside the memory, clean and corrupted. Needs "
+        "the extra 'corruptions'",
+    )
+    parser.add_argument("--severity", type=int, choices=SEVERITIES, default=3)
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="0..1, of the frames that are corrupted"
+    )
+    parser.add_argument("--plot", type=picture_file, help="picture of mIoU over --corruption")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument(
@@ -113,25 +132,26 @@ def picture_file(text: str) -> Path:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    for file in filter(None, (arguments.json, arguments.sheet)):
+    for file in filter(None, (arguments.json, arguments.sheet, arguments.plot)):
         require_writable(file, folder=False)
     dataset = find_dataset(arguments)
-    if arguments.worse:
-        dataset = worsened(dataset, WorseningConfig(chance=arguments.worse))
     model = find_model(arguments)
     translation = find_translation(arguments, dataset, model)
-    work_size = arguments.size if arguments.full_resolution else None
-    known = load_work_size(arguments.checkpoint) if arguments.size is None else None
-    segmenter = VideoSegmenter(
-        model,
-        arguments.memory_size,
-        arguments.precision,
-        arguments.device,
-        work_size,
-        # As their authors evaluate them, at any size.
-        antialias=True if "converted_from" in load_provenance(arguments.checkpoint) else None,
-        work_pixels=known and known[0] * known[1],
-    )
+    if arguments.corruption:
+        run_corruptions(arguments, dataset, model, translation)
+    else:
+        run_once(arguments, dataset, model, translation)
+
+
+def run_once(
+    arguments: argparse.Namespace,
+    dataset: VideoDataset,
+    model: LMANet,
+    translation: np.ndarray | None,
+) -> None:
+    if arguments.worse:
+        dataset = worsened(dataset, WorseningConfig(chance=arguments.worse))
+    segmenter = make_segmenter(arguments, model, arguments.memory_size)
     sheet = Sheet(len(dataset.labelled_frames), dataset.classes)
     with tqdm(total=sum(map(streamed_frames, dataset.videos)), unit="frame") as progress:
 
@@ -142,9 +162,56 @@ def run(arguments: argparse.Namespace) -> None:
         evaluation = evaluate(segmenter, dataset, watch, translation)
     print(table(evaluation))
     if arguments.json:
-        write_json(arguments, segmenter, evaluation)
+        write_json(arguments, segmenter, asdict(evaluation))
     if arguments.sheet:
         sheet.save(arguments.sheet)
+
+
+def run_corruptions(
+    arguments: argparse.Namespace,
+    dataset: VideoDataset,
+    model: LMANet,
+    translation: np.ndarray | None,
+) -> None:
+    if arguments.sheet:
+        raise ValueError("--sheet shows one evaluation: leave it out, or --corruption")
+    names = CORRUPTIONS if arguments.corruption == "all" else (arguments.corruption,)
+    segmenters = {"single": make_segmenter(arguments, model, 0)}
+    if model.memory is not None and arguments.memory_size != 0:
+        segmenters["memory"] = make_segmenter(arguments, model, arguments.memory_size)
+    frames = (1 + len(names)) * sum(map(streamed_frames, dataset.videos))
+    with tqdm(total=frames, unit="frame") as progress:
+        robustness = bear_corruptions(
+            segmenters,
+            dataset,
+            names,
+            arguments.severity,
+            arguments.share,
+            progress.update,
+            translation,
+        )
+    print(robustness.table())
+    if arguments.json:
+        write_json(arguments, list(segmenters.values())[-1], robustness.to_dict())
+    if arguments.plot:
+        robustness.plot(arguments.plot)
+
+
+def make_segmenter(
+    arguments: argparse.Namespace, model: LMANet, memory_size: int | None
+) -> VideoSegmenter:
+    work_size = arguments.size if arguments.full_resolution else None
+    known = load_work_size(arguments.checkpoint) if arguments.size is None else None
+    return VideoSegmenter(
+        model,
+        memory_size,
+        arguments.precision,
+        arguments.device,
+        work_size,
+        # As their authors evaluate them, at any size.
+        antialias=True if "converted_from" in load_provenance(arguments.checkpoint) else None,
+        work_pixels=known and known[0] * known[1],
+    )
 
 
 def compare_files(arguments: argparse.Namespace) -> None:
@@ -212,7 +279,7 @@ def table(evaluation: Evaluation) -> str:
 
 
 def write_json(
-    arguments: argparse.Namespace, segmenter: VideoSegmenter, evaluation: Evaluation
+    arguments: argparse.Namespace, segmenter: VideoSegmenter, evaluation: dict[str, Any]
 ) -> None:
     settings = vars(arguments) | {
         "root": arguments.root and str(arguments.root.resolve()),
@@ -220,8 +287,8 @@ def write_json(
         # That of the last image, where they differ.
         "network_size": segmenter.network_size,
     }
-    del settings["json"], settings["sheet"]
-    figures = asdict(evaluation) | {"settings": settings}
+    del settings["json"], settings["sheet"], settings["plot"]
+    figures = evaluation | {"settings": settings}
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 

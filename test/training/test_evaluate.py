@@ -111,6 +111,34 @@ def test_two_evaluations_are_compared_video_by_video(
     assert "same videos: ['bear']" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("corruptions_stand_in")
+def test_all_corruptions_side_by_side(
+    davis: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Of the fifteen, which take their time.
+    monkeypatch.setattr(evaluate, "CORRUPTIONS", ("fog", "impulse_noise"))
+    data = ["--dataset", "davis", "--root", str(davis), "--split", "val"]
+    network = ["--checkpoint", checkpoint(DAVIS)]
+    corruption = ["--corruption", "all", "--severity", "5", "--plot", "plots/corruptions.png"]
+    figures = run(monkeypatch, *data, *network, *corruption)
+    assert list(figures["evaluations"]) == ["clean", "fog", "impulse_noise"]
+    assert Path("plots/corruptions.png").stat().st_size > 0
+    printed = {
+        line[:20].strip(): line[20:].split() for line in capsys.readouterr().out.splitlines()
+    }
+    for name, ways in figures["evaluations"].items():
+        single, memory = (100 * ways[way]["miou"] for way in ("single", "memory"))
+        gain = f"{memory - single:+.2f}"
+        assert printed[name] == [f"{single:.2f}", f"{memory:.2f}", gain]
+    clean, *others = (ways["single"]["miou"] for ways in figures["evaluations"].values())
+    mean = sum(others) / len(others)
+    assert figures["mean"]["single"] == pytest.approx(mean)
+    assert figures["relative"]["single"] == pytest.approx(mean / clean)
+    fog = ["--corruption", "fog", "--severity", "5", "--memory-size", "0"]
+    again = run(monkeypatch, *data, *network, *fog)["evaluations"]
+    assert again["fog"] == {"single": figures["evaluations"]["fog"]["single"]}
+
+
 def test_the_synthetic_street_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     network = ["--checkpoint", checkpoint(CITYSCAPES)]
     clean = run(monkeypatch, *network, *STREET, "--noise", "0", "--occlusion-rate", "0")
@@ -128,6 +156,7 @@ def test_the_synthetic_street_is_the_default(monkeypatch: pytest.MonkeyPatch) ->
         (["--memory-size", "99"], "memory_size must be in 0..64, got 99"),
         (["--window-size", "4"], "must be odd, got 4"),
         (["--sheet", "nowhere.png/sheet.png"], "nowhere.png is no folder"),
+        (["--corruption", "fog", "--sheet", "sheet.png"], "leave it out, or --corruption"),
         (["--streets", "0"], "streets must be at least 1, got 0"),
     ],
 )

@@ -1,0 +1,85 @@
+"""The field's corruptions of a data set's frames."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lmanet_core.data.corruptions import CORRUPTIONS, corrupt, corrupted
+from lmanet_core.data.datasets import open_dataset
+from lmanet_core.data.video import VideoDataset
+from lmanet_core.extras import MissingExtraError
+
+
+@pytest.fixture
+def dataset(davis: Path) -> VideoDataset:
+    return open_dataset("davis", davis, "train")
+
+
+def changed(dataset: VideoDataset, corruption: str, share: float) -> list[bool]:
+    worse = corrupted(dataset, corruption, 3, share)
+    return [
+        bool((its_worse.image(index) != video.image(index)).any())
+        for video, its_worse in zip(dataset.videos, worse.videos, strict=True)
+        for index in range(len(video))
+    ]
+
+
+@pytest.mark.usefixtures("corruptions_stand_in")
+def test_the_same_frames_are_corrupted_alike_whatever_is_read_before(dataset: VideoDataset) -> None:
+    one, other = (corrupted(dataset, "fog", 3, 0.5).videos[0] for _ in range(2))
+    backwards = [one.image(index) for index in reversed(range(len(one)))]
+    np.random.seed(5)
+    before = np.random.random()
+    np.random.seed(5)
+    for index, image in enumerate(reversed(backwards)):
+        np.testing.assert_array_equal(other.image(index), image)
+    assert np.random.random() == before
+    assert one.labelled == dataset.videos[0].labelled
+    np.testing.assert_array_equal(one.labels(0), dataset.videos[0].labels(0))
+
+
+@pytest.mark.usefixtures("corruptions_stand_in")
+def test_which_frames_depends_on_nothing_else(dataset: VideoDataset) -> None:
+    half = changed(dataset, "fog", 0.5)
+    assert half == changed(dataset, "impulse_noise", 0.5)
+    assert any(half)
+    assert not all(half)
+    assert all(changed(dataset, "fog", 1.0))
+    assert not any(changed(dataset, "fog", 0.0))
+
+
+@pytest.mark.usefixtures("corruptions_stand_in")
+def test_what_is_out_of_range_is_refused(dataset: VideoDataset) -> None:
+    image = np.zeros((40, 40, 3), np.uint8)
+    with pytest.raises(ValueError, match=r"corruption must be one of .*'hail'"):
+        corrupt(image, "hail", 3, 0)
+    with pytest.raises(ValueError, match=r"severity must be in 1\.\.5, got 6"):
+        corrupt(image, "fog", 6, 0)
+    with pytest.raises(ValueError, match="sides of 32 or more, got 40x20"):
+        corrupt(image[:20], "fog", 3, 0)
+    with pytest.raises(ValueError, match=r"share must be in 0\.\.1, got 2"):
+        corrupted(dataset, "fog", 3, 2.0)
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "imagecorruptions", None)
+    with pytest.raises(MissingExtraError, match="extra 'corruptions'"):
+        corrupt(np.zeros((40, 40, 3), np.uint8), "fog", 3, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_every_corruption_of_the_package_gives_the_same_twice(name: str) -> None:
+    pytest.importorskip("imagecorruptions", reason="the extra 'corruptions' is not installed")
+    image = np.random.default_rng(0).integers(256, size=(64, 96, 3), dtype=np.uint8)
+    one, other, another = (corrupt(image, name, 3, seed) for seed in (1, 1, 2))
+    assert one.shape == image.shape
+    assert one.dtype == np.uint8
+    assert (one != image).any()
+    np.testing.assert_array_equal(one, other)
+    if name.endswith("_noise"):
+        assert (one != another).any()
