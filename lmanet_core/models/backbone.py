@@ -9,7 +9,7 @@ from typing import Protocol
 
 from torch import nn
 
-from lmanet_core.models.efficientnet_lite import EfficientNetLite0Segmenter
+from lmanet_core.models.efficientnet_lite import LITE2, EfficientNetLiteSegmenter
 from lmanet_core.models.erfnet import ERFNet
 from lmanet_core.models.pspnet import PSPNet
 from lmanet_core.size_rule import SizeRule
@@ -58,7 +58,8 @@ BackboneConstructor = Callable[[int], Backbone]
 """Makes a network with so many classes."""
 
 BACKBONES: dict[str, BackboneConstructor] = {
-    "efficientnet_lite0": EfficientNetLite0Segmenter,
+    "efficientnet_lite0": EfficientNetLiteSegmenter,
+    "efficientnet_lite2": partial(EfficientNetLiteSegmenter, shapes=LITE2),
     "erfnet": ERFNet,
     "pspnet50": partial(PSPNet, layers=50),
     "pspnet101": partial(PSPNet, layers=101),

