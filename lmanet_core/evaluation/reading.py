@@ -57,18 +57,29 @@ def reading_distance(memory: LocalMemory, query: Tensor, keys: Tensor, moved: Te
         moved: (B, 2, H', W'), where q lies, from the place itself.
 
     Returns:
-        (B, H', W') in cells, at least `SOFTENING`.
+        (B, H', W') in cells, float32, also under autocast; at least `SOFTENING`.
     """
+    # Squares of coordinates nearly cancel out: in half precision nothing would be left of them.
+    with torch.autocast(query.device.type, enabled=False):
+        return _distance(memory, query.float(), keys.float(), moved)
+
+
+def _distance(memory: LocalMemory, query: Tensor, keys: Tensor, moved: Tensor) -> Tensor:
+    """`reading_distance` in float32."""
     height, width = query.shape[-2:]
-    rows, columns = (torch.arange(side, device=query.device) for side in (height, width))
-    places = torch.stack([columns.expand(height, width), rows[:, None].expand(height, width)])
-    places = places.to(query.dtype)
-    squares = places.square().sum(0, keepdim=True)
-    values = torch.cat([places, squares, torch.ones_like(squares)]).expand(len(query), -1, -1, -1)
+    # From the middle, so that squares stay small.
+    rows, columns = (
+        torch.arange(side, device=query.device) - (side - 1) / 2 for side in (height, width)
+    )
+    cell = torch.stack([columns.expand(height, width), rows[:, None].expand(height, width)])
+    square = cell.square().sum(0, keepdim=True)
+    values = torch.cat([cell, square, torch.ones_like(square)]).expand(len(query), -1, -1, -1)
     read = local_attention(query, keys[:, None], values[:, None].contiguous(), memory.window_size)
-    place, square, inside = read[:, :2], read[:, 2], read[:, 3]
-    target = places + moved
-    spread = square - 2 * (place * target).sum(1) + inside * target.square().sum(1)
+    inside = read[:, 3]
+    # Sums over what is read of where it is and of the square of how far, both from the cell.
+    away = read[:, :2] - inside[:, None] * cell
+    spread = read[:, 2] - 2 * (read[:, :2] * cell).sum(1) + inside * square
+    spread = spread - 2 * (away * moved).sum(1) + inside * moved.square().sum(1)
     # Beyond the image there is nothing: as wrong as the window allows.
     wrong = spread + (1 - inside) * reach(memory, (height, width)) ** 2
     return (wrong.clamp_min(0) + SOFTENING**2).sqrt()

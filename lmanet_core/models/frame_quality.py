@@ -25,10 +25,11 @@ class FrameQuality(nn.Module):
         self.register_buffer("bias", torch.zeros(()))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, 1, 1, 1), in the features' dtype."""
-        # In half precision the terms, which nearly cancel out, would be too coarse.
-        quality = channel_moments(features) @ self.weight.float() + self.bias.float()
-        return quality[:, None, None, None].to(features.dtype)
+        """(B, C, H, W) -> (B, 1, 1, 1) float32, also under autocast."""
+        # In half precision the terms, which nearly cancel out, would be too coarse. Autocast makes
+        # matrix products so, but no sums.
+        terms = channel_moments(features) * self.weight.float()
+        return (terms.sum(1) + self.bias.float())[:, None, None, None]
 
 
 def channel_moments(features: Tensor) -> Tensor:

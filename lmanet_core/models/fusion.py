@@ -223,7 +223,8 @@ class BlendFusion(Fusion):
 
     def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
         gate = self.gate(self.mix(torch.cat([query_values, read], dim=1)))
-        return (gate + self.quality(read) - self.quality(query_values)).sigmoid()
+        better = self.quality(read) - self.quality(query_values)
+        return (gate + better.to(gate.dtype)).sigmoid()
 
 
 FUSION_MODULES: Mapping[str, Callable[[int, int], Fusion]] = {

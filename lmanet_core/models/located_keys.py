@@ -52,7 +52,11 @@ class LocatedKeys(nn.Module):
     def forward(
         self, query_key: Tensor, memory_key: Tensor, features: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """(B, D, H, W) twice and (B, C, H, W) -> (B, D + 5, H, W) twice."""
+        """(B, D, H, W) twice and (B, C, H, W) -> (B, D + 5, H, W) twice.
+
+        Of the parameters' dtype: under autocast float32, since what tells neighbouring places apart
+        is small beside their keys.
+        """
         quality = self.quality(features)
         return (
             self._located(query_key, torch.full_like(quality, PREFERENCE)),
@@ -60,12 +64,14 @@ class LocatedKeys(nn.Module):
         )
 
     def _located(self, keys: Tensor, quality: Tensor) -> Tensor:
-        look = functional.normalize(keys, dim=1, eps=SHORTEST) * (self.log_sharpness / 2).exp()
-        place = _place(keys) * (self.log_nearness / 2).exp()
+        dtype = self.log_sharpness.dtype
+        sharpness, nearness = self.log_sharpness.float(), self.log_nearness.float()
+        look = functional.normalize(keys.float(), dim=1, eps=SHORTEST) * (sharpness / 2).exp()
+        place = _place(keys) * (nearness / 2).exp()
         batch, _, height, width = look.shape
-        place = place.to(look.dtype).expand(batch, -1, -1, -1)
-        quality = quality.to(look.dtype).expand(batch, 1, height, width)
-        return torch.cat([look, place, quality], dim=1)
+        place = place.expand(batch, -1, -1, -1)
+        quality = quality.expand(batch, 1, height, width)
+        return torch.cat([look, place, quality], dim=1).to(dtype)
 
 
 def _place(like: Tensor) -> Tensor:

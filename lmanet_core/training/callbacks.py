@@ -196,6 +196,7 @@ def save_state(module: StageModule, path: Path, step: int, **figures: float) -> 
         "step": step,
         "data": module.stage.data.dataset,
         "split": module.stage.data.split,
+        "precision": module.trainer.precision,
         "git_revision": git_revision(),
         **figures,
     }

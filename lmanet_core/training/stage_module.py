@@ -295,7 +295,7 @@ class StageModule(LightningModule):
 
 def _probabilities(model: LMANet, images: Tensor, scale: float) -> Tensor:
     """(N, C, H, W) of images that the single-frame network sees enlarged."""
-    probabilities = _enlarged_logits(model, images, scale).softmax(1)
+    probabilities = _enlarged_logits(model, images, scale).float().softmax(1)
     if probabilities.shape[-2:] != images.shape[-2:]:
         probabilities = functional.interpolate(probabilities, images.shape[-2:], mode="bilinear")
     return probabilities

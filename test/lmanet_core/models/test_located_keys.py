@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -33,6 +34,20 @@ def test_products_follow_the_formula() -> None:
     expected += 5 * (math.cos(turn * (column - other_column)) + math.cos(turn * (row - other_row)))
     product = query[0, :, row, column] @ memory[0, :, other_row, other_column]
     torch.testing.assert_close(product, expected)
+
+
+@torch.no_grad()
+def test_neighbours_are_told_apart_in_mixed_precision() -> None:
+    """Beside the keys of places, what tells one from the next is small."""
+    form = LocatedKeys(CHANNELS).eval()
+    keys = torch.ones(1, 4, 40, 40)
+    exact = located(form, keys)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = located(form, keys.bfloat16())
+    for one in (exact, mixed):
+        product = one[0, :, 20, 20] @ (one[0, :, 20, 20] - one[0, :, 20, 21])
+        # A normal distribution with a deviation of 1.5 cells.
+        assert product.item() == pytest.approx(1 / (2 * 1.5**2), rel=0.01)
 
 
 @torch.no_grad()

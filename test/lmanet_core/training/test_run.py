@@ -62,9 +62,9 @@ def test_every_stage_leaves_a_checkpoint_and_curves(finished: Path) -> None:
         validation = rows(finished / f"{stage}-validation.csv")
         assert int(validation[-1]["step"]) == steps
         best = max(float(row["miou"]) for row in validation)
-        assert load_provenance(finished / f"{stage}.safetensors")["miou"] == pytest.approx(
-            best, abs=1e-5
-        )
+        provenance = load_provenance(finished / f"{stage}.safetensors")
+        assert provenance["miou"] == pytest.approx(best, abs=1e-5)
+        assert provenance["precision"] == "32-true"
         assert load_work_size(finished / f"{stage}.safetensors") == (48, 32)
         assert not (finished / f"{stage}.ckpt").exists()
 

@@ -139,6 +139,29 @@ def test_teaching_goes_with_worse_copies() -> None:
         replace(STAGE, teaching=TeachingConfig())
 
 
+def test_what_a_teacher_says_is_not_rounded_in_mixed_precision() -> None:
+    """Mean of four rounded shares would add up to something else than 1."""
+    module = module_for(
+        replace(RESTORING, teacher_scales=(1.0, 2.0)), backbone="efficientnet_lite0"
+    )
+    images = torch.rand(1, 3, 32, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        shares = module._teach(images)
+    torch.testing.assert_close(shares.sum(1), torch.ones(1, 32, 64), rtol=0, atol=1e-5)
+
+
+def test_correspondence_counts_by_its_weight() -> None:
+    images = torch.randint(256, (1, 2, 3, 64, 64), dtype=torch.uint8)
+    labels = torch.zeros(1, 2, 64, 64, dtype=torch.uint8)
+    losses = []
+    for weight in (0.0, 0.5, 2.0):
+        stage = replace(STAGE, correspondence=weight, fixed_statistics=("memory", "decoder"))
+        losses.append(module_for(stage).loss(images, labels).item())
+    alone, half, double = losses
+    assert half - alone > 0.01
+    assert double - alone == pytest.approx(4 * (half - alone), rel=1e-3)
+
+
 @pytest.mark.parametrize("supervise", ["all", "last"])
 def test_accumulated_parts_have_the_gradient_of_the_whole_batch(supervise: str) -> None:
     module = module_for(replace(STAGE, supervise=supervise, fixed_statistics=("memory", "decoder")))
