@@ -16,6 +16,7 @@ import numpy as np
 
 from lmanet_core.config import ModelConfig
 from lmanet_core.extras import needs_extra
+from lmanet_core.files import write_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from lmanet_core.models import LMANet
 
 FORMAT = "lmanet-1"
+CHECKSUM = "sha256"
+"""The entry of the metadata by which damage is found."""
+_LENGTH_BYTES = 8
+"""In which a safetensors file begins with the length of its header."""
 DEFAULT_WEIGHTS = "street"
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 MOST_LISTED = 10
@@ -60,8 +65,7 @@ def save_checkpoint(
         OSError: the file cannot be written.
     """
     import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     dtype = dtype or torch.float32
     tensors = {
@@ -75,11 +79,8 @@ def save_checkpoint(
     }
     if work_size is not None:
         metadata["work_size"] = json.dumps(work_size)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        save_file(tensors, str(path), metadata=metadata)
-    except SafetensorError as error:
-        raise OSError(f"{path} cannot be written: {error}") from None
+    metadata[CHECKSUM] = _checksum(save(tensors, metadata))
+    write_bytes(path, save(tensors, metadata))
 
 
 def load(path_or_name: str | Path | None = None) -> LMANet:
@@ -103,6 +104,7 @@ def load(path_or_name: str | Path | None = None) -> LMANet:
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from None
     _check_tensors(path, expected=model.state_dict(), found=tensors)
+    _check_whole(path)
     model.load_state_dict(tensors)
     return model.eval()
 
@@ -181,6 +183,7 @@ def checkpoint_fingerprint(path_or_name: str | Path) -> str:
     """
     path = _resolve(path_or_name)
     config = load_config(path)
+    _check_whole(path)
     arrays = {
         # As `load` gives them.
         name: array.astype(np.float32) if array.dtype.kind == "f" else array
@@ -254,6 +257,24 @@ def _tensors(path: Path, framework: str) -> dict[str, Any]:
 
     with safe_open(path, framework=framework) as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def _check_whole(path: Path) -> None:
+    """Compare the content with its checksum, which older checkpoints have not."""
+    expected = _metadata(path).get(CHECKSUM)
+    if expected is not None and expected != _checksum(path.read_bytes()):
+        raise CheckpointError(f"{path} is damaged, its checksum is another: copy or make it anew")
+
+
+def _checksum(content: bytes) -> str:
+    """SHA-256 of all that a safetensors file holds, but for this entry of its metadata."""
+    end = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
+    header = json.loads(content[_LENGTH_BYTES:end])
+    header["__metadata__"].pop(CHECKSUM, None)
+    # Its entries come in any order.
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    digest.update(memoryview(content)[end:])
+    return digest.hexdigest()
 
 
 def _check_tensors(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:

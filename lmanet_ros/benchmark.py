@@ -8,7 +8,6 @@ in turns with this one, so that both are measured in the same conditions.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import subprocess
@@ -29,6 +28,7 @@ from std_msgs.msg import Header
 from tqdm import tqdm
 
 from lmanet_core.arguments import image_size
+from lmanet_core.files import write_json
 from lmanet_core.program import require_writable, run_program
 from lmanet_ros.messages.image_conversion import from_array
 from lmanet_ros.processes import ProcessError, as_yaml, own_network, start
@@ -61,7 +61,7 @@ def _run(arguments: argparse.Namespace) -> None:
     for name, value in figures.items():
         print(f"{name:20} {value}")
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+        write_json(arguments.json, figures)
 
 
 def _parse_arguments() -> argparse.Namespace:

@@ -43,3 +43,23 @@ def test_no_arrow_runs_back(folder, forbidden):
         if f"{name}.".startswith(prefixes)
     ]
     assert not back
+
+
+WRITERS = ("lmanet_core/files.py", "lmanet_core/benchmark/")
+"""What writes files itself; the benchmarks' are temporary, or the system's."""
+
+
+def test_files_are_written_in_one_place():
+    """By `lmanet_core.files`: whole or not at all."""
+    files = [
+        file for part in ("lmanet_core", "lmanet_ros") for file in (PROJECT / part).rglob("*.py")
+    ]
+    calls = [
+        f"{file.relative_to(PROJECT)}:{node.lineno} calls {node.func.attr}"
+        for file in [*files, *(PROJECT / "training").glob("*.py")]
+        if not str(file.relative_to(PROJECT)).startswith(WRITERS)
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if node.func.attr in ("imwrite", "imread", "write_text", "write_bytes", "tofile", "dump")
+    ]
+    assert not calls

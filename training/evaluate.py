@@ -42,6 +42,7 @@ from lmanet_core.evaluation.comparison import compare
 from lmanet_core.evaluation.override import with_window_size
 from lmanet_core.evaluation.robustness import bear_corruptions
 from lmanet_core.evaluation.sheet import Sheet
+from lmanet_core.files import write_json
 from lmanet_core.program import require_writable, run_program
 
 
@@ -162,7 +163,7 @@ def run_once(
         evaluation = evaluate(segmenter, dataset, watch, translation)
     print(table(evaluation))
     if arguments.json:
-        write_json(arguments, segmenter, asdict(evaluation))
+        write_figures(arguments, segmenter, asdict(evaluation))
     if arguments.sheet:
         sheet.save(arguments.sheet)
 
@@ -192,7 +193,7 @@ def run_corruptions(
         )
     print(robustness.table())
     if arguments.json:
-        write_json(arguments, list(segmenters.values())[-1], robustness.to_dict())
+        write_figures(arguments, list(segmenters.values())[-1], robustness.to_dict())
     if arguments.plot:
         robustness.plot(arguments.plot)
 
@@ -278,7 +279,7 @@ def table(evaluation: Evaluation) -> str:
     return "\n".join([*lines, f"{'frames':>20} {evaluation.frames:>6}"])
 
 
-def write_json(
+def write_figures(
     arguments: argparse.Namespace, segmenter: VideoSegmenter, evaluation: dict[str, Any]
 ) -> None:
     settings = vars(arguments) | {
@@ -288,9 +289,7 @@ def write_json(
         "network_size": segmenter.network_size,
     }
     del settings["json"], settings["sheet"], settings["plot"]
-    figures = evaluation | {"settings": settings}
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    write_json(arguments.json, evaluation | {"settings": settings})
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from lmanet_core.benchmark.environment import environment_mib
 from lmanet_core.checkpoint import load, save_checkpoint
 from lmanet_core.config import ModelConfig
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
+from lmanet_core.files import write_json
 from lmanet_core.models import LMANet, build_model
 from lmanet_core.runtime import VideoSegmenter, open_segmenter
 from lmanet_core.tables import markdown_table
@@ -159,7 +160,7 @@ def run(arguments: argparse.Namespace) -> None:
             rows += _compare(processor, network, model, Path(folder), arguments)
         longest = max(longest, time.monotonic() - point_begin)
         if arguments.json:
-            arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+            write_json(arguments.json, [asdict(row) for row in rows])
     print(markdown_table(_COLUMNS, (_cells(row) for row in rows if row.processor == processor)))
     if left:
         print(f"{len(left)} points were left out for the time limit, the next is {left[0]}")

@@ -8,7 +8,6 @@ Needs PyTorch, Triton, numpy and OpenCV, and no data: networks have random weigh
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from lmanet_core.benchmark import gpu_tiles
 from lmanet_core.benchmark.ops_baselines import local_attention_natten
 from lmanet_core.benchmark.ops_cases import ERFNET, IMPLEMENTATIONS, PSPNET, Size
 from lmanet_core.config import ModelConfig
+from lmanet_core.files import write_json, write_text
 from lmanet_core.models import build_model
 from lmanet_core.ops import local_attention
 from lmanet_core.ops.backends import plain_classify
@@ -167,9 +167,8 @@ def run(arguments: argparse.Namespace) -> None:
     text = "\n".join(f"## {title}\n\n{_table(rows)}\n" for title, rows in sections.items() if rows)
     print(text)
     if arguments.output:
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        (arguments.output / "gpu.md").write_text(text)
-        (arguments.output / "gpu.json").write_text(json.dumps(sections, indent=2) + "\n")
+        write_text(arguments.output / "gpu.md", text)
+        write_json(arguments.output / "gpu.json", sections)
     if wrong := [row for row in sections["correctness"] if not row["good"]]:
         raise SystemExit(f"{len(wrong)} results are wrong: {wrong}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import torch
 
 from lmanet_core.arguments import image_size
 from lmanet_core.checkpoint import load
+from lmanet_core.files import write_json
 from lmanet_core.models import build_model
 from lmanet_core.runtime import VideoSegmenter
 from lmanet_core.timing import time_in_turns
@@ -64,4 +64,4 @@ def run(arguments: argparse.Namespace) -> None:
     for name, value in figures.items():
         print(f"{name:16} {value}")
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+        write_json(arguments.json, figures)

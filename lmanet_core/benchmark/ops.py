@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from lmanet_core.benchmark.ops_cases import (
     missing_implementations,
 )
 from lmanet_core.benchmark.ops_memory import peak_bytes
+from lmanet_core.files import write_json
 from lmanet_core.tables import markdown_table
 from lmanet_core.timing import time_in_turns
 
@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> None:
         figures["pspnet"] = _measure_pspnet()
     _print(figures)
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+        write_json(arguments.json, figures)
     if arguments.plot:
         from lmanet_core.benchmark.ops_plot import plot
 

@@ -8,6 +8,8 @@ from typing import Any
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
+from lmanet_core.files import replacing
+
 _COLORS = {"fused": "#d1495b", "tiled": "#30638e"}
 _OTHERS = "#9aa5b1"
 
@@ -24,7 +26,8 @@ def plot(figures: dict[str, Any], path: Path) -> None:
         _plot_sweep(panel, varied, points)
     for panel in axes.flat:
         panel.spines[["top", "right"]].set_visible(False)
-    picture.savefig(path, dpi=130)
+    with replacing(path) as unfinished:
+        picture.savefig(unfinished, dpi=130)
     pyplot.close(picture)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
 
+from lmanet_core.files import write_json
 from lmanet_core.tables import markdown_table
 from lmanet_core.timing import time_in_turns
 
@@ -53,4 +53,4 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{torch.get_num_threads()} threads, device {stages[0].device}\n")
     print(markdown_table(list(rows[0]), [list(row.values()) for row in rows]))
     if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
+        write_json(arguments.json, rows)

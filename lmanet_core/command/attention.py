@@ -12,6 +12,7 @@ from lmanet_core.arguments import image_size, place
 from lmanet_core.checkpoint import load
 from lmanet_core.data.video_files import read_video
 from lmanet_core.extras import needs_extra
+from lmanet_core.files import write_picture
 from lmanet_core.resizing import resize_image
 
 HELP = "draw where in past frames the memory reads for places of a frame"
@@ -63,8 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     past = {index: frames[index] for index in numbers}
     readings = read_at(model, frames[number], list(past.values()), arguments.at)
     sheet = attention_sheet(frames[number], past, readings)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(arguments.output), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    write_picture(arguments.output, sheet)
     for reading in readings:
         shares = ", ".join(
             f"{100 * weights.sum():.0f} % frame {index}"

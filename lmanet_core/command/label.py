@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from lmanet_core.arguments import image_size
@@ -24,6 +23,7 @@ from lmanet_core.data.recording import (
 )
 from lmanet_core.data.video_files import read_video
 from lmanet_core.extras import needs_extra
+from lmanet_core.files import write_picture
 from lmanet_core.resizing import resize_image
 
 if TYPE_CHECKING:
@@ -76,13 +76,14 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.size is not None:
             frame = resize_image(frame, arguments.size, antialias=True)
         number = f"{count - 1:06}"
-        picture = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
-        cv2.imwrite(str(images / f"{number}{IMAGE_SUFFIX}"), picture)
+        write_picture(images / f"{number}{IMAGE_SUFFIX}", frame)
         # The teacher sees every frame: it may have a memory.
         predicted = teacher.label(frame)
         if (count - 1) % arguments.every == 0:
-            cv2.imwrite(str(labels / f"{number}{LABEL_SUFFIX}"), predicted)
+            write_picture(labels / f"{number}{LABEL_SUFFIX}", predicted)
             shares.append(float((predicted != IGNORE_LABEL).mean()))
+    if not count:
+        raise ValueError(f"there are no frames in {arguments.video}")
     print(
         f"{arguments.output}: {count} frames of '{name}', {len(shares)} of them with labels for "
         f"{100 * np.mean(shares):.1f} % of their pixels"

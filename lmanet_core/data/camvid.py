@@ -10,10 +10,12 @@ Source: Brostow et al., Pattern Recognition Letters 2009.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lmanet_core.classes import CAMVID, IGNORE_LABEL
+from lmanet_core.data.image_files import images_by_stem
 from lmanet_core.data.stored_video import LabelEncoding, StoredVideo, require_files
 from lmanet_core.data.video import DatasetError, VideoDataset
 
@@ -21,6 +23,7 @@ SPLITS = ("train", "val", "test", "fit", "holdout")
 """`fit` and `holdout` divide `train`, for choices that must not see `val`."""
 _FRAME_STEP = {"train": 30, "val": 2, "test": 30}
 """How many frame numbers of the 30 Hz camera lie between neighbours of a video."""
+_NAME = re.compile(r".+_f?[0-9]+")
 _UNLABELLED = 11
 _ENCODING = LabelEncoding({**{c: c for c in range(len(CAMVID))}, _UNLABELLED: IGNORE_LABEL})
 
@@ -40,21 +43,36 @@ def open_camvid(root: Path, split: str, size: tuple[int, int] | None = None) -> 
     if split not in SPLITS:
         raise DatasetError(f"CamVid has the splits {SPLITS}, got {split!r}")
     folder = split if split in ("val", "test") else "train"
-    names = _list_names(root, folder)
+    images, labels = (images_by_stem(root / part) for part in (folder, f"{folder}annot"))
+    names = _list_names(root, folder, images, labels)
     if split in ("fit", "holdout"):
         holdout = _holdout(names)
         names = [name for name in names if (name in holdout) == (split == "holdout")]
-    videos = tuple(_video(root, folder, run, size) for run in _runs(names, _FRAME_STEP[folder]))
+    videos = tuple(_video(images, labels, run, size) for run in _runs(names, _FRAME_STEP[folder]))
     return VideoDataset("camvid", CAMVID, videos)
 
 
-def _list_names(root: Path, folder: str) -> list[str]:
+def _list_names(
+    root: Path, folder: str, images: Mapping[str, Path], labels: Mapping[str, Path]
+) -> list[str]:
     """Names of all frames, each of which has its image and its labels."""
-    images, labels = root / folder, root / f"{folder}annot"
-    names = sorted({file.name for part in (images, labels) for file in part.glob("*.png")})
+    names = sorted({*images, *labels})
+    parts = {root / folder: images, root / f"{folder}annot": labels}
     if not names:
-        raise DatasetError(f"no CamVid in {root}: expected images in {images} and {labels}")
-    require_files((part / name for name in names for part in (images, labels)), "CamVid")
+        raise DatasetError(
+            f"no CamVid in {root}: expected images in {' and '.join(map(str, parts))}"
+        )
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise DatasetError(
+                f"{images.get(name) or labels[name]}: expected a name of CamVid's, the drive and "
+                "the number of the frame, such as 0001TP_006690.png or Seq05VD_f00000.png; images "
+                "of one's own are the data set 'recording'"
+            )
+    missing = (
+        part / f"{name}.png" for name in names for part, there in parts.items() if name not in there
+    )
+    require_files(missing, "CamVid")
     return names
 
 
@@ -77,14 +95,19 @@ def _runs(names: list[str], step: int) -> Iterator[list[str]]:
 
 
 def _frame_number(name: str) -> int:
-    return int(Path(name).stem.rpartition("_")[2].lstrip("f"))
+    return int(name.rpartition("_")[2].lstrip("f"))
 
 
-def _video(root: Path, folder: str, names: list[str], size: tuple[int, int] | None) -> StoredVideo:
+def _video(
+    images: Mapping[str, Path],
+    labels: Mapping[str, Path],
+    names: list[str],
+    size: tuple[int, int] | None,
+) -> StoredVideo:
     return StoredVideo(
-        name=f"{Path(names[0]).stem}..{Path(names[-1]).stem}",
-        images=tuple(root / folder / name for name in names),
-        label_files={i: root / f"{folder}annot" / name for i, name in enumerate(names)},
+        name=f"{names[0]}..{names[-1]}",
+        images=tuple(images[name] for name in names),
+        label_files={i: labels[name] for i, name in enumerate(names)},
         encoding=_ENCODING,
         size=size,
     )

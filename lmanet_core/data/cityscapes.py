@@ -14,10 +14,12 @@ Source: Cordts et al., CVPR 2016.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from lmanet_core.classes import CITYSCAPES, IGNORE_LABEL
+from lmanet_core.data.image_files import is_hidden, list_images
 from lmanet_core.data.stored_video import LabelEncoding, StoredVideo, require_files
 from lmanet_core.data.video import DatasetError, VideoDataset
 
@@ -28,6 +30,7 @@ SNIPPET = 30
 """Frames of a video; nothing connects it to another one."""
 LABELLED_FRAME = 19
 """Index of the one that is annotated, the twentieth."""
+_NAME = re.compile(r"[0-9]+_[0-9]{6}")
 _IMAGES, _LABELS, _OTHER_LABELS = "_leftImg8bit.png", "_gtFine_labelIds.png", "_labelIds.png"
 
 
@@ -86,9 +89,11 @@ def _annotated_frames(root: Path, split: str) -> list[str]:
     if split != "test":
         parts["gtFine"] = _LABELS
     frames = {
-        file.name.removesuffix(suffix)
+        _frame(file, suffix)
         for part, suffix in parts.items()
-        for file in (root / part / split).glob(f"*/*{suffix}")
+        for city in (root / part / split).glob("*")
+        for file in list_images(city)
+        if not (part in file.name and not file.name.endswith(suffix))
     }
     if not frames:
         looked = " and ".join(
@@ -98,6 +103,23 @@ def _annotated_frames(root: Path, split: str) -> list[str]:
     return sorted(frames)
 
 
+def _frame(file: Path, suffix: str) -> str:
+    """Name of the frame that a file is of.
+
+    Raises:
+        DatasetError: it is none of Cityscapes'.
+    """
+    city, frame = file.parent.name, file.name.removesuffix(suffix)
+    named = file.name.endswith(suffix) and frame.startswith(f"{city}_")
+    if not named or not _NAME.fullmatch(frame.removeprefix(f"{city}_")):
+        raise DatasetError(
+            f"{file}: expected a name of Cityscapes', such as {city}_000000_000019{suffix}: the "
+            "folder's name, the sequence, the frame; images of one's own are the data set "
+            "'recording'"
+        )
+    return frame
+
+
 def _is_held_out(frame: str) -> bool:
     return frame.startswith(tuple(f"{city}_" for city in HOLDOUT_CITIES))
 
@@ -105,7 +127,9 @@ def _is_held_out(frame: str) -> bool:
 def _other_labels(folder: Path) -> dict[str, Path]:
     """Label maps by the names of their frames."""
     files = {
-        file.name.removesuffix(_OTHER_LABELS): file for file in folder.glob(f"*/*{_OTHER_LABELS}")
+        file.name.removesuffix(_OTHER_LABELS): file
+        for file in folder.glob(f"*/*{_OTHER_LABELS}")
+        if not is_hidden(file)
     }
     if not files:
         raise DatasetError(

@@ -15,6 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lmanet_core.classes import DAVIS
+from lmanet_core.data.image_files import images_by_stem
 from lmanet_core.data.stored_video import LabelEncoding, StoredVideo, require_files
 from lmanet_core.data.video import DatasetError, VideoDataset
 from lmanet_core.natural_order import natural_order
@@ -46,15 +47,17 @@ def open_davis(root: Path, split: str, size: tuple[int, int] | None = None) -> V
 
 
 def _video(root: Path, name: str, size: tuple[int, int] | None) -> StoredVideo:
-    images, labels = root / "JPEGImages" / name, root / "Annotations" / name
-    names = {file.stem for file in (*images.glob("*.jpg"), *labels.glob("*.png"))}
-    frames = sorted(names, key=natural_order)
+    image_folder, label_folder = root / "JPEGImages" / name, root / "Annotations" / name
+    images, labels = images_by_stem(image_folder), images_by_stem(label_folder)
+    frames = sorted({*images, *labels}, key=natural_order)
     if not frames:
-        raise DatasetError(f"no frames of the video '{name}': expected images in {images}")
+        raise DatasetError(f"no frames of the video '{name}': expected images in {image_folder}")
     return StoredVideo(
         name=name,
-        images=tuple(images / f"{frame}.jpg" for frame in frames),
-        label_files={i: labels / f"{frame}.png" for i, frame in enumerate(frames)},
+        images=tuple(images.get(frame, image_folder / f"{frame}.jpg") for frame in frames),
+        label_files={
+            i: labels.get(frame, label_folder / f"{frame}.png") for i, frame in enumerate(frames)
+        },
         encoding=_ENCODING,
         size=size,
     )

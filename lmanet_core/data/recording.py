@@ -1,7 +1,7 @@
 """Video of one's own camera with labels that a network has made, as `lmanet label` writes it.
 
     ROOT/classes.yaml                 class_names and palette
-    ROOT/images/drive/000000.jpg      frames of the video 'drive'
+    ROOT/images/drive/000000.jpg      frames of the video 'drive', in any format of images
     ROOT/labels/drive/000000.png      a class per pixel, 255 where the teacher was not sure
 
 Labels of any other program may lie in folders beside `labels`, in the same classes.
@@ -9,14 +9,19 @@ Labels of any other program may lie in folders beside `labels`, in the same clas
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
 
 from lmanet_core.classes import IGNORE_LABEL, ClassTable
 from lmanet_core.config import ModelConfig
-from lmanet_core.data.stored_video import LabelEncoding, StoredVideo
+from lmanet_core.data.image_files import images_by_stem, is_hidden
+from lmanet_core.data.stored_video import LabelEncoding, StoredVideo, list_files
 from lmanet_core.data.video import DatasetError, VideoDataset
+from lmanet_core.files import write_text
 from lmanet_core.natural_order import natural_order
 
 SPLITS = ("train", "val", "all")
@@ -24,12 +29,17 @@ VAL_SHARE = 0.2
 """Of each video: its end."""
 CLASSES, IMAGES, LABELS = "classes.yaml", "images", "labels"
 IMAGE_SUFFIX, LABEL_SUFFIX = ".jpg", ".png"
+MOST_NAMED = 10
+"""Images that a line names; of more it tells the number."""
+_LOG = logging.getLogger(__name__)
 
 
 def open_recording(
     root: Path, split: str, size: tuple[int, int] | None = None, labels: str | None = None
 ) -> VideoDataset:
     """The videos of a folder; frames without a label map have none.
+
+    Where one seems to be missing, among others or in a whole video, that is logged.
 
     Args:
         root: the folder of the layout above.
@@ -38,23 +48,27 @@ def open_recording(
         labels: folder with the label maps; None: 'labels'.
 
     Raises:
-        DatasetError: the split is unknown, or something is missing.
+        DatasetError: the split is unknown, something is missing, or label maps have no image.
     """
     if split not in SPLITS:
         raise DatasetError(f"a recording has the splits {SPLITS}, got {split!r}")
     classes = read_classes(root / CLASSES)
-    folders = sorted(
-        (folder for folder in (root / IMAGES).glob("*") if folder.is_dir()), key=natural_order
-    )
+    names = _videos(root / IMAGES)
+    label_root = root / (labels or LABELS)
+    if strange := sorted(_videos(label_root) - names):
+        raise DatasetError(
+            f"label maps without images: expected {root / IMAGES / strange[0]} beside "
+            f"{label_root / strange[0]}"
+        )
     encoding = LabelEncoding({**{c: c for c in range(len(classes))}, IGNORE_LABEL: IGNORE_LABEL})
     videos = tuple(
-        _video(folder, root / (labels or LABELS) / folder.name, split, encoding, size)
-        for folder in folders
+        _video(root / IMAGES / name, label_root / name, split, encoding, size)
+        for name in sorted(names, key=natural_order)
     )
     if not any(video.labelled for video in videos):
         raise DatasetError(
             f"no recording in {root}: expected images in {root / IMAGES / 'VIDEO'} and labels in "
-            f"{root / (labels or LABELS) / 'VIDEO'}; `lmanet label` writes them"
+            f"{label_root / 'VIDEO'}; `lmanet label` writes them"
         )
     return VideoDataset("recording", classes, videos)
 
@@ -81,7 +95,7 @@ def write_classes(classes: ClassTable, path: Path) -> None:
     """Inverse of `read_classes`."""
     config = ModelConfig(classes=classes).to_dict()
     values = {name: config[name] for name in ("class_names", "palette")}
-    path.write_text(yaml.safe_dump(values, default_flow_style=None, sort_keys=False))
+    write_text(path, yaml.safe_dump(values, default_flow_style=None, sort_keys=False))
 
 
 def _video(
@@ -91,14 +105,46 @@ def _video(
     encoding: LabelEncoding,
     size: tuple[int, int] | None,
 ) -> StoredVideo:
-    files = sorted(images.glob(f"*{IMAGE_SUFFIX}"), key=natural_order)
-    first_of_val = len(files) - round(VAL_SHARE * len(files))
-    parts = {"train": files[:first_of_val], "val": files[first_of_val:], "all": files}
-    maps = {i: labels / f"{file.stem}{LABEL_SUFFIX}" for i, file in enumerate(parts[split])}
+    files, maps = images_by_stem(images), images_by_stem(labels)
+    if strange := [file for stem, file in maps.items() if stem not in files]:
+        raise DatasetError(
+            f"{len(strange)} label maps have no image of their name in {images}: remove them, or "
+            f"bring the images back:{list_files(strange)}"
+        )
+    if strange := [file for file in maps.values() if file.suffix.lower() != LABEL_SUFFIX]:
+        raise DatasetError(f"label maps must be PNG files, got:{list_files(strange)}")
+    stems = list(files)
+    _tell_missing(images, labels, [stem in maps for stem in stems], stems)
+    first_of_val = len(stems) - round(VAL_SHARE * len(stems))
+    parts = {"train": stems[:first_of_val], "val": stems[first_of_val:], "all": stems}
     return StoredVideo(
         name=images.name,
-        images=tuple(parts[split]),
-        label_files={i: file for i, file in maps.items() if file.is_file()},
+        images=tuple(files[stem] for stem in parts[split]),
+        label_files={i: maps[stem] for i, stem in enumerate(parts[split]) if stem in maps},
         encoding=encoding,
         size=size,
     )
+
+
+def _videos(folder: Path) -> set[str]:
+    """Names of the folders in a folder."""
+    return {part.name for part in folder.glob("*") if part.is_dir() and not is_hidden(part)}
+
+
+def _tell_missing(
+    images: Path, labels: Path, labelled: Sequence[bool], stems: Sequence[str]
+) -> None:
+    """Log which images have no label map although the others of their video say they should.
+
+    Every so many-th frame has one, as many as lie between those two that are nearest.
+    """
+    there = [index for index, has_labels in enumerate(labelled) if has_labels]
+    step = min((after - before for before, after in pairwise(there)), default=len(stems))
+    expected = range(there[0] % step, len(stems), step) if there else range(len(stems))
+    if missing := [index for index in expected if not labelled[index]]:
+        listed = ", ".join(stems[index] for index in missing[:MOST_NAMED])
+        more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
+        _LOG.warning(
+            f"{images}: {len(missing)} of {len(stems)} images have no label map in {labels} and "
+            f"count as unlabelled: {listed}{more}"
+        )

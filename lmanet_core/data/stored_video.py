@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,11 +10,14 @@ import cv2
 import numpy as np
 
 from lmanet_core.classes import IGNORE_LABEL
+from lmanet_core.data.image_files import image_size, read_image, read_label_map
 from lmanet_core.data.video import DatasetError
 from lmanet_core.resizing import resize_image
 
 MOST_LISTED = 50
 """Missing files that a message names; of more it tells the number."""
+PROPORTIONS = 0.02
+"""By how much those of labels may differ from the image's, as rounded sizes do."""
 
 
 class LabelEncoding:
@@ -69,23 +72,34 @@ class StoredVideo:
         return len(self.images)
 
     def image(self, index: int) -> np.ndarray:
-        picture = _read(self.images[index], cv2.IMREAD_COLOR)
-        image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        image = read_image(self.images[index])
         return image if self.size is None else resize_image(image, self.size, antialias=True)
 
     def labels(self, index: int) -> np.ndarray | None:
         if (file := self.label_files.get(index)) is None:
             return None
-        values = _read(file, cv2.IMREAD_UNCHANGED)
-        if values.ndim != 2 or values.dtype != np.uint8:
-            raise DatasetError(
-                f"{file}: expected an 8-bit image of one channel, the class of each pixel, "
-                f"got {values.shape} {values.dtype}"
-            )
-        labels = self.encoding.decode(values, file)
+        labels = self.encoding.decode(read_label_map(file), file)
+        self._check_size(labels, file, self.images[index])
         if self.size is None:
             return labels
         return cv2.resize(labels, self.size, interpolation=cv2.INTER_NEAREST_EXACT)
+
+    def _check_size(self, labels: np.ndarray, file: Path, image: Path) -> None:
+        """Refuse labels that cannot be those of the image.
+
+        Where both are brought to one size, they may be stored at two, of the same proportions.
+        """
+        height, width = labels.shape
+        image_width, image_height = image_size(image)
+        difference = abs(width * image_height - height * image_width)
+        alike = self.size is not None and difference <= PROPORTIONS * width * image_height
+        if (width, height) != (image_width, image_height) and not alike:
+            turned = (height, width) == (image_width, image_height)
+            hint = "; EXIF orientation does not count, store the image turned" if turned else ""
+            raise DatasetError(
+                f"{file} is {width}x{height}, its image {image} {image_width}x{image_height}: "
+                f"expected labels of the same size{hint}"
+            )
 
 
 def require_files(files: Iterable[Path], purpose: str) -> None:
@@ -94,16 +108,11 @@ def require_files(files: Iterable[Path], purpose: str) -> None:
     Raises:
         DatasetError: some are missing; it lists them.
     """
-    missing = [file for file in files if not file.is_file()]
-    if not missing:
-        return
-    listed = "".join(f"\n  {file}" for file in missing[:MOST_LISTED])
-    more = f"\n  and {len(missing) - MOST_LISTED} more" if len(missing) > MOST_LISTED else ""
-    raise DatasetError(f"{purpose}: {len(missing)} files are missing:{listed}{more}")
+    if missing := [file for file in files if not file.is_file()]:
+        raise DatasetError(f"{purpose}: {len(missing)} files are missing:{list_files(missing)}")
 
 
-def _read(file: Path, flags: int) -> np.ndarray:
-    picture = cv2.imread(str(file), flags)
-    if picture is None:
-        raise DatasetError(f"{file} is not an image that OpenCV can read")
-    return picture
+def list_files(files: Sequence[Path]) -> str:
+    """A line for each of the first, and how many more there are."""
+    listed = "".join(f"\n  {file}" for file in files[:MOST_LISTED])
+    return listed + (f"\n  and {len(files) - MOST_LISTED} more" if len(files) > MOST_LISTED else "")

@@ -15,6 +15,10 @@ class DatasetError(ValueError):
     """A data set cannot be used; the message says what was expected and what came."""
 
 
+class VideoError(ValueError):
+    """A video cannot be read; the message says which and why."""
+
+
 class Video(Protocol):
     """Frames of one drive, all of one size, evenly spaced in time."""
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lmanet_core.natural_order import natural_order
-
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+from lmanet_core.data.image_files import IMAGE_SUFFIXES, is_hidden, list_images, read_image
+from lmanet_core.data.video import VideoError
 
 ENTRY_POINT_GROUP = "lmanet.videos"
 """Where installed packages announce readers of other recordings, by the suffix of their files:
@@ -23,10 +22,6 @@ _COUNTING_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
 """Of video files in which the number of frames is recorded."""
 _FRAMES_SPARED, _SHARE_SPARED = 3, 0.01
 """What may be missing at the end of a video that is whole: its record may be off by that."""
-
-
-class VideoError(ValueError):
-    """A video cannot be read; the message says which and why."""
 
 
 def read_video(path: str | Path, topic: str = "") -> Iterator[np.ndarray]:
@@ -44,13 +39,16 @@ def read_video(path: str | Path, topic: str = "") -> Iterator[np.ndarray]:
         ValueError: of another package's reader.
     """
     path = Path(path)
-    for suffix in {file.suffix[1:] for file in (path.iterdir() if path.is_dir() else [path])}:
+    files = path.iterdir() if path.is_dir() else [path]
+    for suffix in {file.suffix[1:] for file in files if not is_hidden(file)}:
         for reader in entry_points(group=ENTRY_POINT_GROUP, name=suffix):
             return _load(reader, path)(path, *([topic] if topic else []))
     if topic:
         raise VideoError(f"topic '{topic}' is of a recording, and {path} is none")
     if path.is_dir():
-        return _read_images(_list_images(path))
+        if not (images := list_images(path)):
+            raise VideoError(f"no images in {path}: expected {', '.join(sorted(IMAGE_SUFFIXES))}")
+        return map(read_image, images)
     if not path.is_file():
         raise VideoError(f"no video '{path}': expected a video file or a folder of images")
     capture = cv2.VideoCapture(str(path))
@@ -64,24 +62,6 @@ def _load(reader: EntryPoint, path: Path) -> Callable[[Path], Iterator[np.ndarra
         return reader.load()
     except ImportError as error:
         raise VideoError(f"{path} cannot be read here by {reader.module}: {error}") from None
-
-
-def _list_images(folder: Path) -> list[Path]:
-    images = sorted(
-        (file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES),
-        key=natural_order,
-    )
-    if not images:
-        raise VideoError(f"no images in {folder}: expected {', '.join(sorted(IMAGE_SUFFIXES))}")
-    return images
-
-
-def _read_images(files: list[Path]) -> Iterator[np.ndarray]:
-    for file in files:
-        picture = cv2.imread(str(file))
-        if picture is None:
-            raise VideoError(f"{file} is not an image that OpenCV can read")
-        yield cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def _read_capture(capture: cv2.VideoCapture, path: Path) -> Iterator[np.ndarray]:

@@ -14,6 +14,7 @@ from lmanet_core.data.video import DatasetError, VideoDataset
 from lmanet_core.evaluation.scorer import Scorer
 from lmanet_core.evaluation.stream import streamed_frames
 from lmanet_core.evaluation.tally import Evaluation
+from lmanet_core.files import replacing
 from lmanet_core.runtime import VideoSegmenter
 
 CLEAN = "clean"
@@ -90,8 +91,8 @@ class Robustness:
         panel.set_title(f"severity {self.severity}, {100 * self.share:g} % of the frames")
         panel.legend()
         panel.spines[["top", "right"]].set_visible(False)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture.savefig(path, dpi=130)
+        with replacing(path) as unfinished:
+            picture.savefig(unfinished, dpi=130)
         pyplot.close(picture)
 
     def _line(self, name: str, shares: Sequence[float]) -> str:

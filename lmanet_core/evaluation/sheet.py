@@ -9,6 +9,7 @@ import numpy as np
 
 from lmanet_core.classes import IGNORE_LABEL, ClassTable
 from lmanet_core.evaluation.stream import SegmentedFrame
+from lmanet_core.files import write_picture
 from lmanet_core.visualization import blend, contact_sheet, legend
 
 ROWS = 5
@@ -44,8 +45,7 @@ class Sheet:
         """Write the sheet with a legend of the classes to an image file."""
         sheet = contact_sheet([list(row.values()) for row in self._rows], list(self._rows[0]))
         sheet = np.vstack([sheet, legend(self._classes, sheet.shape[1])])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+        write_picture(path, sheet)
 
 
 def _panels(frame: SegmentedFrame, true: np.ndarray, classes: ClassTable) -> dict[str, np.ndarray]:

@@ -19,9 +19,10 @@ from lmanet_core.config import MAX_MEMORY_SIZE
 from lmanet_core.export.attention import FORMS
 from lmanet_core.export.graph import SingleFrameGraph, StreamingGraph
 from lmanet_core.extras import needs_extra
+from lmanet_core.files import write_bytes
 from lmanet_core.models import LMANet
 from lmanet_core.models.cost import network_cost
-from lmanet_core.runtime.graph_info import METADATA_KEY, GraphInfo
+from lmanet_core.runtime.graph_info import METADATA_KEY, GraphInfo, with_checksum
 
 FEWEST_HALVED = 16
 """Elements of a tensor that `store_in_half` takes."""
@@ -86,7 +87,7 @@ def export_onnx(
         graph = SingleFrameGraph(model, info.work_size, dtype)
     program = to_onnx(graph, inputs, outputs, tuple(sides))
     program.model.metadata_props[METADATA_KEY] = info.to_json()
-    path.write_bytes(program.model_proto.SerializeToString())
+    write_bytes(path, with_checksum(program.model_proto.SerializeToString()))
     return info
 
 

@@ -48,8 +48,10 @@ def quantize(
         raise ValueError("quantising needs frames to calibrate with and others to compare on")
     graphs = _quantize_graphs(info, contents, calibration)
     info = replace(info, precision="int8")
-    write_network_file(path, info, graphs)
-    info = replace(info, agreement=_agreement(source, path, held_out))
+    with tempfile.TemporaryDirectory() as folder:
+        unjudged = Path(folder) / "int8.lmanet"
+        write_network_file(unjudged, info, graphs)
+        info = replace(info, agreement=_agreement(source, unjudged, held_out))
     write_network_file(path, info, graphs)
     return info
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from lmanet_core.export.onnx_file import describe_graph, export_onnx
+from lmanet_core.files import write_bytes
 from lmanet_core.models import LMANet
 from lmanet_core.runtime.engine_file import EngineInfo, read_engine, write_engine
 from lmanet_core.runtime.graph_info import GraphFileError
@@ -234,7 +235,7 @@ def build_plan(onnx_path: Path, info: EngineInfo, timing_cache: Path | None = No
     if plan is None:
         raise ValueError(f"{info.runtime} {info.version} cannot build the engine; see its messages")
     if timing_cache is not None and info.runtime == "tensorrt":
-        timing_cache.write_bytes(bytes(config.get_timing_cache().serialize()))
+        write_bytes(timing_cache, bytes(config.get_timing_cache().serialize()))
     return bytes(plan)
 
 

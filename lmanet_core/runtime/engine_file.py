@@ -5,7 +5,7 @@ TensorRT trusts the plans that it is given, so a file is checked in full before 
     8 bytes    MAGIC
     4 bytes    length of the record, little endian
     record     `EngineInfo`, JSON
-    32 bytes   SHA-256 of the plan
+    32 bytes   SHA-256 of the record and the plan
     plan       as TensorRT serialised it
 """
 
@@ -16,10 +16,11 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lmanet_core.files import write_bytes
 from lmanet_core.runtime.graph_info import GraphFileError, GraphInfo, read_record
 
 MAGIC = b"LMANETE1"
-FORMAT = "lmanet-engine-1"
+FORMAT = "lmanet-engine-2"
 _LENGTH_BYTES = 4
 _HASH_BYTES = hashlib.sha256().digest_size
 
@@ -67,7 +68,8 @@ def write_engine(path: Path, info: EngineInfo, plan: bytes) -> None:
     """Write an engine file."""
     record = info.to_json().encode()
     length = len(record).to_bytes(_LENGTH_BYTES, "little")
-    path.write_bytes(MAGIC + length + record + hashlib.sha256(plan).digest() + plan)
+    digest = hashlib.sha256(record + plan).digest()
+    write_bytes(path, MAGIC + length + record + digest + plan)
 
 
 def read_engine(path: Path) -> tuple[EngineInfo, bytes]:
@@ -88,8 +90,8 @@ def read_engine(path: Path) -> tuple[EngineInfo, bytes]:
     plan = content[end + _HASH_BYTES :]
     try:
         info = EngineInfo.from_json(content[begin:end].decode())
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise GraphFileError(f"{path} has a damaged record ({error}); {remedy}") from None
-    if hashlib.sha256(plan).digest() != content[end : end + _HASH_BYTES]:
+    if hashlib.sha256(content[begin:end] + plan).digest() != content[end : end + _HASH_BYTES]:
         raise GraphFileError(f"{path} is truncated or damaged; {remedy}")
     return info, plan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -16,6 +17,8 @@ from lmanet_core.size_rule import SizeRule
 FORMAT = "lmanet-graph-3"
 METADATA_KEY = "lmanet"
 """The entry of an ONNX file's metadata that holds a `GraphInfo`."""
+CHECKSUM_KEY = "lmanet_sha256"
+"""That with the SHA-256 of all that comes before this entry, the last thing in the file."""
 
 
 class GraphFileError(ValueError):
@@ -94,7 +97,10 @@ class GraphInfo:
             ValueError: it is something else.
         """
         info = cls(**read_record(text, FORMAT, cls))
-        ModelConfig.from_dict(info.config)
+        try:
+            ModelConfig.from_dict(info.config)
+        except TypeError as error:
+            raise ValueError(f"bad config: {error}") from None
         return info
 
 
@@ -113,6 +119,20 @@ def read_record(text: str, expected_format: str, layout: type) -> dict[str, Any]
     return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
 
 
+def with_checksum(model: bytes) -> bytes:
+    """A serialized ONNX model with an entry in its metadata by which damage is found."""
+    import onnx
+
+    value = hashlib.sha256(model).hexdigest()
+    entry = onnx.StringStringEntryProto(key=CHECKSUM_KEY, value=value)
+    # Messages that follow each other are one message.
+    return model + onnx.ModelProto(metadata_props=[entry]).SerializeToString()
+
+
+def _without_checksum(content: bytes) -> bytes:
+    return content[: len(content) - len(with_checksum(b""))]
+
+
 def read_onnx_info(path: Path) -> GraphInfo:
     """What an ONNX file says of itself.
 
@@ -125,10 +145,13 @@ def read_onnx_info(path: Path) -> GraphInfo:
         from google.protobuf.message import DecodeError
     remedy = "make it anew with: lmanet export CHECKPOINT " + str(path)
     try:
-        proto = onnx.load(str(path), load_external_data=False)
+        content = path.read_bytes()
+        proto = onnx.load_model_from_string(content)
     except (DecodeError, OSError, ValueError) as error:
         raise GraphFileError(f"{path} is not a readable ONNX file ({error}); {remedy}") from None
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    if CHECKSUM_KEY in metadata and content != with_checksum(_without_checksum(content)):
+        raise GraphFileError(f"{path} is damaged, its checksum is another; {remedy}")
     if METADATA_KEY not in metadata:
         raise GraphFileError(
             f"{path} has no metadata of lmanet: another program wrote it, or its end is missing; "

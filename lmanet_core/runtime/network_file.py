@@ -13,13 +13,31 @@ logits into labels; see `lmanet_core.export.graph` for shapes.
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from lmanet_core.files import replacing
 from lmanet_core.runtime.graph_info import GraphFileError, GraphInfo
 
 RECORD = "lmanet.json"
+ARCHIVE_DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,  # NotImplementedError, too: a damaged entry seems to be encrypted, for example.
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""What `zipfile` raises for bytes that are not what they should be."""
 _MAGIC = b"PK\x03\x04"
 
 
@@ -38,7 +56,7 @@ def write_network_file(path: Path, info: GraphInfo, graphs: Mapping[str, bytes])
         graphs: contents by name, such as 'before.onnx'.
     """
     # Weights are noise: packing them takes time and saves nothing.
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+    with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(RECORD, info.to_json())
         for name, content in graphs.items():
             archive.writestr(name, content)
@@ -55,11 +73,22 @@ def read_network_file(path: Path) -> tuple[GraphInfo, dict[str, bytes]]:
         # Checks what it reads against the archive's checksums.
         with zipfile.ZipFile(path) as archive:
             contents = {name: archive.read(name) for name in archive.namelist()}
-        info = GraphInfo.from_json(contents.pop(RECORD).decode())
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except ARCHIVE_DAMAGE as error:
         raise GraphFileError(f"{path} is truncated or damaged ({error}); {remedy}") from None
+    try:
+        info = GraphInfo.from_json(contents.pop(RECORD).decode())
     except (KeyError, ValueError) as error:
         raise GraphFileError(
             f"{path} is no network file of this release ({error}); {remedy}"
         ) from None
+    if not _is_complete(info, contents):
+        raise GraphFileError(f"{path} is damaged: of its graphs it has {list(contents)}; {remedy}")
     return info, contents
+
+
+def _is_complete(info: GraphInfo, names: Collection[str]) -> bool:
+    """Whether all graphs are there: a ZIP whose list of entries is damaged may seem to lack one."""
+    stems = ("before", "after") if info.operator else ("frame",)
+    return all(
+        f"{stem}.onnx" in names or {f"{stem}.xml", f"{stem}.bin"} <= set(names) for stem in stems
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from torch import Tensor
 from lmanet_core.checkpoint import save_checkpoint
 from lmanet_core.data.video import VideoDataset
 from lmanet_core.evaluation import segment
+from lmanet_core.files import replacing
 from lmanet_core.metrics import ConfusionMatrix
 from lmanet_core.runtime import VideoSegmenter
 from lmanet_core.runtime.pytorch.torch_backend import TorchBackend
 from lmanet_core.training.config import ValidationConfig
-from lmanet_core.training.run_folder import Curve, RunFolder, git_revision, replace_file
+from lmanet_core.training.run_folder import Curve, RunFolder, git_revision
 from lmanet_core.training.stage_module import StageModule
 from lmanet_core.visualization import contact_sheet
 
@@ -100,10 +102,9 @@ class ResumeFile(StepCallback):
         if trainer.is_global_zero:
             save_state(module, self._folder.last(self._stage), step)
         path = self._folder.resume(self._stage)
-        unfinished = path.with_name(f"{path.name}.unfinished")
-        trainer.save_checkpoint(unfinished)
-        if trainer.is_global_zero:
-            unfinished.replace(path)
+        # All processes take part, the first one writes.
+        with replacing(path) if trainer.is_global_zero else nullcontext(path) as unfinished:
+            trainer.save_checkpoint(unfinished)
 
 
 class Validation(StepCallback):
@@ -202,7 +203,4 @@ def save_state(module: StageModule, path: Path, step: int, **figures: float) -> 
     }
     # Lightning's annotations lack the attribute.
     size = module.trainer.datamodule.work_size()  # type: ignore[attr-defined]
-    replace_file(
-        path,
-        lambda file: save_checkpoint(module.result, file, provenance=provenance, work_size=size),
-    )
+    save_checkpoint(module.result, path, provenance=provenance, work_size=size)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from lmanet_core.files import replacing
+
 COLORS = ("#30638e", "#d1495b", "#3a7d44", "#edae49", "#00798c", "#9aa5b1")
 
 
@@ -35,4 +37,5 @@ def plot_class_gains(gains: Mapping[str, Mapping[str, float]], path: Path) -> No
     axes.spines[["top", "right"]].set_visible(False)
     if shown:
         axes.legend(frameon=False)
-    figure.savefig(path, dpi=130)
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, dpi=130)

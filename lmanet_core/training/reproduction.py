@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from lmanet_core.config import ModelConfig
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.evaluation import evaluate, streamed_frames
 from lmanet_core.evaluation.override import with_window_size
+from lmanet_core.files import write_bytes, write_json, write_text
 from lmanet_core.metrics import paired_bootstrap
 from lmanet_core.models import LMANet
 from lmanet_core.models.cost import network_cost
@@ -27,7 +27,7 @@ from lmanet_core.training.class_bars import plot_class_gains
 from lmanet_core.training.config import TrainingError, parse_config
 from lmanet_core.training.paper_tables import AS_TRAINED, PAPER_TABLES, SINGLE, PaperTable, Variant
 from lmanet_core.training.run import train
-from lmanet_core.training.run_folder import RunFolder, replace_file
+from lmanet_core.training.run_folder import RunFolder
 
 TIMED_FRAMES = 20
 
@@ -114,8 +114,8 @@ class Reproduction:
             gains = {row.label: row.class_gains for row in rows if any(row.class_gains.values())}
             plot_class_gains(gains, self._folder / f"classes-{name}.png")
         text = "\n\n".join(texts) + "\n"
-        (self._folder / "tables.md").write_text(text)
-        (self._folder / "tables.json").write_text(json.dumps(figures, indent=2) + "\n")
+        write_text(self._folder / "tables.md", text)
+        write_json(self._folder / "tables.json", figures)
         return text
 
     def _rows(self, table: PaperTable) -> list[Row]:
@@ -160,10 +160,11 @@ class Reproduction:
             frames = sum(map(streamed_frames, self._dataset.videos))
             with tqdm(total=frames, desc=name, disable=None) as progress:
                 evaluation = evaluate(segmenter, self._dataset, lambda frame: progress.update())
-            file.parent.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(asdict(evaluation), indent=2) + "\n"
-            replace_file(file, lambda path: path.write_text(text))
-        return dict(json.loads(file.read_text()))
+            write_json(file, asdict(evaluation))
+        try:
+            return dict(json.loads(file.read_text()))
+        except ValueError as error:
+            raise TrainingError(f"{file} is damaged ({error}): delete it to score anew") from None
 
     def _times(self, table: PaperTable) -> dict[str, float]:
         """Median milliseconds of a frame, memory full, of each row."""
@@ -220,12 +221,12 @@ class Reproduction:
         train(self._settings, main)
         name = "-".join(f"{key}_{value}" for key, value in changes.items())
         run = RunFolder(self._folder / name)
-        run.path.mkdir(exist_ok=True)
         settings = {**self._settings, "model": model, "stages": []}
         for stage, values in zip(self._config.stages, self._settings["stages"], strict=True):
             if stage.data.frames == 1:
                 # Not trained again: the network is to differ in its memory alone.
-                shutil.copy(RunFolder(main).result(stage.name), run.result(stage.name))
+                content = RunFolder(main).result(stage.name).read_bytes()
+                write_bytes(run.result(stage.name), content)
             elif frames is not None:
                 values = {**values, "data": {**values.get("data", {}), "frames": frames}}
             settings["stages"].append(values)

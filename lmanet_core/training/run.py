@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,8 +26,10 @@ from lmanet_core.data.clips import ClipSource
 from lmanet_core.data.config import open_clips
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.data.worsening import WorseningConfig
+from lmanet_core.files import write_bytes, write_json
 from lmanet_core.models import LMANet, LocalMemory
 from lmanet_core.models.frame_quality import FrameQuality
+from lmanet_core.runtime.network_file import ARCHIVE_DAMAGE
 from lmanet_core.runtime.pytorch.precision import resolve_device, resolve_precision
 from lmanet_core.training.callbacks import LossCurve, ResumeFile, Validation
 from lmanet_core.training.class_weights import count_classes, weigh_classes
@@ -42,7 +44,7 @@ from lmanet_core.training.data_module import PartBatches, StageData
 from lmanet_core.training.degradation import degrade
 from lmanet_core.training.initialization import initial_model, start_as_twins
 from lmanet_core.training.quality import fit_quality
-from lmanet_core.training.run_folder import RunFolder, replace_file
+from lmanet_core.training.run_folder import RunFolder
 from lmanet_core.training.stage_module import StageModule
 from lmanet_core.training.start_from_features import start_as_average, start_with_components
 
@@ -264,6 +266,8 @@ class StageRun:
             callbacks.append(Validation(validation, dataset, folder, name))
         callbacks.append(ResumeFile(folder, name, self._config.save_every))
         resume = folder.resume(name)
+        if resume.exists():
+            _check_resume(resume)
         trainer = self._trainer(folder, callbacks, launch)
         with _told_memory(self._stage, self._stage.batch_size):
             trainer.fit(
@@ -274,7 +278,7 @@ class StageRun:
             )
         if trainer.is_global_zero:
             state = folder.last(name) if validation is None else folder.best(name)
-            replace_file(folder.result(name), lambda file: shutil.copy(state, file))
+            write_bytes(folder.result(name), state.read_bytes())
             resume.unlink()
         trainer.strategy.barrier()
 
@@ -305,6 +309,24 @@ class StageRun:
         )
 
 
+def _check_resume(path: Path) -> None:
+    """Make sure that a file to resume from is whole; PyTorch does not.
+
+    Raises:
+        TrainingError: it is not.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except ARCHIVE_DAMAGE as error:
+        damaged = str(error)
+    if damaged:
+        raise TrainingError(
+            f"{path} is truncated or damaged ({damaged}): the stage cannot be resumed; delete the "
+            "file, and it begins anew"
+        )
+
+
 def _class_frequencies(config: TrainingConfig, folder: RunFolder, launch: Launch) -> Tensor | None:
     """Those that this run has counted before, or counted now; None if weights are given."""
     if config.class_weights is not None or all(
@@ -313,7 +335,10 @@ def _class_frequencies(config: TrainingConfig, folder: RunFolder, launch: Launch
         return None
     names, file = config.model.classes.names, folder.class_frequencies
     if file.exists():
-        values = json.loads(file.read_text())
+        try:
+            values = json.loads(file.read_text())
+        except ValueError as error:
+            raise TrainingError(f"{file} is damaged ({error}): delete it to count anew") from None
         if tuple(values) == names:
             return torch.tensor(list(values.values()), dtype=torch.float64)
     plain = replace(config.stages[0].data, frames=1, augmentation=None, worse_copy=None, also=())
@@ -321,7 +346,7 @@ def _class_frequencies(config: TrainingConfig, folder: RunFolder, launch: Launch
     frequencies = count_classes(source, config.seed)
     if launch.rank == 0:
         values = dict(zip(names, frequencies.tolist(), strict=True))
-        replace_file(file, lambda path: path.write_text(json.dumps(values, indent=2) + "\n"))
+        write_json(file, values)
     return frequencies
 
 

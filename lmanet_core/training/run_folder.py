@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import json
-import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -17,6 +15,8 @@ from typing import Any
 
 import torch
 import yaml
+
+from lmanet_core.files import replacing, write_json, write_text
 
 PACKAGES = ("torch", "lightning", "numpy", "opencv-python-headless", "safetensors")
 
@@ -41,10 +41,8 @@ class RunFolder:
 
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Make the folder and write down what is about to be run."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        (self.path / "config.yaml").write_text(yaml.safe_dump(dict(settings), sort_keys=False))
-        environment = json.dumps(describe_environment(), indent=2)
-        (self.path / "environment.json").write_text(environment + "\n")
+        write_text(self.path / "config.yaml", yaml.safe_dump(dict(settings), sort_keys=False))
+        write_json(self.path / "environment.json", describe_environment())
 
     def result(self, stage: str) -> Path:
         return self.path / f"{stage}.safetensors"
@@ -97,13 +95,6 @@ def git_revision() -> str | None:
     return done.stdout.strip()
 
 
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file so that, whenever the process ends, the old or the new one is there, whole."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    write(unfinished)
-    os.replace(unfinished, path)
-
-
 class Curve:
     """A CSV file of figures by step, continued where a resumed run begins.
 
@@ -117,15 +108,21 @@ class Curve:
         self._path = path
         kept: list[Sequence[object]] = []
         if step and path.exists():
-            with path.open(newline="") as file:
-                kept = [row for row in list(csv.reader(file))[1:] if int(row[0]) <= step]
-        replace_file(path, lambda unfinished: _write(unfinished, [columns, *kept], "w"))
+            lines = path.read_text(errors="replace").splitlines(keepends=True)[1:]
+            # Whatever ended the run may have cut off the last one.
+            rows = csv.reader(line for line in lines if line.endswith("\n"))
+            kept = [row for row in rows if row and row[0].isdecimal() and int(row[0]) <= step]
+        with replacing(path) as unfinished, unfinished.open("w", newline="") as file:
+            csv.writer(file).writerows([columns, *kept])
 
     def add(self, rows: Iterable[Sequence[object]]) -> None:
-        """Append rows, at once in the file."""
-        _write(self._path, rows, "a")
+        """Append rows, at once in the file.
 
-
-def _write(path: Path, rows: Iterable[Sequence[object]], mode: str) -> None:
-    with path.open(mode, newline="") as file:
-        csv.writer(file).writerows(rows)
+        Raises:
+            OSError: the file cannot be written; its `filename` is the path.
+        """
+        try:
+            with self._path.open("a", newline="") as file:
+                csv.writer(file).writerows(rows)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from None

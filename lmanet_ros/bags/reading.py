@@ -12,6 +12,7 @@ from types import TracebackType
 import yaml
 import zstandard
 
+from lmanet_core.data.image_files import is_hidden
 from lmanet_core.natural_order import natural_order
 from lmanet_ros.bags.mcap_file import MCAP_DAMAGE, MCAP_MAGIC, read_mcap
 from lmanet_ros.bags.message import ZSTD_MAGIC, BagMessage, LeftOut, as_line
@@ -55,18 +56,23 @@ class Bag:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._problems: list[str] = []
-        self._files = _files_of(path, self._problems.append)
+        self._files, self._in_order = _files_of(path, self._problems.append)
         self._unpacked: dict[Path, tuple[Path, str | None]] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def messages(self, report: Callable[[str], None] = _ignore) -> Iterator[BagMessage]:
         """Messages in the order in which they were recorded, as far as they can be read.
 
+        Files come in the order of the metadata or, where that names none, of their first messages.
+
         Args:
             report: called with a sentence for everything that cannot be read.
         """
         for problem in self._problems:
             report(problem)
+        if not self._in_order:
+            self._files = sorted(self._files, key=self._begin)
+            self._in_order = True
         for file in self._files:
 
             def report_of_file(problem: str, name: str = file.name) -> None:
@@ -97,6 +103,14 @@ class Bag:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _begin(self, file: Path) -> tuple[bool, int]:
+        """A sort key by which files come in the order of time; those that cannot be read, last."""
+        try:
+            first = next(_read_file(self._plain(file)[0], _ignore), None)
+        except OSError:
+            first = None
+        return first is None, first.received if first else 0
 
     def _plain(self, file: Path) -> tuple[Path, str | None]:
         """A file as it is read, and what did not go well in making it."""
@@ -139,22 +153,25 @@ def _read_and_close(bag: Bag, report: Callable[[str], None]) -> Iterator[BagMess
         yield from bag.messages(report)
 
 
-def _files_of(path: Path, report: Callable[[str], None]) -> list[Path]:
+def _files_of(path: Path, report: Callable[[str], None]) -> tuple[list[Path], bool]:
+    """Files of a recording, and whether they are in its order."""
     if not path.exists():
         raise BagError(f"no recording '{path}': expected the folder of a rosbag2 or a file of one")
     if path.is_file():
-        return [path]
+        return [path], True
     files = [
         file
         for file in sorted(path.iterdir(), key=natural_order)
-        if _storage_suffix(file) in STORAGE_SUFFIXES
+        if _storage_suffix(file) in STORAGE_SUFFIXES and not is_hidden(file)
     ]
     if not files:
         raise BagError(
             f"no recording in '{path}': expected {' or '.join(STORAGE_SUFFIXES)} files, "
             f"or the same with {COMPRESSED_SUFFIX} appended"
         )
-    return _named_files(files, _names_in_metadata(path, report), report)
+    if named := _named_files(files, _names_in_metadata(path, report), report):
+        return named, True
+    return files, len(files) == 1
 
 
 def _storage_suffix(file: Path) -> str:
@@ -175,23 +192,21 @@ def _names_in_metadata(folder: Path, report: Callable[[str], None]) -> list[str]
 
 
 def _named_files(files: list[Path], names: list[str], report: Callable[[str], None]) -> list[Path]:
-    """Those of the files that are part of the recording; all, if the metadata names none."""
+    """Those of the files that are part of the recording, in its order."""
     there = {file.name: file for file in files}
-    named = set()
+    named: list[Path] = []
     for name in names:
         # People compress and decompress files and leave the metadata as it was.
         other = name.removesuffix(COMPRESSED_SUFFIX)
         other = other if other != name else name + COMPRESSED_SUFFIX
         if file := there.get(name, there.get(other)):
-            named.add(file)
+            named.append(file)
         else:
             report(f"{name}: {METADATA} names this file, but it is missing")
-    if not named:
-        return files
     for file in files:
-        if file not in named:
+        if named and file not in named:
             report(f"{file.name}: left out, {METADATA} does not name it")
-    return [file for file in files if file in named]
+    return list(dict.fromkeys(named))
 
 
 def _head(file: Path) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ damaged row may be as large as any."""
 
 
 def read_sqlite(file: Path, left_out: LeftOut) -> Iterator[BagMessage]:
-    """Messages in the order in which they were recorded.
+    """Messages in the order of their times or, where that cannot be told, of the file.
 
     Args:
         file: that begins with `SQLITE_MAGIC`. If there is a write-ahead log beside it, SQLite
@@ -40,7 +40,10 @@ def read_sqlite(file: Path, left_out: LeftOut) -> Iterator[BagMessage]:
         database.execute("PRAGMA writable_schema=ON")
         database.text_factory = partial(str, encoding="utf-8", errors="replace")
         topics = _topics(database)
-        for number, received, data in _rows(database, left_out):
+        rows = _rows_by_number(database, left_out)
+        if (numbers := _numbers_by_time(database)) is not None:
+            rows = _rows(database, numbers, left_out)
+        for number, received, data in rows:
             # SQLite keeps any type of value in any column.
             if not isinstance(received, int) or received < 0:
                 left_out.add(f"its time is {received!r}")
@@ -66,12 +69,40 @@ def _topics(database: sqlite3.Connection) -> dict[object, tuple[str, str, str]]:
     }
 
 
-def _rows(database: sqlite3.Connection, left_out: LeftOut) -> Iterator[tuple[Any, ...]]:
+def _numbers_by_time(database: sqlite3.Connection) -> list[int] | None:
+    """Numbers of all rows in the order of their times; None if they are in it, or damaged."""
+    rows: list[tuple[int, int]] = []
+    try:
+        # Not by the index on time: that is spread over the file, and damaged with it.
+        query = "SELECT id, timestamp FROM messages NOT INDEXED"
+        for number, received in database.execute(query):
+            if not isinstance(received, int) or (rows and number <= rows[-1][1]):
+                return None
+            rows.append((received, number))
+    except sqlite3.Error:
+        return None
+    ordered = sorted(rows)
+    return None if ordered == rows else [number for _, number in ordered]
+
+
+def _rows(
+    database: sqlite3.Connection, numbers: Iterable[int], left_out: LeftOut
+) -> Iterator[tuple[Any, ...]]:
+    """Topic, time and data of these rows."""
+    for number in numbers:
+        try:
+            yield database.execute(
+                "SELECT topic_id, timestamp, data FROM messages WHERE id = ?", (number,)
+            ).fetchone()
+        except sqlite3.Error as error:
+            left_out.add(f"the file is damaged where it was ({as_line(error)})")
+
+
+def _rows_by_number(database: sqlite3.Connection, left_out: LeftOut) -> Iterator[tuple[Any, ...]]:
     """Topic, time and data of each message; what cannot be read is stepped over."""
     last, passed, damaged = -1, 0, 0
     while True:
         try:
-            # By row, not by the index on time: that is spread over the file, and damaged with it.
             # One at a time: Python reads ahead, and an error would cost the row before it, too.
             row = database.execute(
                 "SELECT id, topic_id, timestamp, data FROM messages WHERE id > ? "

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from lmanet_core.files import replacing_folder
 
 try:
     from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
@@ -20,18 +24,23 @@ STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 
 
 class BagWriter:
-    """A rosbag2 that is written while the context lasts.
+    """A rosbag2 that is written while the context lasts, and in its place when that has ended.
+
+    After an error what has been recorded by then is there, unless another recording was.
 
     Args:
-        path: folder to make; it must not be there yet.
+        path: folder to make; a recording that is there is replaced.
         storage: 'mcap', in compressed chunks, or 'sqlite3'.
+
+    Raises:
+        OSError: the recording cannot be written; it names `path`.
     """
 
     def __init__(self, path: Path, storage: str = "mcap") -> None:
-        self._writer = Writer(path, version=9, storage_plugin=STORAGES[storage])
-        if storage == "mcap":
-            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        self._path = path
+        self._storage = storage
         self._typestore = get_typestore(Stores.ROS2_JAZZY)
+        self._closing = ExitStack()
 
     def add_topic(self, topic: str, message_type: Any) -> Callable[[int, bytes], None]:
         """Add a topic of a type of ROS' own packages.
@@ -39,13 +48,27 @@ class BagWriter:
         Returns:
             A function that writes a message: when it was received, in nanoseconds, and serialized.
         """
-        connection = self._writer.add_connection(
-            topic, type_name(message_type), typestore=self._typestore
-        )
-        return lambda received, data: self._writer.write(connection, received, data)
+        with self._told_path():
+            connection = self._writer.add_connection(
+                topic, type_name(message_type), typestore=self._typestore
+            )
+
+        def write(received: int, data: bytes) -> None:
+            with self._told_path():
+                self._writer.write(connection, received, data)
+
+        return write
 
     def __enter__(self) -> BagWriter:
-        self._writer.open()
+        with ExitStack() as stack:
+            folder = stack.enter_context(replacing_folder(self._path))
+            self._writer = Writer(folder, version=9, storage_plugin=STORAGES[self._storage])
+            if self._storage == "mcap":
+                self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+            with self._told_path():
+                self._writer.open()
+            stack.push(self._close)
+            self._closing = stack.pop_all()
         return self
 
     def __exit__(
@@ -54,8 +77,21 @@ class BagWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # Closed even after an error: what has been recorded by then can be looked at.
-        self._writer.close()
+        self._closing.__exit__(kind, error, trace)
+
+    def _close(self, *error: object) -> None:
+        # Even after an error: what has been recorded by then can be looked at.
+        with self._told_path():
+            self._writer.close()
+
+    @contextmanager
+    def _told_path(self) -> Iterator[None]:
+        """Name the recording where an error of writing does not."""
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise OSError(f"{self._path} cannot be written: {reason}") from None
 
 
 def type_name(message_type: Any) -> str:

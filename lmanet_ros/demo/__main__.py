@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from lmanet_core.arguments import image_size
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS
 from lmanet_core.data.video_files import VideoError, read_video
 from lmanet_core.extras import MissingExtraError
+from lmanet_core.files import write_json
 from lmanet_core.program import require_writable, run_program
 from lmanet_core.runtime import GraphFileError, open_segmenter
 from lmanet_ros.demo import pictures, report
@@ -79,7 +78,6 @@ def _run(arguments: argparse.Namespace) -> None:
     )
     width, height = arguments.size or _fitting_size(arguments.video)
     output.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(bag, ignore_errors=True)
 
     record(
         bag,
@@ -99,7 +97,7 @@ def _run(arguments: argparse.Namespace) -> None:
         "rate": arguments.rate,
         **report.summarize(result),
     }
-    (output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    write_json(output / "summary.json", summary)
     pictures.write_contact_sheet(
         bag, output / "contact_sheet.png", summary["answered"], single_frame, single_frame.classes
     )

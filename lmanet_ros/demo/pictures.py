@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lmanet_core import CITYSCAPES, ClassTable, VideoSegmenter
+from lmanet_core.files import replacing, write_picture
 from lmanet_core.visualization import contact_sheet, legend
 from lmanet_ros.demo.bag import AnsweredFrame, answered_frames
 
@@ -49,7 +51,7 @@ def write_contact_sheet(
     ]
     sheet = contact_sheet([list(row.values()) for row in rows], list(rows[0]))
     sheet = np.vstack([sheet, legend(classes, sheet.shape[1])])
-    cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    write_picture(path, sheet)
 
 
 def write_video(bag: Path, path: Path, rate: float) -> bool:
@@ -62,21 +64,49 @@ def write_video(bag: Path, path: Path, rate: float) -> bool:
 
     Returns:
         False if OpenCV cannot write such videos here.
+
+    Raises:
+        OSError: the video cannot be written.
     """
-    writer = cv2.VideoWriter()
+    with suppress(_CannotEncodeError), replacing(path) as unfinished:
+        written = _write_frames(bag, unfinished, rate, path.name)
+        # OpenCV does not say when it cannot write a frame.
+        if _count_frames(unfinished) != written:
+            raise OSError(f"{path}: not all frames could be written; is the disk full?")
+        return True
+    return False
+
+
+class _CannotEncodeError(Exception):
+    """OpenCV has not the codec here."""
+
+
+def _write_frames(bag: Path, path: Path, rate: float, title: str) -> int:
+    """Number of frames written."""
+    writer, count = cv2.VideoWriter(), 0
     try:
-        for frame in tqdm(answered_frames(bag), path.name, unit="frame"):
+        for frame in tqdm(answered_frames(bag), title, unit="frame"):
             panels = _panels(frame)
             sheet = contact_sheet([list(panels.values())], list(panels))
             # The codec wants even sides.
             sheet = sheet[: sheet.shape[0] // 2 * 2, : sheet.shape[1] // 2 * 2]
             size = (sheet.shape[1], sheet.shape[0])
             if not writer.isOpened() and not writer.open(str(path), CODEC, rate, size):
-                return False
+                raise _CannotEncodeError
             writer.write(cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+            count += 1
     finally:
         writer.release()
-    return True
+    return count
+
+
+def _count_frames(path: Path) -> int:
+    """Of a video file; 0 if it cannot be read."""
+    capture = cv2.VideoCapture(str(path))
+    try:
+        return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+    finally:
+        capture.release()
 
 
 def _panels(frame: AnsweredFrame) -> dict[str, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage
 
 from lmanet_core.evaluation import common_classes
+from lmanet_core.files import write_json
 from lmanet_ros.bags.reading import Bag, BagError, is_recording
 from lmanet_ros.bags.survey import Survey, survey_bag
 from lmanet_ros.evaluation.answers import answered_frames
@@ -27,7 +27,6 @@ from lmanet_ros.evaluation.summary import (
     summarize,
     without_frames,
     worst_frames,
-    write_summary,
 )
 from lmanet_ros.processes import NodeProcess, ProcessError, init_ros, own_network, started
 
@@ -100,7 +99,6 @@ def evaluate(
         _check_survey(survey)
         _check_place(recording, config.bag)
         output.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(recording, ignore_errors=True)
         with _node(config, survey, output) as process:
             playback = play(
                 survey, config.mode, config.outputs, recording, process, config.parameters
@@ -180,5 +178,5 @@ def _report(
     }
     shown = common_classes(playback.classes, survey.classes).classes
     write_html(output / "report.html", summary, [pictures[number] for number in worst], shown)
-    write_summary(output / SUMMARY, summary)
+    write_json(output / SUMMARY, summary)
     return summary

@@ -15,11 +15,12 @@ from threading import Lock
 from typing import Any
 
 from lmanet_core.evaluation import Tally
+from lmanet_core.files import write_json
 from lmanet_core.program import INTERRUPTED
 from lmanet_ros.evaluation.html_report import write_fleet_html
 from lmanet_ros.evaluation.latencies import add_latencies, latency_percentiles
 from lmanet_ros.evaluation.run_facts import command_line
-from lmanet_ros.evaluation.summary import SUMMARY, is_complete, without_frames, write_summary
+from lmanet_ros.evaluation.summary import SUMMARY, is_complete, without_frames
 from lmanet_ros.processes import start
 from lmanet_ros.progress import progress_bar
 
@@ -121,9 +122,8 @@ def merge(
         "failed": failed,
         "notes": _notes(rows),
     }
-    output.mkdir(parents=True, exist_ok=True)
     write_fleet_html(output / "report.html", fleet)
-    write_summary(output / SUMMARY, fleet)
+    write_json(output / SUMMARY, fleet)
     return fleet
 
 
@@ -186,7 +186,7 @@ def _evaluate(bag: Path, folder: Path, request: dict[str, Any], players: _Player
     note = folder / REQUEST
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SUMMARY).unlink(missing_ok=True)
-    note.write_text(json.dumps(request, indent=2) + "\n")
+    write_json(note, request)
     command = [sys.executable, "-m", "lmanet_ros.evaluate_bag", str(bag)]
     process = players.start([*command, "--output", str(folder), *request["options"]])
     if process is None:

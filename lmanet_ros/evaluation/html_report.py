@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from lmanet_core import ClassTable
 from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.evaluation import at_size_of, common_classes
+from lmanet_core.files import write_text
 from lmanet_core.visualization import blend, legend
 from lmanet_ros.evaluation import plots
 from lmanet_ros.evaluation.answers import AnsweredFrame
@@ -135,7 +136,7 @@ def _write(path: Path, template: str, **values: Any) -> None:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "scored_topics": scored_topics}
-    path.write_text(environment.get_template(template).render(**values))
+    write_text(path, environment.get_template(template).render(**values))
 
 
 def _beside_baseline(summary: dict[str, Any]) -> Comparison | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
-from pathlib import Path
 from typing import Any
 
 from lmanet_core.evaluation import common_classes
@@ -93,13 +91,6 @@ def is_complete(summary: dict[str, Any]) -> bool:
 def without_frames(summary: dict[str, Any]) -> dict[str, Any]:
     """The summary without what it has for each frame."""
     return {name: value for name, value in summary.items() if name != "per_frame"}
-
-
-def write_summary(path: Path, summary: dict[str, Any]) -> None:
-    """Write it as JSON; a file of that name is whole, whenever it is there."""
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(summary, indent=2) + "\n")
-    unfinished.replace(path)
 
 
 def format_summary(summary: dict[str, Any]) -> str:

@@ -6,10 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-import cv2
-
 from lmanet_core.classes import CITYSCAPES
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
+from lmanet_core.files import write_picture
 from lmanet_core.program import require_writable, run_program
 from lmanet_core.visualization import contact_sheet
 
@@ -34,8 +33,7 @@ def draw(arguments: argparse.Namespace) -> None:
         image, labels = next(clean)
         rows.append((image, CITYSCAPES.colorize(labels), next(dirty)[0]))
     sheet = contact_sheet(rows, ("image", "labels", "the same through a bad sensor"))
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(arguments.output), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    write_picture(arguments.output, sheet)
     print(f"wrote {arguments.output}")
 
 

@@ -200,11 +200,20 @@ def test_a_stage_does_not_go_on_with_other_settings(
     settings["validation"] = None
     # As if the process had been killed before it could tidy up.
     monkeypatch.setattr(Path, "unlink", lambda self, missing_ok=False: None)
+    before = os.umask(0o027)
     train(settings, tmp_path)
+    os.umask(before)
     (tmp_path / "single.safetensors").rename(tmp_path / "away")
     settings["stages"][0]["learning_rate"] = 0.5
     with pytest.raises(TrainingError, match=r"learning_rate 0\.001, now 0\.5"):
         train(settings, tmp_path)
+    files = [tmp_path / name for name in ("single.ckpt", "single-last.safetensors", "away")]
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o640}
+    whole = files[0].read_bytes()
+    for damaged in (whole[:-100], b"", whole[:5000] + bytes(4) + whole[5004:]):
+        files[0].write_bytes(damaged)
+        with pytest.raises(TrainingError, match=r"single\.ckpt is truncated or damaged.*delete"):
+            train(settings, tmp_path)
 
 
 def test_a_batch_must_not_be_larger_than_the_data(settings: dict[str, Any], tmp_path: Path) -> None:

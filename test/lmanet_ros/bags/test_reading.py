@@ -316,7 +316,7 @@ def part(folder: Path, number: int) -> bytes:
     return storage_file(bag).read_bytes()
 
 
-def test_the_files_that_the_metadata_names_are_read_in_the_order_of_their_numbers(tmp_path):
+def test_the_files_that_the_metadata_names_are_read_in_its_order(tmp_path):
     bag = tmp_path / "bag"
     bag.mkdir()
     for number in (9, 10, 11):
@@ -327,11 +327,47 @@ def test_the_files_that_the_metadata_names_are_read_in_the_order_of_their_number
         f"rosbag2_bagfile_information: {{relative_file_paths: {names}}}"
     )
     messages, problems = read(bag)
-    expect_frames(messages, [9, 10])
+    expect_frames(messages, [10, 9])
     assert problems == [
         "bag_8.mcap: metadata.yaml names this file, but it is missing",
         "bag_11.mcap: left out, metadata.yaml does not name it",
     ]
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("named", [True, False])
+def test_files_are_read_in_the_order_of_the_metadata_or_of_time(tmp_path, storage, named):
+    bag = tmp_path / "bag"
+    bag.mkdir()
+    names = ["z", "b_10", "b_2", "a"]
+    for number, name in enumerate(names):
+        messages = [("/image", FRAMES[2 * number + part]) for part in range(2)]
+        file = storage_file(write_messages(tmp_path / name, messages, storage))
+        file.rename(bag / f"{name}{file.suffix}")
+        # Hidden ones, as macOS leaves them, are none.
+        (bag / f"._{name}{file.suffix}").write_bytes(b"Mac OS X")
+    (bag / f"c{file.suffix}").touch()
+    if named:
+        listed = [f"{name}{file.suffix}" for name in names]
+        (bag / "metadata.yaml").write_text(
+            f"rosbag2_bagfile_information: {{relative_file_paths: {listed}}}"
+        )
+    messages, problems = read(bag)
+    expect_frames(messages, list(range(8)))
+    assert problems[-1] == (
+        f"c{file.suffix}: left out, metadata.yaml does not name it"
+        if named
+        else f"c{file.suffix}: is empty"
+    )
+
+
+def test_rows_are_read_in_the_order_of_time(tmp_path):
+    bag = write_messages(tmp_path / "bag", [("/image", frame) for frame in FRAMES[:5]], "sqlite3")
+    with closing(sqlite3.connect(storage_file(bag))) as database, database:
+        database.execute("UPDATE messages SET id = -id")
+    messages, problems = read(bag)
+    expect_frames(messages, list(range(5)))
+    assert not problems
 
 
 def test_files_that_were_renamed_are_read_if_those_of_the_metadata_are_gone(tmp_path):

@@ -160,7 +160,7 @@ def test_without_images_the_user_is_told_what_there_is_and_why(tmp_path):
     file = bag / "bag.mcap"
     with pytest.raises(BagError) as error:
         survey(bag, label_topic="/depth")
-    assert "/depth (undecodable, '16UC1; compressedDepth png')" in str(error.value)
+    assert "/depth (unknown encoding, '16UC1; compressedDepth png')" in str(error.value)
     assert "/segmentation_node/overlay (sensor_msgs/msg/Image)" in str(error.value)
     assert "need --image-topic" in str(error.value)
     file.write_bytes(b"version https://git-lfs.github.com/spec/v1")
