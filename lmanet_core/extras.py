@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+OF_ROS = frozenset(
+    {
+        "ament_index_python",
+        "builtin_interfaces",
+        "diagnostic_msgs",
+        "lifecycle_msgs",
+        "rcl_interfaces",
+        "rclpy",
+        "rosgraph_msgs",
+        "sensor_msgs",
+        "std_msgs",
+        "std_srvs",
+    }
+)
+"""Packages that a ROS 2 installation brings."""
 
 
 class MissingExtraError(ValueError):
@@ -26,7 +43,31 @@ def needs_extra(extra: str, purpose: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("lmanet"):
             raise
+        package = error.name.partition(".")[0]
+        if package in OF_ROS:
+            extra = "ros"
+        comes_with = f"it comes with the extra '{extra}'"
+        if extra == "ros":
+            comes_with = (
+                "it comes with a ROS 2 installation, whose setup.bash is to be sourced, or with "
+                "the extra 'ros'"
+            )
         raise MissingExtraError(
-            f"{purpose} needs the package {error.name}, which is not installed; it comes with the "
-            f"extra '{extra}': pip install '.[{extra}]' in the folder of this repository"
+            f"{purpose} needs the package {package}, which is not installed; {comes_with}: "
+            f"pip install '.[{extra}]' in the folder of this repository"
         ) from None
+
+
+@contextmanager
+def program_needs(program: str, extra: str) -> Iterator[None]:
+    """For the imports of a program: where a package is missing, it ends with a line that says so.
+
+    Args:
+        program: its name.
+        extra: as of `needs_extra`.
+    """
+    try:
+        with needs_extra(extra, "this"):
+            yield
+    except MissingExtraError as error:
+        sys.exit(f"{program}: {error}")

@@ -19,19 +19,22 @@ from statistics import median
 from time import monotonic, perf_counter
 from typing import Any
 
-import numpy as np
-import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.node import Node
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
-from tqdm import tqdm
+from lmanet_core.extras import program_needs
 
-from lmanet_core.arguments import image_size
-from lmanet_core.files import write_json
-from lmanet_core.program import require_writable, run_program
-from lmanet_ros.messages.image_conversion import from_array
-from lmanet_ros.processes import ProcessError, as_yaml, own_network, start
+with program_needs("benchmark", "ros"):
+    import numpy as np
+    import rclpy
+    from diagnostic_msgs.msg import DiagnosticArray
+    from rclpy.node import Node
+    from sensor_msgs.msg import Image
+    from std_msgs.msg import Header
+    from tqdm import tqdm
+
+    from lmanet_core.arguments import image_size
+    from lmanet_core.files import write_json
+    from lmanet_core.program import require_writable, run_program
+    from lmanet_ros.messages.image_conversion import from_array
+    from lmanet_ros.processes import ProcessError, as_yaml, own_network, start
 
 NODE_COMMAND = (sys.executable, "-m", "lmanet_ros.segmentation_node")
 # Every frame is waited for, and large ones get lost under sensor data's best effort.

@@ -13,10 +13,13 @@ from typing import Any
 
 import yaml
 
+from lmanet_core.extras import program_needs
 from lmanet_core.program import require_writable, run_program
 from lmanet_ros.evaluation.limits import FIGURES, Limit, find_missed
 from lmanet_ros.network_choice import CHOICES, whole_choice
-from lmanet_ros.processes import ProcessError, YamlText, as_yaml, without_ros_arguments
+
+with program_needs("evaluate_bag", "evaluation"):
+    from lmanet_ros.processes import ProcessError, YamlText, as_yaml, without_ros_arguments
 
 OUTPUTS = ("labels", "confidence", "color", "overlay")
 BELOW_LIMIT = 3

@@ -13,25 +13,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
-import numpy as np
-from builtin_interfaces.msg import Time
-from rclpy.serialization import serialize_message
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_msgs.msg import Header, String
+from lmanet_core.extras import program_needs
 
-from lmanet_core import ClassTable
-from lmanet_core.arguments import image_size
-from lmanet_core.classes import CITYSCAPES
-from lmanet_core.data.datasets import DATASETS, open_dataset
-from lmanet_core.data.street_dataset import RenderedVideo
-from lmanet_core.data.synthetic import StreetConfig
-from lmanet_core.data.video import DatasetError, VideoDataset
-from lmanet_core.program import require_writable, run_program
-from lmanet_ros.bags.writing import STORAGES, BagWriter
-from lmanet_ros.messages.class_json import to_json
-from lmanet_ros.messages.image_conversion import from_array
-from lmanet_ros.progress import progress_bar
+with program_needs("make_bag", "evaluation"):
+    import cv2
+    import numpy as np
+    from builtin_interfaces.msg import Time
+    from rclpy.serialization import serialize_message
+    from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+    from std_msgs.msg import Header, String
+
+    from lmanet_core import ClassTable
+    from lmanet_core.arguments import image_size
+    from lmanet_core.classes import CITYSCAPES
+    from lmanet_core.data.datasets import DATASETS, open_dataset
+    from lmanet_core.data.street_dataset import RenderedVideo
+    from lmanet_core.data.synthetic import StreetConfig
+    from lmanet_core.data.video import DatasetError, VideoDataset
+    from lmanet_core.program import require_writable, run_program
+    from lmanet_ros.bags.writing import STORAGES, BagWriter
+    from lmanet_ros.messages.class_json import to_json
+    from lmanet_ros.messages.image_conversion import from_array
+    from lmanet_ros.progress import progress_bar
 
 NAMESPACE = "/camera"
 IMAGE_FORMATS = ("raw", "jpeg", "png")

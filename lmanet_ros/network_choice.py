@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 CHOICES = ("checkpoint", "engine")
@@ -21,3 +22,18 @@ def whole_choice(parameters: Mapping[str, Any]) -> dict[str, Any]:
     chosen = [name for name in CHOICES if str(parameters.get(name, "")).strip() not in EMPTY]
     others = {name: "" for name in CHOICES if chosen and name not in parameters}
     return {**parameters, **others}
+
+
+def choosing_arguments(args: Sequence[str]) -> list[str]:
+    """What a node's command line lacks for a whole choice; to be put behind it.
+
+    Args:
+        args: as it was typed.
+    """
+    typed = dict(
+        word.split(":=", 1)
+        for option, word in pairwise(args)
+        if option in ("-p", "--param") and ":=" in word
+    )
+    added = [name for name in whole_choice(typed) if name not in typed]
+    return ["--ros-args", *(word for name in added for word in ("-p", f"{name}:=''"))] * bool(added)

@@ -13,28 +13,30 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import rclpy
-from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
-from rclpy.signals import SignalHandlerOptions, install_signal_handlers
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import String
+from lmanet_core.extras import program_needs
 
-from lmanet_core import ClassTable, load
-from lmanet_core.program import run_program
-from lmanet_ros.bags.reading import read_bag
-from lmanet_ros.bags.topics import IMAGE_TYPES, LABEL_NAMES, deserialize
-from lmanet_ros.bags.writing import type_name
-from lmanet_ros.messages.class_json import from_json
-from lmanet_ros.messages.image_conversion import check, to_labels, to_rgb
-from lmanet_ros.node.arrival.subscription import FittingSubscription
-from lmanet_ros.processes import ProcessError, init_ros, without_ros_arguments
+with program_needs("rerun_view", "evaluation"):
+    import numpy as np
+    import rclpy
+    from rclpy.clock import Clock, ClockType
+    from rclpy.executors import ExternalShutdownException
+    from rclpy.signals import SignalHandlerOptions, install_signal_handlers
+    from sensor_msgs.msg import CompressedImage, Image
+    from std_msgs.msg import String
 
-try:
+    from lmanet_core import ClassTable
+    from lmanet_core.program import run_program
+    from lmanet_core.runtime.network_classes import network_classes
+    from lmanet_ros.bags.reading import read_bag
+    from lmanet_ros.bags.topics import IMAGE_TYPES, LABEL_NAMES, deserialize
+    from lmanet_ros.bags.writing import type_name
+    from lmanet_ros.messages.class_json import from_json
+    from lmanet_ros.messages.image_conversion import check, to_labels, to_rgb
+    from lmanet_ros.node.arrival.subscription import FittingSubscription
+    from lmanet_ros.processes import ProcessError, init_ros, without_ros_arguments
+
+with program_needs("rerun_view", "rerun"):
     import rerun
-except ModuleNotFoundError:
-    sys.exit("rerun_view needs Rerun: pip install rerun-sdk")
 
 CLASSES = "/classes"
 """How the topics of class tables end."""
@@ -61,7 +63,8 @@ def main(args: list[str] | None = None) -> int:
     shown.add_argument("--topics", nargs="+", help="live ones with images, until Ctrl-C")
     parser.add_argument("--save", type=Path, help="an .rrd file to write, and no window to open")
     parser.add_argument(
-        "--checkpoint", help="whose classes the labels are, where nothing says so; default: shipped"
+        "--checkpoint",
+        help="or exported file, whose classes labels are if nothing says so; default: shipped",
     )
     arguments = parser.parse_args(without_ros_arguments(args)[1:])
     return run_program(
@@ -72,7 +75,7 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _show(arguments: argparse.Namespace, args: list[str]) -> None:
-    classes = load(arguments.checkpoint).config.classes
+    classes = network_classes(arguments.checkpoint)
     rerun.init("lmanet_ros", spawn=arguments.save is None)
     if arguments.save:
         rerun.save(arguments.save)

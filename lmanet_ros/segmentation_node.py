@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 
+from lmanet_core.extras import program_needs
 from lmanet_ros.ending import EndRequest, end_process
 
+DESCRIPTION = "Labels every pixel of a camera's images; see docs/node.md for topics."
 STOP_TIMEOUT = 1.0
 """Seconds that a frame in work may take when the process is to end."""
 
@@ -17,21 +19,30 @@ def main(args: list[str] | None = None) -> int:
         args: command line without the program's name; None: that of the process.
 
     Returns:
-        Exit status 1 if the node cannot start. After a signal the process ends here, with 0.
+        Exit status 1 if the node cannot start, 2 for arguments that are not for ROS, 0 after
+        --help. After a signal the process ends here, with 0.
     """
     end = EndRequest()
     # Imported here because it takes seconds, in which Ctrl-C is to work already.
-    import rclpy
-    from rclpy.exceptions import ParameterException
-    from rclpy.signals import SignalHandlerOptions
+    with program_needs("segmentation_node", "ros"):
+        import rclpy
+        from rclpy.exceptions import ParameterException
+        from rclpy.signals import SignalHandlerOptions
 
-    from lmanet_ros.node.managed_node import SegmentationNode, StartError
-    from lmanet_ros.node.parameters import ParameterError
-    from lmanet_ros.node.resilience import ResilientExecutor
+        from lmanet_ros.network_choice import choosing_arguments
+        from lmanet_ros.node.managed_node import SegmentationNode, StartError
+        from lmanet_ros.node.parameters import NodeParameters, ParameterError
+        from lmanet_ros.node.resilience import ResilientExecutor
+        from lmanet_ros.node_arguments import answer_arguments
 
+    given = sys.argv[1:] if args is None else args
+    status = answer_arguments("segmentation_node", DESCRIPTION, NodeParameters, given)
+    if status is not None:
+        return status
     end.defer()
+    given = [*given, *choosing_arguments(given)]
     try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=given, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:
         return _refuse_start(error)
     try:

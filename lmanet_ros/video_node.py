@@ -25,6 +25,7 @@ from lmanet_core.data.video_files import read_video
 from lmanet_core.resizing import resize_image
 from lmanet_ros.ending import EndRequest, end_process
 from lmanet_ros.messages.image_conversion import from_array
+from lmanet_ros.node.parameters import find_unknown
 from lmanet_ros.processes import ProcessError, init_ros
 
 QOS_DEPTH = 10
@@ -79,6 +80,9 @@ class VideoPublisher(Node):
     def __init__(self) -> None:
         super().__init__("video_publisher")
         parameters = _declare_parameters(self)
+        # Whoever mistypes `video` would be shown the street.
+        if unknown := find_unknown(self):
+            raise ValueError("; ".join(unknown))
         self.is_done = False
         """Whether the last frame has been published."""
         self._frame_id = parameters.frame_id

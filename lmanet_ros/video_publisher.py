@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import sys
 
+from lmanet_core.extras import program_needs
 from lmanet_ros.ending import EndRequest
+
+DESCRIPTION = "Publishes a video file, a folder of images or a synthetic street as a camera would."
 
 
 def main(args: list[str] | None = None) -> int:
@@ -19,14 +22,20 @@ def main(args: list[str] | None = None) -> int:
         args: command line without the program's name; None: that of the process.
 
     Returns:
-        Exit status 1 if a parameter or the video is not usable. Otherwise the process ends here,
-        with 0.
+        Exit status 1 if a parameter or the video is not usable, 2 for arguments that are not for
+        ROS, 0 after --help. Otherwise the process ends here, with 0.
     """
     end = EndRequest()
     # Imported here because it takes a while, in which Ctrl-C is to work already.
-    from lmanet_core.program import run_program
-    from lmanet_ros.video_node import USER_ERRORS, publish
+    with program_needs("video_publisher", "ros"):
+        from lmanet_core.program import run_program
+        from lmanet_ros.node_arguments import answer_arguments
+        from lmanet_ros.video_node import USER_ERRORS, PublisherParameters, publish
 
+    given = sys.argv[1:] if args is None else args
+    status = answer_arguments("video_publisher", DESCRIPTION, PublisherParameters, given)
+    if status is not None:
+        return status
     end.defer()
     return run_program("video_publisher", lambda: publish(args, end), USER_ERRORS)
 

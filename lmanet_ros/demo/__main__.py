@@ -11,14 +11,16 @@ from lmanet_core import CheckpointError
 from lmanet_core.arguments import image_size
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS
 from lmanet_core.data.video_files import VideoError, read_video
-from lmanet_core.extras import MissingExtraError
+from lmanet_core.extras import MissingExtraError, program_needs
 from lmanet_core.files import write_json
 from lmanet_core.program import require_writable, run_program
 from lmanet_core.runtime import GraphFileError, open_segmenter
-from lmanet_ros.demo import pictures, report
-from lmanet_ros.demo.scoring import score
-from lmanet_ros.demo.session import record
-from lmanet_ros.processes import ProcessError
+
+with program_needs("demo", "ros"):
+    from lmanet_ros.demo import pictures, report
+    from lmanet_ros.demo.scoring import score
+    from lmanet_ros.demo.session import record
+    from lmanet_ros.processes import ProcessError
 
 STREET_SIZE = (512, 256)
 STREET_WORK_SIZE = (640, 320)

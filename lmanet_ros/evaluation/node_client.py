@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,7 @@ from lmanet_core.runtime.network_classes import network_classes
 from lmanet_ros.bags.message import header_stamp
 from lmanet_ros.messages.class_json import from_json
 from lmanet_ros.messages.frame_counts import frame_counts
+from lmanet_ros.node.parameters import NodeParameters
 from lmanet_ros.node.publishing.class_topics import LATCHED
 from lmanet_ros.processes import NodeProcess, ProcessError, uninterrupted
 
@@ -279,7 +281,9 @@ class NodeClient:
 
     def _parameter(self, name: str) -> ParameterValue:
         if not (values := self._parameters(name)):
-            raise ProcessError(f"{NODE_NAME} has no parameter '{name}'")
+            similar = get_close_matches(name, [known.name for known in fields(NodeParameters)], n=1)
+            hint = f"; did you mean '{similar[0]}'?" if similar else ""
+            raise ProcessError(f"{NODE_NAME} has no parameter '{name}'{hint}")
         return values[0]
 
     def _parameters(self, name: str) -> Sequence[ParameterValue]:

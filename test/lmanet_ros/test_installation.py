@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from hidden_packages import without_packages
 from ros_harness import NodeProcess, connected, image_message, street
 
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS
@@ -49,6 +50,27 @@ def test_the_installed_executable_segments_and_ends_on_ctrl_c(workspace, prefix)
             assert "Traceback" not in process.output
     finally:
         process.end()
+
+
+def test_without_ros_every_program_says_in_a_line_what_brings_it(tmp_path):
+    environment = os.environ | without_packages(tmp_path, "rclpy", "sensor_msgs", "rcl_interfaces")
+    programs = ("segmentation_node", "evaluate_bag", "make_bag", "rerun_view", "video_publisher")
+    running = {
+        program: subprocess.Popen(
+            [sys.executable, "-m", f"lmanet_ros.{program}"],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for program in (*programs, "demo", "benchmark")
+    }
+    for program, process in running.items():
+        _, said = process.communicate()
+        assert process.returncode == 1
+        assert said.startswith(f"{program}: this needs the package ")
+        assert said.count("\n") == 1
+        assert "a ROS 2 installation, whose setup.bash is to be sourced" in said
+        assert "pip install '.[ros]'" in said
 
 
 def test_colcon_builds_the_fused_kernel(prefix):

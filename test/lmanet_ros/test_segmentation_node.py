@@ -126,3 +126,33 @@ def test_a_bad_value_stops_the_start_and_is_named(checkpoint, tmp_path):
             assert expected in process.output
             assert "segmentation_node cannot start: " in process.output
             assert "Traceback" not in process.output
+
+
+def test_help_is_given_and_what_ros_would_ignore_is_refused():
+    cases = {
+        ("segmentation_node", "--help"): (0, "max_rate:=0.0\n      Frames per second"),
+        ("video_publisher", "-h"): (0, "video:="),
+        ("segmentation_node", "-p", "max_rat:=3.0"): (2, "mean: --ros-args -p max_rate:=3.0"),
+        ("segmentation_node", "--checkpoint", "x"): (2, "--ros-args -p checkpoint:=VALUE"),
+        ("video_publisher", "drive.mp4"): (2, "unknown argument 'drive.mp4'"),
+        ("video_publisher", "--ros-args", "-p", "vidoe:=drive.mp4"): (1, "did you mean 'video'?"),
+    }
+    with ExitStack() as stack:
+        processes = {}
+        for program, *arguments in cases:
+            process = NodeProcess([sys.executable, "-m", f"lmanet_ros.{program}", *arguments])
+            stack.callback(process.end)
+            processes[(program, *arguments)] = process
+        for case, process in processes.items():
+            status, text = cases[case]
+            assert process.wait() == status, process.output
+            assert text in process.output
+            assert status == 0 or process.output.count("\n") == 1
+
+
+def test_a_network_that_is_typed_takes_the_place_of_a_file_s(tmp_path):
+    file = tmp_path / "robot.yaml"
+    file.write_text("/**: {ros__parameters: {checkpoint: street-camvid}}")
+    with starting("--params-file", str(file), "-p", "engine:=/no/mine.lmanet") as process:
+        assert process.wait() == 1
+    assert "parameter 'engine': /no/mine.lmanet is no file" in process.output
