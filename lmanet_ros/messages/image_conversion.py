@@ -82,7 +82,7 @@ _PNG_SIGNATURE, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
 _PNG_GREY_16 = bytes([16, 0])
 """Bits of a sample and type of colour, in the header of a PNG file."""
 _JPEG_SIGNATURE = b"\xff\xd8"
-_JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
+_JPEG_END = 0xD9
 # Neither one of those without content, nor a byte among the pixels, nor one that fills up.
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])", re.DOTALL)
 # What OpenCV calls samples that are distances, temperatures or the like, but no brightness.
@@ -338,14 +338,13 @@ def _is_whole(data: bytes) -> bool:
 
 
 def _has_jpeg_end(data: bytes) -> bool:
-    """Whether the pixels of a JPEG file are followed by an end, which its thumbnail has, too."""
-    place, is_scanned = len(_JPEG_SIGNATURE), False
+    """Whether a JPEG file has an end of its own; its thumbnail has one, too."""
+    place = len(_JPEG_SIGNATURE)
     # As libjpeg does it, whatever lies between two markers.
     while match := _JPEG_MARKER.search(data, place):
         (marker,) = match[1]
         if marker == _JPEG_END:
-            return is_scanned
-        is_scanned |= marker == _JPEG_SCAN
+            return True
         place = match.end()
         # The length of what follows, that of its own two bytes included.
         place += int.from_bytes(data[place : place + 2], "big")

@@ -68,7 +68,9 @@ def encoded_message(
     """An RGB picture as a message; further `options` as `image_message` takes them."""
     samples = _ENCODERS[encoding.replace("16", "8")](picture)
     if encoding.endswith("16"):
-        samples = (samples * np.uint16(257)).astype(">u2" if big_endian else "<u2")
+        # No sample looks the same with its bytes swapped, and none becomes another of 8 bits.
+        samples = samples * np.uint16(257) + np.uint16(100) * (samples < 255)
+        samples = samples.astype(">u2" if big_endian else "<u2")
     if encoding == "nv24":
         return _nv24_message(samples, picture.shape[0], **options)
     message = image_message(samples, encoding, **options)

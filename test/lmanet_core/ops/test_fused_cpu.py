@@ -125,6 +125,34 @@ def test_bfloat16_is_right_to_its_own_precision(channels, window_size):
 
 
 @pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+def test_bfloat16_is_rounded_not_cut_off(instruction_set):
+    """Weights as well as results: what is cut off would make all results smaller."""
+    query, keys, _ = (tensor.bfloat16() for tensor in random_inputs(height=16, width=40))
+    values = (1 + random_tensor(1, 2, 10, 16, 40, seed=3).sigmoid()).bfloat16()
+    doubles = (query.double(), keys.double(), values.double())
+    expected = local_attention(*doubles, 5, implementation="reference")
+    read, _ = fused_cpu.forward(query, keys, values, 5, instruction_set)
+    error = read / expected - 1
+    # Rounding errs by 2^-9 at most, cutting off by 2^-8 in the mean of these.
+    assert error.mean().abs() < 3e-4
+    assert error.abs().max() < 2**-7
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_fits_worst_is_not_read_however_much_of_it_there_is(instruction_set, dtype):
+    query = torch.ones(1, 1, 21, 21, dtype=dtype)
+    keys = torch.zeros(1, 4, 1, 21, 21, dtype=dtype)
+    values = torch.full((1, 4, 8, 21, 21), 1e4, dtype=dtype)
+    keys[0, 2, :, 10, 10] = 40.0
+    values[0, 2, :, 10, 10] = 1.0
+    read, log_sum_exp = fused_cpu.forward(query, keys, values, 21, instruction_set)
+    # All see the one that fits, whose weight is e^40 times that of any other.
+    assert (read == 1).all()
+    assert (log_sum_exp - 40).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
 def test_gradients_in_bfloat16(instruction_set):
     inputs = tuple(tensor.bfloat16() for tensor in random_inputs())
     read, log_sum_exp = fused_cpu.forward(*inputs, 9, instruction_set)

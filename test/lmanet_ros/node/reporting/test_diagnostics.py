@@ -63,6 +63,12 @@ WELL = FrameFigures(
             "results take 0.400 s, more than 0.300 s",
         ),
         (
+            # One of ten is late: between it and the others lies the 95th percentile.
+            {"times": (*9 * TIMES[:1], replace(TIMES[0], from_receipt=1.0))},
+            WARN,
+            "results take 0.554 s, more than 0.300 s",
+        ),
+        (
             {"counts": Counter(received=20), "waiting": 2.0},
             ERROR,
             "a frame has been waiting for 2.000 s, more than 0.800 s",
@@ -100,4 +106,5 @@ def test_latencies_are_reported_from_receipt_and_from_stamp():
     assert values["step_ms_median"] == "100.00"
     assert values["latency_from_receipt_ms_p50"] == "105.00"
     assert values["latency_from_receipt_ms_p95"] == "190.50"
+    assert values["latency_from_stamp_ms_p95"] == "381.00"
     assert values["latency_from_stamp_ms_max"] == "400.00"
