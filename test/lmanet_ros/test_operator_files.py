@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from rclpy.context import Context
 from rclpy.qos import DurabilityPolicy
 from ros_harness import NODE_NAME, OUTPUTS, Client, connected, running_node
 
@@ -49,6 +50,13 @@ def test_the_policy_allows_what_the_node_does_and_nothing_else(client):
     for (kind, privilege), names_and_types in used.items():
         names = {name for name, _ in names_and_types} - of_rclpy
         assert policy(kind, privilege) == names, (kind, privilege)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "erfnet", "pspnet", "segformer"])
+def test_ros_reads_the_parameter_files(name):
+    context = Context()
+    context.init(["--ros-args", "--params-file", str(CONFIG / f"{name}.yaml")])
+    context.shutdown()
 
 
 def test_the_class_table_is_latched(client):
