@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import signal
 import sys
 from collections.abc import Sequence
@@ -11,15 +10,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import yaml
-
 from lmanet_core.extras import program_needs
 from lmanet_core.program import require_writable, run_program
 from lmanet_ros.evaluation.limits import FIGURES, Limit, find_missed
-from lmanet_ros.network_choice import CHOICES, whole_choice
+from lmanet_ros.network_choice import whole_choice
 
 with program_needs("evaluate_bag", "evaluation"):
-    from lmanet_ros.processes import ProcessError, YamlText, as_yaml, without_ros_arguments
+    from lmanet_ros.processes import ProcessError, YamlText, without_ros_arguments
 
 OUTPUTS = ("labels", "confidence", "color", "overlay")
 BELOW_LIMIT = 3
@@ -210,24 +207,16 @@ def _node_parameters(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def _evaluate_several(arguments: argparse.Namespace) -> dict[str, Any]:
-    from lmanet_core.checkpoint import checkpoint_hash
     from lmanet_ros.evaluation.fleet import FLEET_FILES, evaluate_each, merge
+    from lmanet_ros.evaluation.request import inputs
     from lmanet_ros.evaluation.summary import format_fleet
 
     if arguments.merge:
         fleet, files = merge(arguments.merge, arguments.output), "report.html, evaluation.json"
     else:
-        parameters = _node_parameters(arguments)
-        inputs = {
-            name: checkpoint_hash(file)
-            for name in CHOICES
-            if (file := yaml.safe_load(as_yaml(parameters.get(name, ""))))
-        } or {"checkpoint": checkpoint_hash()}
-        if arguments.params_file:
-            content = arguments.params_file.read_bytes()
-            inputs["params_file"] = hashlib.sha256(content).hexdigest()
+        files_read = inputs(_node_parameters(arguments), arguments.params_file)
         fleet = evaluate_each(
-            arguments.bags, _options(arguments), inputs, arguments.output, arguments.jobs
+            arguments.bags, _options(arguments), files_read, arguments.output, arguments.jobs
         )
         files = FLEET_FILES
     print(f"\n{format_fleet(fleet)}\n\nin {arguments.output}/: {files}")

@@ -19,6 +19,7 @@ from lmanet_core.files import write_json
 from lmanet_core.program import INTERRUPTED
 from lmanet_ros.evaluation.html_report import write_fleet_html
 from lmanet_ros.evaluation.latencies import add_latencies, latency_percentiles
+from lmanet_ros.evaluation.request import request
 from lmanet_ros.evaluation.run_facts import command_line
 from lmanet_ros.evaluation.summary import SUMMARY, is_complete, without_frames
 from lmanet_ros.processes import start
@@ -49,7 +50,7 @@ def evaluate_each(
     Args:
         bags: the recordings.
         options: of `evaluate_bag`, for each.
-        inputs: hashes of the files that the options name: they are part of the request.
+        inputs: hashes of the files that the node reads: they are part of the request.
         output: folder for the results.
         jobs: number of recordings that are played at the same time.
 
@@ -67,10 +68,12 @@ def evaluate_each(
     ):
 
         def run(bag: Path, folder: Path) -> str | None:
-            request = {"options": list(options), "inputs": dict(inputs), "bytes": _size(bag)}
-            reason = _evaluate(bag, folder, request, players)
-            progress.update()
-            return reason
+            try:
+                return _evaluate(bag, folder, request(options, inputs, bag), players)
+            except OSError as error:
+                return str(error)
+            finally:
+                progress.update()
 
         futures = [pool.submit(run, bag, folder) for bag, folder in zip(bags, folders, strict=True)]
         try:
@@ -179,16 +182,16 @@ class _Players:
                 process.send_signal(signal.SIGINT)
 
 
-def _evaluate(bag: Path, folder: Path, request: dict[str, Any], players: _Players) -> str | None:
+def _evaluate(bag: Path, folder: Path, asked: dict[str, Any], players: _Players) -> str | None:
     """Why a recording has no result; None if it has one."""
-    if _is_done(folder, request):
+    if _is_done(folder, asked):
         return None
     note = folder / REQUEST
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SUMMARY).unlink(missing_ok=True)
-    write_json(note, request)
+    write_json(note, asked)
     command = [sys.executable, "-m", "lmanet_ros.evaluate_bag", str(bag)]
-    process = players.start([*command, "--output", str(folder), *request["options"]])
+    process = players.start([*command, "--output", str(folder), *asked["options"]])
     if process is None:
         return NOT_PLAYED
     said = process.communicate()[1].decode(errors="replace").strip().splitlines()
@@ -199,13 +202,16 @@ def _evaluate(bag: Path, folder: Path, request: dict[str, Any], players: _Player
     return said[-1] if said else f"exit status {process.returncode}"
 
 
-def _is_done(folder: Path, request: dict[str, Any]) -> bool:
+def _is_done(folder: Path, asked: dict[str, Any]) -> bool:
     """Whether a recording has been evaluated to its end, as it is asked for now."""
     files = (folder / SUMMARY, folder / REQUEST)
     if not all(file.exists() for file in files):
         return False
-    summary, asked = (json.loads(file.read_text()) for file in files)
-    return bool(asked == request) and is_complete(summary)
+    try:
+        summary, before = (json.loads(file.read_text()) for file in files)
+    except ValueError:
+        return False
+    return bool(before == asked) and is_complete(summary)
 
 
 def _share_of_threads(jobs: int) -> dict[str, str]:
@@ -222,11 +228,6 @@ def _names(bags: Sequence[Path]) -> list[str]:
     if len(set(names)) < len(names):
         raise ValueError("expected every recording once, got one of them twice")
     return names
-
-
-def _size(bag: Path) -> int:
-    files = bag.rglob("*") if bag.is_dir() else [bag]
-    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _check_once(rows: Sequence[dict[str, Any]]) -> None:

@@ -28,12 +28,17 @@ def run_facts(network: str, node_facts: dict[str, str]) -> dict[str, str]:
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": command_line(),
         "machine": _machine(),
-        "software": ", ".join(f"{package} {_version(package)}" for package in PACKAGES),
+        "software": software(),
         "model_hash": node_facts.get("model_hash") or _hash(network),
         "backend": node_facts.get("backend", "not told"),
         "memory_size": node_facts.get("memory_size", "not told"),
         "work_size": node_facts.get("work_size", "not told"),
     }
+
+
+def software() -> str:
+    """What runs networks, and its versions."""
+    return ", ".join(f"{package} {_version(package)}" for package in PACKAGES)
 
 
 def command_line() -> str:

@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -186,6 +187,69 @@ def test_what_is_no_evaluation_and_what_cannot_be_written_is_told_in_a_line(
     assert capsys.readouterr().err.count("\n") == 1
     assert run("a recording that is not played", "--output", str(rubbish)) == 1
     assert "rubbish.json is no folder" in capsys.readouterr().err
+
+
+@pytest.fixture
+def played(tmp_path, monkeypatch) -> list[list[str]]:
+    """Commands of the recordings that were played, each of which succeeds at once."""
+    commands: list[list[str]] = []
+
+    def play(command: list[str], **options: Any):
+        commands.append(command)
+        file = Path(command[command.index("--output") + 1]) / "evaluation.json"
+        file.write_text(json.dumps(summary(file.parent.name, 900, 0)))
+        return SimpleNamespace(returncode=0, communicate=lambda: (b"", b""))
+
+    monkeypatch.setattr(fleet, "start", play)
+    monkeypatch.setattr(fleet, "write_fleet_html", lambda path, summary: None)
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        Path(name).mkdir()
+        Path(name, "0.mcap").write_bytes(b"images")
+    for name in ("network", "engine", "other", "listed"):
+        Path(name).write_bytes(b"1")
+    section = {"checkpoint": "network", "more": {"names": ["listed"]}}
+    Path("node.yaml").write_text(json.dumps({"/**": {"ros__parameters": section}}))
+    return commands
+
+
+@pytest.mark.parametrize(
+    ("options", "changed"),
+    [
+        (["--checkpoint", "network"], "network"),
+        (["-p", "checkpoint:=network"], "network"),
+        (["-p", "engine:=engine"], "engine"),
+        (["-p", "engine:='engine'"], "engine"),
+        (["-p", "something:=[1, other]"], "other"),
+        (["--params-file", "node.yaml"], "network"),
+        (["--params-file", "node.yaml"], "listed"),
+        (["--params-file", "node.yaml"], "node.yaml"),
+        ([], "a/0.mcap"),
+        ([], "a/metadata.yaml"),
+    ],
+)
+def test_what_was_played_is_played_again_when_a_file_has_changed(played, options, changed):
+    evaluate = ["a", "b", "--output", "out", *options]
+    assert run(*evaluate) == 0
+    os.utime("a/0.mcap", (1, 1))
+    assert run(*evaluate) == 0
+    assert len(played) == 2, "what is there is taken up, content counts"
+    file = Path(changed)
+    text = file.read_text() if file.exists() else ""
+    file.write_text(text + "#" if changed.endswith(".yaml") else "2" + text[1:])
+    assert run(*evaluate) == 0
+    again = [command[command.index("-m") + 2] for command in played[2:]]
+    assert sorted(again) == (["a"] if changed.startswith("a/") else ["a", "b"])
+
+
+def test_other_software_and_damaged_results_are_played_again(played, monkeypatch):
+    assert run("a", "b", "--output", "out") == 0
+    Path("out/a/evaluation.json").write_text("{")
+    assert run("a", "b", "--output", "out") == 0
+    assert len(played) == 3
+    monkeypatch.setattr("lmanet_ros.evaluation.request.software", lambda: "next release")
+    assert run("a", "b", "--output", "out") == 0
+    assert len(played) == 5
 
 
 PLAYER = """
