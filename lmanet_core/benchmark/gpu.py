@@ -26,6 +26,7 @@ from lmanet_core.benchmark.ops_cases import ERFNET, IMPLEMENTATIONS, PSPNET, Siz
 from lmanet_core.config import ModelConfig
 from lmanet_core.files import write_json, write_text
 from lmanet_core.models import build_model
+from lmanet_core.models.enlarging_decoder import SmallLogits
 from lmanet_core.ops import local_attention
 from lmanet_core.ops.backends import plain_classify
 from lmanet_core.ops.backends.fused_cuda_tiles import Tiles
@@ -283,7 +284,7 @@ def labels(plan: Plan, deadline: Deadline) -> Rows:
     for layout in (torch.contiguous_format, torch.channels_last):
         strided = logits.contiguous(memory_format=layout)
         calls: dict[str, Callable[[], object]] = {
-            name: partial(classify, strided, confidence=True),
+            name: partial(classify, SmallLogits(strided, plan.logits[2:], False), confidence=True),
             "PyTorch": partial(plain_classify.classify, strided, confidence=True),
         }
         for implementation, ms in _time(plan, calls).items():

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from lmanet_core.export.attention import GraphAttention
 from lmanet_core.models import LMANet
+from lmanet_core.models.enlarging_decoder import logits_of
 from lmanet_core.runtime.pytorch.folding import fold_batch_norms
 
 
@@ -50,8 +51,8 @@ class SingleFrameGraph(nn.Module):
         return (pixels.round() / 255).to(self.dtype)
 
     def logits(self, image: Tensor) -> Tensor:
-        """(H', W', 3) uint8 -> (1, classes, H', W')."""
-        return self.model.decoder(self.model.encoder(self.scale(image)))
+        """(H', W', 3) uint8 -> (1, classes, h', w'), before the resize that a decoder ends with."""
+        return logits_of(self.model.decoder, self.model.encoder(self.scale(image))).values
 
     def scale(self, image: Tensor) -> Tensor:
         """(H', W', 3) uint8 -> (1, 3, H', W') in 0..1."""
@@ -135,8 +136,9 @@ class StreamingGraph(SingleFrameGraph):
         return self._encode(self.scale(image))
 
     def decode(self, read: Tensor, query_value: Tensor, features: Tensor, filled: Tensor) -> Tensor:
-        """All that comes after it: read (h, w, Dv) and the rest as in `Encoded` -> logits."""
-        return self.model.decoder(self._fuse(read, query_value, features, filled))
+        """All that comes after it: read (h, w, Dv) and the rest as in `Encoded` -> `logits`."""
+        fused = self._fuse(read, query_value, features, filled)
+        return logits_of(self.model.decoder, fused).values
 
     def _encode(self, pixels: Tensor) -> Encoded:
         features = self.model.encoder(pixels)

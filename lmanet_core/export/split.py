@@ -14,6 +14,7 @@ from torch.onnx import ONNXProgram
 from lmanet_core.export.graph import Encoded, Part, SingleFrameGraph, StreamingGraph
 from lmanet_core.export.onnx_file import describe_graph, store_in_half, to_onnx
 from lmanet_core.models import LMANet
+from lmanet_core.models.enlarging_decoder import logits_of
 from lmanet_core.runtime.graph_info import GraphInfo
 from lmanet_core.runtime.network_file import write_network_file
 
@@ -52,6 +53,7 @@ def export_network(
         MissingExtraError: a package is missing.
     """
     info = describe_graph(model, "fused", "fp32", work_size, memory_size, provenance)
+    info = _with_small_logits(model, info)
     if any_size:
         info = replace(info, side_multiple=_side_multiple(model))
     export = _streaming_graphs if info.memory_size else _frame_graph
@@ -77,6 +79,14 @@ def export_network(
 def can_take_any_size(model: LMANet) -> bool:
     """Whether `export_network` can be asked for `any_size`."""
     return model.size_rule.offset == 0
+
+
+def _with_small_logits(model: LMANet, info: GraphInfo) -> GraphInfo:
+    width, height = info.feature_size
+    with torch.no_grad():
+        logits = logits_of(model.decoder, torch.zeros(1, info.feature_channels, height, width))
+    height, width = logits.values.shape[2:]
+    return replace(info, logits_size=(width, height), corners_aligned=logits.corners_aligned)
 
 
 def _side_multiple(model: LMANet) -> int:

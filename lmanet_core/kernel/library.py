@@ -57,7 +57,9 @@ class _Problem(ctypes.Structure):
 class _Logits(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("batch", "classes", "height", "width")),
-        *((name, ctypes.c_int32) for name in ("type", "instructions", "threads")),
+        *((name, ctypes.c_int64) for name in ("labels_height", "labels_width")),
+        *((name, ctypes.c_int32) for name in ("corners_aligned", "type", "instructions")),
+        ("threads", ctypes.c_int32),
     )
 
 
@@ -140,13 +142,17 @@ def classify(
     logits: View,
     labels: int,
     confidence: int | None,
+    size: tuple[int, int],
+    corners_aligned: bool,
     threads: int,
     instruction_set: str | None = None,
 ) -> None:
-    """Write the labels, and the confidences if wanted, of logits (B, C, H, W).
+    """Write the labels, and the confidences if wanted, of logits (B, C, h, w).
 
     Args:
         labels, confidence: addresses of (B, H, W) uint8 without gaps.
+        size: (H, W), not below (h, w); logits of another size are interpolated bilinearly.
+        corners_aligned: whether their corners then are those of the labels.
     """
     batch, classes, height, width = logits.shape
     problem = _Logits(
@@ -154,6 +160,9 @@ def classify(
         classes=classes,
         height=height,
         width=width,
+        labels_height=size[0],
+        labels_width=size[1],
+        corners_aligned=corners_aligned,
         type=TYPES[logits.type],
         instructions=_number(instruction_set),
         threads=threads,

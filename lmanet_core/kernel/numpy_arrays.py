@@ -32,19 +32,28 @@ def local_attention(
 
 
 def classify(
-    logits: np.ndarray, labels: np.ndarray, confidence: np.ndarray | None, threads: int
+    logits: np.ndarray,
+    labels: np.ndarray,
+    confidence: np.ndarray | None,
+    threads: int,
+    *,
+    corners_aligned: bool = False,
 ) -> None:
     """Write label and confidence of each pixel in one pass over the logits.
 
     Args:
-        logits: (C, H, W) float32, 1 <= C <= 256, of any strides.
+        logits: (C, h, w) float32, 1 <= C <= 256, h <= H, w <= W, of any strides. Those of another
+            size than the labels are interpolated bilinearly.
         labels: (H, W) uint8 without gaps: the class with the largest logit, of equals the first.
         confidence: (H, W) uint8 without gaps: its softmax, 255 is certain; 0 where a logit is NaN.
             None: not wanted.
         threads: to compute with.
+        corners_aligned: whether corners of interpolated logits are those of the labels.
     """
     address = None if confidence is None else confidence.ctypes.data
-    library.classify(_view(logits[None]), labels.ctypes.data, address, threads)
+    height, width = labels.shape
+    outputs = labels.ctypes.data, address, (height, width), corners_aligned
+    library.classify(_view(logits[None]), *outputs, threads)
 
 
 def _view(array: np.ndarray) -> View:

@@ -4,6 +4,7 @@ Read `lmanet`, `memory` and `fusion`, then `lmanet_core.ops.reference`.
 """
 
 from lmanet_core.models.backbone import BACKBONES, Backbone, find_backbone
+from lmanet_core.models.enlarging_decoder import EnlargingDecoder
 from lmanet_core.models.lmanet import LMANet, MemoryStore, build_model
 from lmanet_core.models.memory import LocalMemory
 from lmanet_core.size_rule import SizeRule
@@ -11,6 +12,7 @@ from lmanet_core.size_rule import SizeRule
 __all__ = [
     "BACKBONES",
     "Backbone",
+    "EnlargingDecoder",
     "LMANet",
     "LocalMemory",
     "MemoryStore",

@@ -40,7 +40,10 @@ class Backbone(Protocol):
 
     @property
     def decoder(self) -> nn.Module:
-        """(B, C, ceil(H / stride), ceil(W / stride)) -> (B, num_classes, H, W) logits."""
+        """(B, C, ceil(H / stride), ceil(W / stride)) -> (B, num_classes, H, W) logits.
+
+        One that ends in a bilinear resize is an `EnlargingDecoder`: labels are then made without.
+        """
 
 
 def _segformer_b0(num_classes: int) -> Backbone:

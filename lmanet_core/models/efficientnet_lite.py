@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lmanet_core.models.enlarging_decoder import EnlargingDecoder
 from lmanet_core.size_rule import SizeRule
 
 BATCH_NORM_EPS = 1e-3
@@ -181,8 +182,10 @@ def _twice_as_large(features: Tensor) -> Tensor:
     return functional.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-class EfficientNetLiteDecoder(nn.Module):
+class EfficientNetLiteDecoder(EnlargingDecoder):
     """(B, 96, H/8, W/8) -> (B, num_classes, H, W) logits, decided at stride 4."""
+
+    factor = CLASSIFIER_STRIDE
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
@@ -198,13 +201,8 @@ class EfficientNetLiteDecoder(nn.Module):
         )
         self.classifier = nn.Conv2d(FINE_CHANNELS, num_classes, 1)
 
-    def forward(self, features: Tensor) -> Tensor:
-        return functional.interpolate(
-            self.classifier(self.layers(features)),
-            scale_factor=CLASSIFIER_STRIDE,
-            mode="bilinear",
-            align_corners=False,
-        )
+    def small_logits(self, features: Tensor) -> Tensor:
+        return self.classifier(self.layers(features))
 
 
 class EfficientNetLiteSegmenter(nn.Module):

@@ -66,9 +66,13 @@ class LMANet(nn.Module):
             (B, num_classes, H, W) logits. With nothing in memory the decoder reads the encoder's
             features directly.
         """
+        return self.decoder(self.step_features(images, store))
+
+    def step_features(self, images: Tensor, store: MemoryStore | None) -> Tensor:
+        """All of `step` that comes before the decoder: (B, C, h, w)."""
         features = self.encoder(images)
         if self.memory is None or store is None:
-            return self.decoder(features)
+            return features
         frame = self.memory.project(features)
         if self.config.write_before_read:
             store.write(frame.memory_key, frame.memory_value)
@@ -76,7 +80,7 @@ class LMANet(nn.Module):
             features = self.memory.read_and_fuse(frame, *past)
         if not self.config.write_before_read:
             store.write(frame.memory_key, frame.memory_value)
-        return self.decoder(features)
+        return features
 
     def forward(self, clips: Tensor) -> Tensor:
         """Segment the last frame of each clip, what came before being its memory.

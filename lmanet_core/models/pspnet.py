@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lmanet_core.models.enlarging_decoder import EnlargingDecoder
 from lmanet_core.models.normalization import ImageNetNormalization
 from lmanet_core.size_rule import SizeRule
 
@@ -131,11 +132,14 @@ class PyramidPooling(nn.Module):
         return torch.cat([features, *pooled], dim=1)
 
 
-class PSPDecoder(nn.Module):
+class PSPDecoder(EnlargingDecoder):
     """Pyramid pooling, classifier and upsampling with aligned corners.
 
     (B, 2048, h, w) -> (B, num_classes, 8 (h - 1) + 1, 8 (w - 1) + 1) logits.
     """
+
+    factor = STRIDE
+    corners_aligned = True
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
@@ -146,10 +150,8 @@ class PSPDecoder(nn.Module):
             nn.Conv2d(CLASSIFIER_CHANNELS, num_classes, 1),
         )
 
-    def forward(self, features: Tensor) -> Tensor:
-        logits = self.classifier(self.pyramid(features))
-        size = [STRIDE * (side - 1) + 1 for side in features.shape[-2:]]
-        return functional.interpolate(logits, size, mode="bilinear", align_corners=True)
+    def small_logits(self, features: Tensor) -> Tensor:
+        return self.classifier(self.pyramid(features))
 
 
 class PSPNet(nn.Module):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
+from lmanet_core.models.enlarging_decoder import EnlargingDecoder
 from lmanet_core.models.normalization import ImageNetNormalization
 from lmanet_core.size_rule import SizeRule
 
@@ -31,17 +31,17 @@ class SegFormerEncoder(nn.Module):
         return self.head(stages.hidden_states)
 
 
-class SegFormerDecoder(nn.Module):
+class SegFormerDecoder(EnlargingDecoder):
     """(B, C, H / 4, W / 4) -> (B, num_classes, H, W) logits: classifier and bilinear upsampling."""
+
+    factor = STRIDE
 
     def __init__(self, classifier: nn.Module) -> None:
         super().__init__()
         self.classifier = classifier
 
-    def forward(self, features: Tensor) -> Tensor:
-        return functional.interpolate(
-            self.classifier(features), scale_factor=STRIDE, mode="bilinear", align_corners=False
-        )
+    def small_logits(self, features: Tensor) -> Tensor:
+        return self.classifier(features)
 
 
 class SegFormer(nn.Module):

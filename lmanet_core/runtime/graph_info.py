@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,9 @@ class GraphInfo:
         config: the network's `ModelConfig`, as `to_dict` gives it; its `memory_size` is the
             checkpoint's, not this graph's.
         provenance: the checkpoint's.
+        logits_size: (width, height) of the logits at `work_size`, which are interpolated bilinearly
+            where labels are made; None: `work_size`, as of files that do not say it.
+        corners_aligned: whether corners of such logits are those of the labels.
         agreement: of an int8 network, the share of pixels, on frames that it was not calibrated
             with, that get the label that the fp32 network gives them.
     """
@@ -63,6 +66,8 @@ class GraphInfo:
     value_channels: int
     config: dict[str, Any]
     provenance: dict[str, Any] = field(default_factory=dict)
+    logits_size: tuple[int, int] | None = None
+    corners_aligned: bool = False
     agreement: float | None = None
 
     @property
@@ -80,10 +85,20 @@ class GraphInfo:
         """The same graph for another work size, both sides multiples of `side_multiple`."""
         if work_size == self.work_size:
             return self
-        stride = self.work_size[0] // self.feature_size[0]
-        width, height = work_size
-        feature_size = (width // stride, height // stride)
-        return replace(self, work_size=work_size, feature_size=feature_size)
+
+        def scaled(size: tuple[int, int]) -> tuple[int, int]:
+            width, height = (
+                now * of // whole
+                for now, of, whole in zip(work_size, size, self.work_size, strict=True)
+            )
+            return width, height
+
+        return replace(
+            self,
+            work_size=work_size,
+            feature_size=scaled(self.feature_size),
+            logits_size=self.logits_size and scaled(self.logits_size),
+        )
 
     def to_json(self) -> str:
         """One line, the inverse of `from_json`."""
@@ -107,6 +122,8 @@ class GraphInfo:
 def read_record(text: str, expected_format: str, layout: type) -> dict[str, Any]:
     """The fields of a dataclass from a JSON object that has them, and an entry `format`.
 
+    Fields that have defaults may be missing: they are younger than the file.
+
     Raises:
         ValueError: the text is something else.
     """
@@ -114,7 +131,8 @@ def read_record(text: str, expected_format: str, layout: type) -> dict[str, Any]
     if not isinstance(values, dict) or values.pop("format", None) != expected_format:
         raise ValueError(f"expected a record of the format {expected_format!r}")
     names = {field.name for field in fields(layout)}
-    if names != set(values):
+    needed = {f.name for f in fields(layout) if f.default is f.default_factory is MISSING}
+    if not needed <= set(values) <= names:
         raise ValueError(f"expected the entries {sorted(names)}, got {sorted(values)}")
     return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
 

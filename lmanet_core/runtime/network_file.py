@@ -8,7 +8,8 @@ What `lmanet export` writes for CPUs, by convention `*.lmanet`: a ZIP archive th
 
 or, without memory, `frame.onnx`, image -> logits. In int8 each graph is an OpenVINO model, a file
 `.xml` and one `.bin`. In between, this library's kernel reads the memory, and at the end it turns
-logits into labels; see `lmanet_core.export.graph` for shapes.
+logits into labels, enlarging those that the graphs give smaller; see `lmanet_core.export.graph` for
+shapes.
 """
 
 from __future__ import annotations

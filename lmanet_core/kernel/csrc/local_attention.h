@@ -31,6 +31,8 @@ struct LmanetProblem {
 
 struct LmanetLogits {
   int64_t batch, classes, height, width; // at most 256 classes
+  int64_t labels_height, labels_width;   // not below height and width
+  int32_t corners_aligned;               // of logits and labels, where the latter are more
   int32_t type;                          // not double
   int32_t instructions;
   int32_t threads;

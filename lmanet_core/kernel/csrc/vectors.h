@@ -42,6 +42,35 @@ template <typename T> inline bool any(Mask<T> mask) {
   return either != 0;
 }
 
+// A vector of numbers from anywhere in an array.
+class Gather {
+public:
+  explicit Gather(const int32_t *index) : index_(index), first_(index[0]) {
+    std::memcpy(&near_, index, sizeof near_);
+    near_ -= first_;
+    for (int lane = 0; lane < Simd<float>::lanes; ++lane)
+      is_near_ &= 0 <= near_[lane] && near_[lane] < Simd<float>::lanes;
+  }
+
+  // Reads a whole vector from the first number on.
+  Vector<float> from(const float *array) const {
+#ifndef __clang__
+    if (is_near_)
+      return __builtin_shuffle(load(array + first_), near_);
+#endif
+    Vector<float> vector;
+    for (int lane = 0; lane < Simd<float>::lanes; ++lane)
+      vector[lane] = array[index_[lane]];
+    return vector;
+  }
+
+private:
+  const int32_t *index_;
+  int32_t first_;
+  Mask<float> near_;
+  bool is_near_ = true;
+};
+
 // The vector where the mask is set, 0 elsewhere, also in the place of NaN.
 template <typename T>
 inline Vector<T> keep(Vector<T> vector, const typename Simd<T>::Integer *mask) {

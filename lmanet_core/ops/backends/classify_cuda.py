@@ -18,30 +18,39 @@ _LOGITS = 2048
 """That a program holds; 16 for each of its threads."""
 
 
-def classify(logits: Tensor, *, confidence: bool) -> Tensor:
+def classify(
+    logits: Tensor,
+    size: tuple[int, int] | None = None,
+    corners_aligned: bool = False,
+    *,
+    confidence: bool,
+) -> Tensor:
     """Label and, if wanted, confidence of each pixel.
 
     Both are made in any case, in the only memory that is allocated: a kernel that leaves one out
     would be another to compile, when somebody wants the other.
 
     Args:
-        logits: (B, C, H, W) float16, bfloat16 or float32, 1 <= C <= 256, of any strides. A frame
+        logits: (B, C, h, w) float16, bfloat16 or float32, 1 <= C <= 256, of any strides. A frame
             must span fewer than 2^31 elements.
+        size: (H, W), not below (h, w), for which logits are interpolated bilinearly; None: (h, w).
+        corners_aligned: whether corners of logits then are those of the labels.
 
     Returns:
         (1 or 2, B, H, W) uint8: the class with the largest logit, of equals the first; its softmax,
         255 is certain, 0 where a logit is NaN.
     """
-    batch, _, height, width = logits.shape
-    maps = torch.empty((2, batch, height, width), dtype=torch.uint8, device=logits.device)
+    height, width = size or logits.shape[2:]
+    maps = torch.empty((2, len(logits), height, width), dtype=torch.uint8, device=logits.device)
     with torch.cuda.device_of(logits):
-        classify_launch(logits, maps).run()
+        classify_launch(logits, maps, corners_aligned).run()
     return maps[: 1 + confidence]
 
 
-def classify_launch(logits: Tensor, maps: Tensor) -> Launch:
+def classify_launch(logits: Tensor, maps: Tensor, corners_aligned: bool = False) -> Launch:
     """How `maps` (2, B, H, W) are filled; looks at no data."""
-    batch, classes, height, width = logits.shape
+    batch, classes, *logits_size = logits.shape
+    height, width = maps.shape[2:]
     class_block = triton.next_power_of_2(classes)
     pixel_block = _LOGITS // class_block
     names = ("stream", "channel", "row", "column")
@@ -55,17 +64,42 @@ def classify_launch(logits: Tensor, maps: Tensor) -> Launch:
             "labels": maps[0],
             "confidence": maps[1],
             "pixels": height * width,
+            "height": height,
             "width": width,
+            "logits_height": logits_size[0],
+            "logits_width": logits_size[1],
         },
-        {"classes": classes, "class_block": class_block, "pixel_block": pixel_block},
+        {
+            "enlarged": (height, width) != tuple(logits_size),
+            "corners_aligned": corners_aligned,
+            "classes": classes,
+            "class_block": class_block,
+            "pixel_block": pixel_block,
+        },
         warps=4,
     )
 
 
-@triton.jit(do_not_specialize=["pixels", "width"])
+@triton.jit
+def place(position, size, logits_size, corners_aligned: tl.constexpr):
+    """Between which two rows or columns of the logits one of the labels lies, and how near to the
+    second, as PyTorch's interpolation has it.
+    """
+    if corners_aligned:
+        exact = position.to(tl.float32) * ((logits_size - 1) / tl.maximum(size - 1, 1))
+    else:
+        exact = tl.maximum((position.to(tl.float32) + 0.5) * (logits_size / size) - 0.5, 0.0)
+    first = tl.minimum(exact.to(tl.int32), logits_size - 1)
+    return first, tl.minimum(first + 1, logits_size - 1), exact - first.to(tl.float32)
+
+
+@triton.jit(
+    do_not_specialize=["pixels", "height", "width", "logits_height", "logits_width"],
+)
 def classify_kernel(
     logits, logits_stream, logits_channel, logits_row, logits_column,
-    labels, confidence, pixels, width,
+    labels, confidence, pixels, height, width, logits_height, logits_width,
+    enlarged: tl.constexpr, corners_aligned: tl.constexpr,
     classes: tl.constexpr, class_block: tl.constexpr, pixel_block: tl.constexpr,
 ):  # fmt: skip
     """Grid: blocks of pixels, streams."""
@@ -73,10 +107,23 @@ def classify_kernel(
     pixel = tl.program_id(0) * pixel_block + tl.arange(0, pixel_block)
     label = tl.arange(0, class_block)
     inside = pixel < pixels
-    offsets = pixel // width * logits_row + pixel % width * logits_column
+    row, column = pixel // width, pixel % width
     exists = inside[:, None] & (label < classes)[None, :]
-    address = at(logits, stream, logits_stream) + offsets[:, None] + label[None, :] * logits_channel
-    scores = tl.load(address, exists, other=-INFINITY).to(tl.float32)
+    address = at(logits, stream, logits_stream) + label[None, :] * logits_channel
+    if enlarged:
+        top, bottom, below = place(row, height, logits_height, corners_aligned)
+        left, right, beside = place(column, width, logits_width, corners_aligned)
+        left, right = (left * logits_column)[:, None], (right * logits_column)[:, None]
+        top, bottom = (top * logits_row)[:, None], (bottom * logits_row)[:, None]
+        below, beside = below[:, None], beside[:, None]
+        upper = (1 - beside) * tl.load(address + top + left, exists, other=0.0).to(tl.float32)
+        upper += beside * tl.load(address + top + right, exists, other=0.0).to(tl.float32)
+        lower = (1 - beside) * tl.load(address + bottom + left, exists, other=0.0).to(tl.float32)
+        lower += beside * tl.load(address + bottom + right, exists, other=0.0).to(tl.float32)
+        scores = tl.where(exists, (1 - below) * upper + below * lower, -INFINITY)
+    else:
+        address += (row * logits_row + column * logits_column)[:, None]
+        scores = tl.load(address, exists, other=-INFINITY).to(tl.float32)
     best = tl.max(scores, 1)
     is_best = scores == best[:, None]
     first = tl.min(tl.where(is_best, label[None, :], classes - 1), 1)

@@ -74,19 +74,27 @@ def backward(
 
 
 def classify(
-    logits: Tensor, *, confidence: bool, instruction_set: str | None = None
+    logits: Tensor,
+    size: tuple[int, int] | None = None,
+    corners_aligned: bool = False,
+    *,
+    confidence: bool,
+    instruction_set: str | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Labels and, if wanted, confidences of logits (B, C, H, W); see `lmanet_core.kernel.classify`.
+    """Labels and, if wanted, confidences of logits (B, C, h, w); see `lmanet_core.kernel.classify`.
+
+    Args:
+        size: (H, W); None: (h, w).
 
     Returns:
         (B, H, W) uint8 each.
     """
-    batch, _, height, width = logits.shape
-    labels = torch.empty((batch, height, width), dtype=torch.uint8)
+    height, width = size or logits.shape[2:]
+    labels = torch.empty((len(logits), height, width), dtype=torch.uint8)
     confidences = torch.empty_like(labels) if confidence else None
     address = None if confidences is None else confidences.data_ptr()
-    threads = torch.get_num_threads()
-    library.classify(_view(logits), labels.data_ptr(), address, threads, instruction_set)
+    outputs = labels.data_ptr(), address, (height, width), corners_aligned
+    library.classify(_view(logits), *outputs, torch.get_num_threads(), instruction_set)
     return labels, confidences
 
 

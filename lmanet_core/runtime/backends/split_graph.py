@@ -54,7 +54,7 @@ class SplitGraphBackend(GraphBackend):
     def connect(self) -> None:
         """Bind the buffers, and make those that are between the graphs."""
         graphs = self._load(self.info.work_size)
-        width, height = self.info.work_size
+        width, height = self.info.logits_size or self.info.work_size
         logits = self.zeros((1, len(self.classes), height, width), "float32")
         self._logits = logits[0]
         if not self.info.operator:
@@ -92,4 +92,10 @@ class SplitGraphBackend(GraphBackend):
                 )
             self._run_after({})
         wanted = self.outputs["confidence"] if confidence else None
-        kernel.classify(self._logits, self.outputs["labels"], wanted, self._threads)
+        kernel.classify(
+            self._logits,
+            self.outputs["labels"],
+            wanted,
+            self._threads,
+            corners_aligned=self.info.corners_aligned,
+        )

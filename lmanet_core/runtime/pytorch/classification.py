@@ -5,25 +5,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lmanet_core.models.enlarging_decoder import SmallLogits
 from lmanet_core.ops.backends import fused_cpu, plain_classify
 from lmanet_core.ops.choice import choose_classification
 
 
-def classify(logits: Tensor, *, confidence: bool) -> Tensor:
+def classify(logits: SmallLogits, *, confidence: bool) -> Tensor:
     """Label and, if wanted, confidence of each pixel; in one pass where there is a kernel for it.
 
     Args:
-        logits: (B, C, H, W).
+        logits: of B images, interpolated in float32 where there is a kernel.
 
     Returns:
         (1 or 2, B, H, W) uint8; a confidence of 255 is certain, that of NaN is 0.
     """
-    if choose_classification(logits.device, logits.dtype).name == "plain":
-        return plain_classify.classify(logits, confidence=confidence)
-    if logits.device.type == "cuda":
+    device = logits.values.device
+    if choose_classification(device, logits.values.dtype).name == "plain":
+        return plain_classify.classify(logits.enlarge(), confidence=confidence)
+    if device.type == "cuda":
         # Imported here because Triton comes with the CUDA builds of PyTorch, only.
         from lmanet_core.ops.backends import classify_cuda
 
-        return classify_cuda.classify(logits, confidence=confidence)
-    labels, confidences = fused_cpu.classify(logits, confidence=confidence)
+        return classify_cuda.classify(*logits, confidence=confidence)
+    labels, confidences = fused_cpu.classify(*logits, confidence=confidence)
     return labels[None] if confidences is None else torch.stack([labels, confidences])

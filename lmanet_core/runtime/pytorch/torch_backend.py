@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lmanet_core.config import MAX_MEMORY_SIZE
 from lmanet_core.models import LMANet, MemoryStore
+from lmanet_core.models.enlarging_decoder import logits_of
 from lmanet_core.ops.choice import choose_implementation
 from lmanet_core.resizing import resize_image
 from lmanet_core.runtime.backend import Prediction
@@ -159,7 +160,8 @@ class TorchBackend:
         """(B, H', W', 3) uint8 -> labels and, if wanted, confidence (1 or 2, B, H', W') uint8."""
         # Interleaved pixels are what channels_last means: a view, no transposition.
         images = pixels.to(self._dtype).div_(255).permute(0, 3, 1, 2)
-        return classify(self._model.step(images, store), confidence=confidence)
+        features = self._model.step_features(images, store)
+        return classify(logits_of(self._model.decoder, features), confidence=confidence)
 
     def _can_replay(self, store: MemoryStore | None) -> bool:
         """Whether a step does the same for every frame, but for where the memory is written."""

@@ -4,7 +4,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from lmanet_core import ModelConfig, VideoSegmenter
-from lmanet_core.models import BACKBONES
+from lmanet_core.models import BACKBONES, EnlargingDecoder
 from lmanet_core.size_rule import SizeRule
 
 SIZE = (64, 64)
@@ -28,7 +28,29 @@ class TinyBackbone(nn.Module):
         return self.decoder(self.encoder(images))
 
 
+class ResizedDecoder(EnlargingDecoder):
+    """Classes are decided at stride 8."""
+
+    factor = 8
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.classifier = nn.Conv2d(16, num_classes, 1)
+
+    def small_logits(self, features: Tensor) -> Tensor:
+        return self.classifier(features)
+
+
+class TinyResizedBackbone(TinyBackbone):
+    """The same with logits that are enlarged."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes)
+        self.decoder = ResizedDecoder(num_classes)
+
+
 BACKBONES["tiny"] = TinyBackbone
+BACKBONES["tiny_resized"] = TinyResizedBackbone
 TINY = ModelConfig(
     backbone="tiny", memory_size=MEMORY_SIZE, window_size=5, key_channels=4, value_channels=8
 )

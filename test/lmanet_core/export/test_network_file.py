@@ -1,5 +1,6 @@
 """Network files: what they give, what they refuse, and that nothing of it needs PyTorch."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from export_cases import MEMORY_SIZE, SIZE, TINY, assert_streams_alike
 from lmanet_core import VideoSegmenter, build_model
 from lmanet_core.command.__main__ import main
 from lmanet_core.runtime import GraphFileError, open_segmenter
-from lmanet_core.runtime.network_file import read_network_file
+from lmanet_core.runtime.graph_info import GraphInfo
+from lmanet_core.runtime.network_file import read_network_file, write_network_file
 
 pytest.importorskip("onnxruntime", reason="the extra `export` is missing")
 pytest.importorskip("onnxscript", reason="the extra `export` is missing")
@@ -45,7 +47,13 @@ def test_a_clip_from_a_cold_start_gets_the_labels_of_the_library(tiny, clip, tin
             "openvino",
         ),
         (
-            {"value_channels": None, "fusion": "blend", "key_form": "located", "key_channels": 12},
+            {
+                "backbone": "tiny_resized",
+                "value_channels": None,
+                "fusion": "blend",
+                "key_form": "located",
+                "key_channels": 12,
+            },
             "openvino",
         ),
     ],
@@ -58,6 +66,25 @@ def test_other_memories_are_exported_too(clip, tmp_path, setting, backend):
         engine=tmp_path / "model.lmanet", backend=backend, precision="fp32", threads=1
     )
     assert_streams_alike(VideoSegmenter(model, precision="fp32"), exported, clip[:5])
+
+
+def test_small_logits_are_recorded_and_older_files_go_on_working(clip, tmp_path):
+    """Those made before files said of which size their logits are, which had that of the image."""
+    model = build_model(replace(TINY, backbone="tiny_resized")).eval()
+    path, older = tmp_path / "model.lmanet", tmp_path / "older.lmanet"
+    info = export_network(model, path, work_size=SIZE, any_size=True)
+    assert info.logits_size == (SIZE[0] // 8, SIZE[1] // 8)
+    assert info.at((128, 32)).logits_size == (16, 4)
+    large = build_model(TINY).eval()
+    record = json.loads(export_network(large, older, work_size=SIZE).to_json())
+    assert record.pop("logits_size") == list(SIZE)
+    assert record.pop("corners_aligned") is False
+    write_network_file(older, GraphInfo.from_json(json.dumps(record)), read_network_file(older)[1])
+    with pytest.raises(ValueError, match="expected the entries"):
+        GraphInfo.from_json(json.dumps({**record, "unheard_of": 1}))
+    for network, file in ((model, path), (large, older)):
+        exported, _ = open_segmenter(engine=file, backend="onnxruntime", threads=1)
+        assert_streams_alike(VideoSegmenter(network, precision="fp32"), exported, clip[:3])
 
 
 def test_images_of_other_sizes_are_resized_as_in_the_library(tiny, tiny_network):

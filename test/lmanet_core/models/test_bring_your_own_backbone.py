@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from lmanet_core import ModelConfig, VideoSegmenter, build_model, load, save_checkpoint
 from lmanet_core.models import BACKBONES, LocalMemory, find_backbone
+from lmanet_core.models.enlarging_decoder import logits_of
+from lmanet_core.runtime.pytorch.classification import classify
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "bring_your_own_backbone.md"
 
@@ -103,3 +106,19 @@ def test_local_memory_wraps_any_features():
     frame = memory.project(torch.rand(2, 12, 5, 6))
     keys, values = frame.memory_key[:, None], frame.memory_value[:, None]
     assert memory.eval().read_and_fuse(frame, keys, values).shape == (2, 12, 5, 6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("last", [{"align_corners": True}, {}, {"mode": "nearest"}])
+def test_labels_are_made_of_logits_before_a_bilinear_upsampling(last):
+    """The logits stay what they are; labels agree with theirs, a nearest one is left in place."""
+    settings = {"mode": "bilinear", **last}
+    decoder = nn.Sequential(nn.Conv2d(4, 3, 1), nn.Upsample(scale_factor=4, **settings))
+    features = torch.randn(2, 4, 5, 6)
+    small = logits_of(decoder, features)
+    assert small.values.shape == (
+        (2, 3, 5, 6) if settings["mode"] == "bilinear" else (2, 3, 20, 24)
+    )
+    assert torch.allclose(small.enlarge(), decoder(features), atol=1e-6)
+    labels = classify(small, confidence=False)
+    assert (labels[0] == decoder(features).argmax(1)).float().mean() > 0.999

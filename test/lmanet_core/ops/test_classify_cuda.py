@@ -25,8 +25,8 @@ def random_logits(classes: int, dtype: torch.dtype) -> Tensor:
     return logits
 
 
-def classify(logits: Tensor, confidence: bool) -> Tensor:
-    return classify_cuda.classify(logits, confidence=confidence)
+def classify(logits: Tensor, confidence: bool, *size: object) -> Tensor:
+    return classify_cuda.classify(logits, *size, confidence=confidence)
 
 
 @pytest.fixture(scope="module", params=["interpreter", pytest.param("gpu", marks=pytest.mark.gpu)])
@@ -36,7 +36,7 @@ def run(request):
         with triton_interpreter() as executor:
             yield lambda *arguments: executor.submit(classify, *arguments).result()
     elif torch.cuda.is_available():
-        yield lambda logits, confidence: classify(logits.cuda(), confidence).cpu()
+        yield lambda logits, *others: classify(logits.cuda(), *others).cpu()
     else:
         pytest.skip("no CUDA device")
 
@@ -53,6 +53,22 @@ def test_labels_and_confidence_are_those_of_the_softmax(run, classes, dtype):
         expected = 255 * strided.double().softmax(1).amax(1)
         assert (confidence - expected).abs().max() < 0.501
     assert torch.equal(run(logits, False), run(logits, True)[:1]), "confidence is left out"
+
+
+@pytest.mark.parametrize("corners_aligned", [False, True])
+def test_labels_of_small_logits_are_those_of_interpolated_ones(run, corners_aligned):
+    logits = random_logits(19, torch.float32)[:, :-1, :, :20]
+    size = (17, 153) if corners_aligned else (12, 80)
+    large = torch.nn.functional.interpolate(
+        logits, size, mode="bilinear", align_corners=corners_aligned
+    )
+    best, expected = large.max(1)
+    for strided in (logits, logits.contiguous(**INTERLEAVED)):
+        labels, confidence = run(strided, True, size, corners_aligned)
+        of_labels = large.gather(1, labels.long()[:, None])[:, 0]
+        assert (best - of_labels).max() < 1e-5, "another label only within rounding"
+        assert (labels != expected).sum() <= 1
+        assert (confidence - 255 * large.softmax(1).amax(1)).abs().max() < 0.502
 
 
 def test_a_logit_that_is_no_number_is_uncertain_and_no_other_pixel_is(run):
@@ -74,7 +90,8 @@ def test_fits_every_chip(compute_capability):
         pytest.skip("Triton 3.2 knows no chip from sm_100 on; neither does its PyTorch")
     logits = torch.empty(ERFNET, dtype=torch.float16, device="meta")
     maps = torch.empty((2, 1, *ERFNET[2:]), dtype=torch.uint8, device="meta")
-    for strided in (logits, logits.contiguous(**INTERLEAVED)):
+    small = torch.empty((1, 19, 128, 256), dtype=torch.float16, device="meta")
+    for strided in (logits, logits.contiguous(**INTERLEAVED), small.contiguous(**INTERLEAVED)):
         launch = classify_cuda.classify_launch(strided, maps)
         taken = compile_for_chip(launch, compute_capability)
         assert taken.spilled == 0

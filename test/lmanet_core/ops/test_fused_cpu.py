@@ -255,6 +255,31 @@ def test_labels_and_confidence_are_those_of_the_softmax(instruction_set, dtype):
     assert torch.equal(labels[1].long(), logits[1].float().argmax(0)), "and no other pixel's"
 
 
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_labels_of_small_logits_are_those_of_interpolated_ones(instruction_set, dtype):
+    """In sizes that are multiples and others, larger than a piece, and of any strides."""
+    logits = (3 * random_tensor(2, 19, 9, 70, seed=5)).to(dtype)
+    logits[:, 4] = logits[:, 7]  # equals: the first one
+    other = pixels = 0
+    for size, corners_aligned in (((36, 280), False), ((65, 553), True), ((11, 71), False)):
+        large = torch.nn.functional.interpolate(
+            logits.float(), size, mode="bilinear", align_corners=corners_aligned
+        )
+        best, expected = large.max(1)
+        certainty = 255 * large.double().softmax(1).amax(1)
+        for strided in (logits, logits.contiguous(memory_format=torch.channels_last)):
+            labels, confidence = fused_cpu.classify(
+                strided, size, corners_aligned, confidence=True, instruction_set=instruction_set
+            )
+            of_labels = large.gather(1, labels.long()[:, None])[:, 0]
+            assert (best - of_labels).max() < 1e-5, "another label only within rounding"
+            assert (confidence - certainty).abs().max() < 0.502
+            other += int((labels != expected).sum())
+            pixels += labels.numel()
+    assert other <= 1e-4 * pixels, f"{other} of {pixels}"
+
+
 def test_without_the_library_the_tiled_form_takes_over_and_says_so_once(tmp_path):
     package = Path(fused_cpu.__file__).parents[2]
     ignored = shutil.ignore_patterns("*.so", "__pycache__", "weights")
