@@ -96,6 +96,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--share", type=float, default=1.0, help="0..1, of the frames that are corrupted"
     )
+    parser.add_argument(
+        "--run-length",
+        type=int,
+        default=1,
+        help="frames in a row that are worse, or corrupted, together; default: %(default)s",
+    )
     parser.add_argument("--plot", type=picture_file, help="picture of mIoU over --corruption")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -151,7 +157,9 @@ def run_once(
     translation: np.ndarray | None,
 ) -> None:
     if arguments.worse:
-        dataset = worsened(dataset, WorseningConfig(chance=arguments.worse))
+        dataset = worsened(
+            dataset, WorseningConfig(chance=arguments.worse, run_length=arguments.run_length)
+        )
     segmenter = make_segmenter(arguments, model, arguments.memory_size)
     sheet = Sheet(len(dataset.labelled_frames), dataset.classes)
     with tqdm(total=sum(map(streamed_frames, dataset.videos)), unit="frame") as progress:
@@ -188,6 +196,7 @@ def run_corruptions(
             names,
             arguments.severity,
             arguments.share,
+            arguments.run_length,
             progress.update,
             translation,
         )

@@ -6,10 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lmanet_core.command import attention, convert, doctor, export, info, join, label
+from lmanet_core.command import adapt, attention, convert, doctor, export, info, join, label
 from lmanet_core.program import run_program
 
 VERBS = {
+    "adapt": adapt,
     "attention": attention,
     "convert": convert,
     "doctor": doctor,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lmanet_core.data.checks import check_counts
 from lmanet_core.data.video import Video, VideoDataset
 from lmanet_core.extras import needs_extra
 
@@ -73,6 +74,7 @@ class CorruptedVideo:
     severity: int
     share: float
     seed: int
+    run_length: int = 1
 
     @property
     def name(self) -> str:
@@ -87,27 +89,33 @@ class CorruptedVideo:
 
     def image(self, index: int) -> np.ndarray:
         image = self.video.image(index)
-        random = np.random.default_rng((self.seed, index))
+        run, number = divmod(index, self.run_length)
+        random = np.random.default_rng((self.seed, run))
         if random.random() >= self.share:
             return image
-        return corrupt(image, self.corruption, self.severity, int(random.integers(2**31)))
+        seed = random.integers(2**31, size=self.run_length)[number]
+        return corrupt(image, self.corruption, self.severity, int(seed))
 
     def labels(self, index: int) -> np.ndarray | None:
         return self.video.labels(index)
 
 
 def corrupted(
-    dataset: VideoDataset, corruption: str, severity: int, share: float = 1.0
+    dataset: VideoDataset, corruption: str, severity: int, share: float = 1.0, run_length: int = 1
 ) -> VideoDataset:
     """The data set with that share of its frames corrupted; which ones depends on nothing else.
 
+    Args:
+        run_length: frames in a row that are corrupted together, or are not.
+
     Raises:
-        ValueError: the share is not in 0..1.
+        ValueError: the share is not in 0..1, or the length is less than 1.
     """
+    check_counts(run_length=run_length)
     if not 0 <= share <= 1:
         raise ValueError(f"share must be in 0..1, got {share}")
     videos = (
-        CorruptedVideo(video, corruption, severity, share, seed)
+        CorruptedVideo(video, corruption, severity, share, seed, run_length)
         for seed, video in enumerate(dataset.videos)
     )
     return replace(dataset, videos=tuple(videos))

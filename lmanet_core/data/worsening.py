@@ -10,7 +10,7 @@ import numpy as np
 
 from lmanet_core.data import camera_faults
 from lmanet_core.data.augmentation import draw_factor
-from lmanet_core.data.checks import check_not_negative
+from lmanet_core.data.checks import check_counts, check_not_negative
 from lmanet_core.data.clips import Clip, ClipsOfSource, ClipSource
 from lmanet_core.data.video import Video, VideoDataset
 
@@ -48,6 +48,7 @@ class WorseningConfig:
         grain: grey levels, upper bound of the deviation of noise that is wider than a pixel.
         lost_pixels: 0..1, upper bound of the share of values that are 0 or 255.
         low_bit_rate: 3 leaves down to a quarter of the pixels along each side, coarsely compressed.
+        run_length: frames in a row that are worse together, in the same ways: a gust, a tunnel.
     """
 
     chance: float = 0.6
@@ -66,8 +67,10 @@ class WorseningConfig:
     grain: float = 0.0
     lost_pixels: float = 0.0
     low_bit_rate: float = 0.0
+    run_length: int = 1
 
     def __post_init__(self) -> None:
+        check_counts(run_length=self.run_length)
         check_not_negative(**{name: getattr(self, name) for name in _WAYS})
         for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
@@ -93,10 +96,19 @@ class WorsenedClips(ClipsOfSource):
     def clip(self, index: int, random: np.random.Generator) -> Clip:
         clip = self._source.clip(index, random)
         images = list(clip.images)
-        for frame in (-1,) if self._last_only else range(len(images)):
+        for run in [[-1]] if self._last_only else self._runs(len(images), random):
             if random.random() < self._config.chance:
-                images[frame] = worsen(images[frame], self._config, random)
+                ways = _draw_ways(self._config, random)
+                for frame in run:
+                    images[frame] = _apply(ways, images[frame], self._config, random)
         return Clip(np.stack(images), clip.labels)
+
+    def _runs(self, frames: int, random: np.random.Generator) -> list[list[int]]:
+        """All frames in their order, parted anywhere."""
+        length = self._config.run_length
+        first = -int(random.integers(length)) if length > 1 else 0
+        starts = range(first, frames, length)
+        return [list(range(max(0, start), min(frames, start + length))) for start in starts]
 
 
 class PairedClips(ClipsOfSource):
@@ -139,8 +151,14 @@ class WorsenedVideo:
 
     def image(self, index: int) -> np.ndarray:
         image = self.video.image(index)
-        random = np.random.default_rng((self.seed, index))
-        return worsen(image, self.config, random) if random.random() < self.config.chance else image
+        run, number = divmod(index, self.config.run_length)
+        random = np.random.default_rng((self.seed, run))
+        if random.random() >= self.config.chance:
+            return image
+        ways = _draw_ways(self.config, random)
+        # The same ways, but each frame has noise of its own.
+        own = random if number == 0 else np.random.default_rng((self.seed, run, number))
+        return _apply(ways, image, self.config, own)
 
     def labels(self, index: int) -> np.ndarray | None:
         return self.video.labels(index)
@@ -154,12 +172,22 @@ def worsened(dataset: VideoDataset, config: WorseningConfig) -> VideoDataset:
 
 def worsen(image: np.ndarray, config: WorseningConfig, random: np.random.Generator) -> np.ndarray:
     """A worse copy of an image, (H, W, 3) uint8."""
+    return _apply(_draw_ways(config, random), image, config, random)
+
+
+def _draw_ways(config: WorseningConfig, random: np.random.Generator) -> list[str]:
+    """In the order in which a camera does it, whatever was drawn first."""
     ways = [name for name in _WAYS if getattr(config, name) > 0]
     number = min(len(ways), int(random.integers(1, MOST_AT_ONCE + 1)))
     chosen = random.choice(len(ways), number, replace=False) if ways else ()
-    # In the order in which a camera does it, whatever was drawn first.
-    for way in sorted(chosen):
-        image = _WAYS[ways[way]](image, getattr(config, ways[way]), random)
+    return [ways[way] for way in sorted(chosen)]
+
+
+def _apply(
+    ways: Sequence[str], image: np.ndarray, config: WorseningConfig, random: np.random.Generator
+) -> np.ndarray:
+    for way in ways:
+        image = _WAYS[way](image, getattr(config, way), random)
     return image
 
 

@@ -108,6 +108,7 @@ def bear_corruptions(
     corruptions: Sequence[str],
     severity: int,
     share: float = 1.0,
+    run_length: int = 1,
     watch: Callable[[], None] = lambda: None,
     translation: np.ndarray | None = None,
 ) -> Robustness:
@@ -117,7 +118,7 @@ def bear_corruptions(
         segmenters: ways to run it, by name; each sees the same frames.
         dataset: as `evaluate` takes it.
         corruptions: some of `lmanet_core.data.corruptions.CORRUPTIONS`.
-        severity, share: see `corrupted`.
+        severity, share, run_length: see `corrupted`.
         watch: called after each frame, for progress bars.
         translation: as `evaluate` takes it.
 
@@ -128,7 +129,7 @@ def bear_corruptions(
     """
     evaluations = {CLEAN: _stream(segmenters, dataset, watch, translation)}
     for name in corruptions:
-        worse = corrupted(dataset, name, severity, share)
+        worse = corrupted(dataset, name, severity, share, run_length)
         evaluations[name] = _stream(segmenters, worse, watch, translation)
     return Robustness(severity, share, evaluations)
 

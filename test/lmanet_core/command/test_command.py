@@ -11,6 +11,8 @@ from lmanet_core.command import doctor
 from lmanet_core.command.__main__ import main
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.models.cost import network_cost
+from lmanet_core.training import batch_statistics
+from lmanet_core.training.batch_statistics import Judgement
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +143,46 @@ def test_label_makes_a_data_set_of_a_video_and_leaves_out_what_is_unsure(tmp_pat
     assert main([*label, *options, "--name", "unsure", "--sure", "1"]) == 0
     unsure = open_dataset("recording", tmp_path / "out", "all").videos[2]
     assert (unsure.labels(0) == 255).all()
+
+
+def test_adapt_writes_the_first_share_that_makes_nothing_worse_or_nothing(
+    tmp_path, capsys, monkeypatch
+):
+    video, output = tmp_path / "drive", tmp_path / "mine.safetensors"
+    video.mkdir()
+    for number in range(12):
+        picture = np.random.default_rng(number).integers(0, 256, (32, 64, 3), np.uint8)
+        cv2.imwrite(str(video / f"{number}.png"), picture)
+    model = build_model(ModelConfig(memory_size=1, window_size=3))
+    save_checkpoint(model, tmp_path / "street.safetensors", work_size=(64, 32))
+    adapt = ["adapt", str(tmp_path / "street.safetensors"), str(video), str(output)]
+    figures = [(0.8, 0.9), (0.9, 0.8), (0.7, 0.9), (0.8, 0.9)]
+    judged = iter(Judgement(*figure) for figure in figures)
+    monkeypatch.setattr(batch_statistics, "judge", lambda *arguments: next(judged))
+    assert main(adapt) == 0
+    printed = capsys.readouterr().out
+    assert "as it is: sure 80.00 %, steady 90.00 %" in printed
+    assert "share 0.05: sure 80.00 %, steady 90.00 %" in printed
+    adapted = load(output)
+    assert not torch.equal(
+        adapted.encoder.initial_block.bn.running_mean, model.encoder.initial_block.bn.running_mean
+    )
+    assert "0.05 of drive" in load_provenance(output)["adapted"]
+    assert load_work_size(output) == (64, 32)
+    output.unlink()
+    judged = iter((Judgement(0.8, 0.9), Judgement(0.8, 0.89)))
+    assert main([*adapt, "--share", "0.5"]) == 1
+    assert "was not written: adapted to" in capsys.readouterr().err
+    assert not output.exists()
+    for options, complaint in (
+        (["--share", "0"], "--share must be in 0..1 and not 0, got 0"),
+        (["--frames", "0"], "--frames must be at least 1, got 0"),
+    ):
+        assert main([*adapt, *options]) == 1
+        assert complaint in capsys.readouterr().err
+    (video / "11.png").unlink()
+    assert main(adapt) == 1
+    assert "expected a video of at least 12 frames, got 11" in capsys.readouterr().err
 
 
 def test_attention_draws_where_the_memory_reads(tmp_path, capsys):

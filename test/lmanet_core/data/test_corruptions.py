@@ -19,8 +19,10 @@ def dataset(davis: Path) -> VideoDataset:
     return open_dataset("davis", davis, "train")
 
 
-def changed(dataset: VideoDataset, corruption: str, share: float) -> list[bool]:
-    worse = corrupted(dataset, corruption, 3, share)
+def changed(
+    dataset: VideoDataset, corruption: str, share: float, run_length: int = 1
+) -> list[bool]:
+    worse = corrupted(dataset, corruption, 3, share, run_length)
     return [
         bool((its_worse.image(index) != video.image(index)).any())
         for video, its_worse in zip(dataset.videos, worse.videos, strict=True)
@@ -50,6 +52,8 @@ def test_which_frames_depends_on_nothing_else(dataset: VideoDataset) -> None:
     assert not all(half)
     assert all(changed(dataset, "fog", 1.0))
     assert not any(changed(dataset, "fog", 0.0))
+    runs = changed(dataset, "fog", 0.5, run_length=5)
+    assert runs == [runs[0]] * 5 + [runs[5]] * 5
 
 
 @pytest.mark.usefixtures("corruptions_stand_in")

@@ -21,7 +21,11 @@ from lmanet_core.data.worsening import (
     worsened,
 )
 
-NOTHING = {field.name: 0.0 for field in fields(WorseningConfig) if field.name != "chance"}
+NOTHING = {
+    field.name: 0.0
+    for field in fields(WorseningConfig)
+    if field.name not in ("chance", "run_length")
+}
 
 
 class PlainClips:
@@ -76,6 +80,19 @@ def test_each_way_makes_frames_worse_by_itself(way: str) -> None:
     )
 
 
+def test_frames_are_worse_in_runs() -> None:
+    config = WorseningConfig(chance=0.4, run_length=2, **{**NOTHING, "noise": 60.0})
+    source = WorsenedClips(PlainClips(), config)
+    patterns = set()
+    for index in range(100):
+        first, second, third = source.clip(index, np.random.default_rng(index)).images
+        patterns.add(((first != second).any(), (second != third).any()))
+    # Two of three in a row are alike unless noise, each its own, makes them differ.
+    assert patterns == {(False, False), (False, True), (True, False), (True, True)}
+    with pytest.raises(ValueError, match="run_length must be at least 1, got 0"):
+        WorseningConfig(run_length=0)
+
+
 def test_without_any_way_frames_stay_as_they_are() -> None:
     for clip in drawn(WorseningConfig(chance=1, **NOTHING)):
         np.testing.assert_array_equal(clip.images[2], clip.images[1])
@@ -127,3 +144,12 @@ def test_motion_spreads_a_point_and_keeps_its_light() -> None:
         blurred = worsen(image, config, np.random.default_rng(seed))
         assert (blurred > 0).sum() >= (image > 0).sum()
         assert blurred.mean() == pytest.approx(image.mean(), rel=0.3)
+
+
+def test_a_worsened_video_is_worse_in_runs(davis: Path) -> None:
+    dataset = open_dataset("davis", davis, "train")
+    config = WorseningConfig(chance=0.5, run_length=2, **{**NOTHING, "noise": 60.0})
+    for video, worse in zip(dataset.videos, worsened(dataset, config).videos, strict=True):
+        changed = [bool((worse.image(i) != video.image(i)).any()) for i in range(4)]
+        assert changed[0] == changed[1]
+        assert changed[2] == changed[3]
