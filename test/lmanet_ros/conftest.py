@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import rclpy
 import ros_harness  # noqa: F401  (sets up the network)
-import torch
+from impressionable import impressionable
 from rclpy.signals import SignalHandlerOptions
 from sleepy_network import SleepyNetwork
 
-from lmanet_core import ModelConfig, build_model, save_checkpoint
+from lmanet_core import save_checkpoint
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS
 
 PROJECT = Path(__file__).parents[2]
@@ -63,10 +63,9 @@ def ros() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small network with random weights that remembers two frames."""
-    torch.manual_seed(0)
+    """A small network with random weights that remembers two frames, which matter to it."""
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
-    save_checkpoint(build_model(ModelConfig(memory_size=2, window_size=3)), path)
+    save_checkpoint(impressionable(window_size=3), path)
     return path
 
 

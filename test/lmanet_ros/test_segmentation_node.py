@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from ros_harness import (
     NODE_COMMAND,
+    NODE_NAME,
     NodeProcess,
     connected,
     image_message,
@@ -42,15 +43,25 @@ def assert_ends_cleanly(process: NodeProcess, *numbers: signal.Signals) -> None:
     assert "Traceback" not in process.output
 
 
-@pytest.mark.parametrize(
-    "numbers",
-    [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGINT, signal.SIGTERM]],
-    ids=["Ctrl-C", "SIGTERM", "Ctrl-C under ros2 launch"],
-)
-def test_a_signal_ends_the_node(checkpoint, numbers):
-    with running_node(checkpoint) as process, connected(process) as client:
-        client.ask(image_message(street()))
-        assert_ends_cleanly(process, *numbers)
+SIGNALS = {
+    "ctrl_c": [signal.SIGINT],
+    "sigterm": [signal.SIGTERM],
+    "ctrl_c_under_ros2_launch": [signal.SIGINT, signal.SIGINT, signal.SIGTERM],
+}
+
+
+def test_a_signal_ends_the_node(checkpoint):
+    with ExitStack() as stack:
+        # All at once: most of the time goes into starting Python.
+        processes = {
+            name: stack.enter_context(running_node(checkpoint, "-r", f"__ns:=/{name}"))
+            for name in SIGNALS
+        }
+        for name, process in processes.items():
+            options = {"node_name": f"/{name}{NODE_NAME}", "topic": f"/{name}/image"}
+            client = stack.enter_context(connected(process, **options))
+            client.ask(image_message(street()))
+            assert_ends_cleanly(process, *SIGNALS[name])
 
 
 def test_ctrl_c_ends_the_node_while_the_network_runs(checkpoint):
@@ -112,6 +123,7 @@ def test_a_bad_value_stops_the_start_and_is_named(checkpoint, tmp_path):
             f"parameter '{name}': expected": ["--params-file", str(file)]
             for name, file in empty_lists.items()
         },
+        "cannot be told apart": [*good, "-p", "image_topics:=[image, /image]"],
         "a namespace must not end in '/'": ["-r", "__ns:=/front/"],
         str(params_file): [*good, "--params-file", str(params_file)],
     }

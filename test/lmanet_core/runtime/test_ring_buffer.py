@@ -49,6 +49,17 @@ def test_slots_stay_where_they_are_also_after_clear():
     assert numbers_in(buffer) == {7}
 
 
+def test_of_the_frames_offered_every_second_is_kept_the_first_one_after_clear_too():
+    buffer = RingBuffer(3, write_interval=2)
+    for number in range(1, 6):
+        write_number(buffer, number)
+    assert numbers_in(buffer) == {1, 3, 5}
+    assert buffer.progress == (3, 1)
+    buffer.clear()
+    write_number(buffer, 6)
+    assert numbers_in(buffer) == {6}
+
+
 def test_size_must_be_positive():
     with pytest.raises(ValueError, match="at least 1"):
         RingBuffer(0)

@@ -88,10 +88,3 @@ def test_frames_that_wait_together_are_answered_each_with_its_own(cameras, check
         picture = street(seed=200 + number)
         answer = client.ask(image_message(picture, stamp=20.3, frame_id=name))["labels"]
         assert (pixels(answer) == segmenters[name].step(picture).labels).mean() > 0.99
-
-
-def test_topics_that_would_share_their_outputs_stop_the_start(checkpoint):
-    topics = "image_topics:=[image, /image]"
-    with running_node(checkpoint, "-p", topics) as process:
-        process.wait_for_output("cannot be told apart")
-        assert process.wait() == 1
