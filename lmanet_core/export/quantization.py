@@ -62,6 +62,7 @@ class _Recorder:
     def __init__(self, graph: CpuGraph, inputs: Sequence[str]) -> None:
         self.name = graph.name
         self.precision = graph.precision
+        self.port_type = graph.port_type
         self.recorded: list[dict[str, np.ndarray]] = []
         self._graph = graph
         self._inputs = inputs

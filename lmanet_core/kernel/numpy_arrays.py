@@ -1,4 +1,7 @@
-"""The kernel on numpy arrays, for runtimes that have a frame's arrays without a batch."""
+"""The kernel on numpy arrays, for runtimes that have a frame's arrays without a batch.
+
+Numbers are float32, or bfloat16, which numpy has no type for: uint16 then holds their bits.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import numpy as np
 
 from lmanet_core.kernel import library
 from lmanet_core.kernel.library import View
+
+_TYPES = {"float32": "float32", "uint16": "bfloat16"}
 
 
 def local_attention(
@@ -19,10 +24,10 @@ def local_attention(
     """Read the memory; see `lmanet_core.ops.local_attention`. Any strides will do.
 
     Args:
-        query: (Dk, H, W) float32.
-        keys: (S, Dk, H, W) float32, S >= 1.
-        values: (S, Dv, H, W) float32.
-        read: (Dv, H, W) float32, which is written.
+        query: (Dk, H, W) float32, or bfloat16 as all of them.
+        keys: (S, Dk, H, W), S >= 1.
+        values: (S, Dv, H, W).
+        read: (Dv, H, W), which is written.
         window_size: odd.
         threads: to compute with.
     """
@@ -42,8 +47,8 @@ def classify(
     """Write label and confidence of each pixel in one pass over the logits.
 
     Args:
-        logits: (C, h, w) float32, 1 <= C <= 256, h <= H, w <= W, of any strides. Those of another
-            size than the labels are interpolated bilinearly.
+        logits: (C, h, w) float32 or bfloat16, 1 <= C <= 256, h <= H, w <= W, of any strides. Those
+            of another size than the labels are interpolated bilinearly.
         labels: (H, W) uint8 without gaps: the class with the largest logit, of equals the first.
         confidence: (H, W) uint8 without gaps: its softmax, 255 is certain; 0 where a logit is NaN.
             None: not wanted.
@@ -58,4 +63,4 @@ def classify(
 
 def _view(array: np.ndarray) -> View:
     strides = tuple(stride // array.itemsize for stride in array.strides)
-    return View(array.ctypes.data, array.shape, strides, array.dtype.name)
+    return View(array.ctypes.data, array.shape, strides, _TYPES[array.dtype.name])

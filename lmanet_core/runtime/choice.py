@@ -260,7 +260,14 @@ def _load_graph(
     if backend == "openvino":
         from lmanet_core.runtime.backends.openvino_graph import OpenVinoGraph
 
-        return OpenVinoGraph(source, info.precision, wishes.precision, wishes.threads, shapes)
+        return OpenVinoGraph(
+            source,
+            info.precision,
+            wishes.precision,
+            wishes.threads,
+            shapes,
+            narrow_ports=shapes is not None,
+        )
     from lmanet_core.runtime.backends.onnxruntime_graph import OnnxRuntimeGraph
 
     return OnnxRuntimeGraph(source, info.precision, wishes.threads)

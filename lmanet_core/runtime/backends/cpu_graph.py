@@ -28,6 +28,10 @@ class CpuGraph(Protocol):
     def precision(self) -> str:
         """What it computes in."""
 
+    @property
+    def port_type(self) -> str:
+        """Of its inputs and outputs but image and `filled`: 'float32', or 'bfloat16' as uint16."""
+
     def bind(self, arrays: Mapping[str, np.ndarray]) -> Run:
         """Let one stream's runs read inputs and write outputs where they are, by their names.
 

@@ -18,7 +18,9 @@ from lmanet_core.runtime.images import as_buffer
 from lmanet_core.runtime.slots import Slots
 
 FEATURE_TYPES = {"fp32": "float32", "fp16": "float16", "int8": "float32"}
-"""`GraphInfo.precision` -> type of keys and values."""
+"""`GraphInfo.precision` -> type of keys and values that a whole graph takes."""
+_STORED_AS = {"bfloat16": "uint16"}
+"""Types that numpy has not -> those of the same size that hold them."""
 
 
 class GraphBackend(ABC):
@@ -58,7 +60,7 @@ class GraphBackend(ABC):
 
     def _allocate_memory(self) -> None:
         width, height = self.info.feature_size
-        kind = FEATURE_TYPES[self.info.precision]
+        kind = self.feature_type
         channels = {"key": self.info.key_channels, "value": self.info.value_channels}
         for name, count in channels.items():
             self.outputs[name] = self.zeros((height, width, count), kind)
@@ -67,9 +69,14 @@ class GraphBackend(ABC):
         if self.memory_size:
             self._slots = Slots(self.memory_size, self.info.write_interval)
 
+    @property
+    def feature_type(self) -> str:
+        """Of keys and values: 'float32', 'float16' or 'bfloat16'."""
+        return FEATURE_TYPES[self.info.precision]
+
     def zeros(self, shape: tuple[int, ...], kind: str) -> Any:
-        """An array on the device, of a type that is named as numpy does it."""
-        return np.zeros(shape, kind)
+        """An array on the device, of a type that is named as numpy does it, or 'bfloat16'."""
+        return np.zeros(shape, _STORED_AS.get(kind, kind))
 
     @property
     def classes(self) -> ClassTable:

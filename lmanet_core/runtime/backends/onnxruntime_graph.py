@@ -24,6 +24,7 @@ class OnnxRuntimeGraph:
     """
 
     name = "onnxruntime"
+    port_type = "float32"
 
     def __init__(self, source: GraphSource, precision: str, threads: int) -> None:
         self.precision = precision

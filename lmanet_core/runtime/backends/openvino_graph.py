@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import openvino
+from openvino.preprocess import PrePostProcessor
 
+from lmanet_core.kernel import best_instruction_set
 from lmanet_core.runtime.backends.cpu_graph import GraphSource, Run, Shapes
 from lmanet_core.runtime.graph_info import GraphFileError
 
@@ -30,12 +32,15 @@ class OpenVinoGraph:
         precision: 'auto', 'fp32', 'bf16' or 'fp16'.
         threads: to compute with.
         shapes: of the inputs, for a model that leaves them open; fixed ones are faster.
+        narrow_ports: whether floats may come and go in bfloat16, see `port_type`; they do where
+            model and kernel compute in it.
 
     Raises:
         GraphFileError: OpenVINO does not take the model.
     """
 
     name = "openvino"
+    port_type = "float32"
 
     def __init__(
         self,
@@ -44,6 +49,8 @@ class OpenVinoGraph:
         precision: str,
         threads: int,
         shapes: Shapes | None = None,
+        *,
+        narrow_ports: bool = False,
     ) -> None:
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": str(threads)}
         if precision != "auto":
@@ -53,6 +60,10 @@ class OpenVinoGraph:
             model = CORE.read_model(source.model, weights)
             if shapes and model.is_dynamic():
                 model.reshape({name: list(shape) for name, shape in shapes.items()})
+            hint = options.get("INFERENCE_PRECISION_HINT", "auto")
+            if narrow_ports and _is_bfloat16(hint):
+                self.port_type = "bfloat16"
+                model = _with_bfloat16_ports(model)
             self._compiled = CORE.compile_model(model, "CPU", options)
         except RuntimeError as error:
             raise GraphFileError(f"OpenVINO does not take {source.origin}: {error}") from None
@@ -63,11 +74,35 @@ class OpenVinoGraph:
         """See `CpuGraph`."""
         request = self._compiled.create_infer_request()
         for name, array in arrays.items():
-            request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
+            request.set_tensor(name, _tensor(array))
 
         def run(others: Mapping[str, np.ndarray]) -> None:
             for name, array in others.items():
-                request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
+                request.set_tensor(name, _tensor(array))
             request.infer()
 
         return run
+
+
+def _is_bfloat16(hint: str) -> bool:
+    """Whether a model computes in bfloat16, and the kernel can, too."""
+    if hint == "auto":
+        hint = CORE.get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name()
+    return hint == "bf16" and best_instruction_set() == "avx512_bf16"
+
+
+def _with_bfloat16_ports(model: openvino.Model) -> openvino.Model:
+    """The model with floats that come and go in bfloat16, as it computes them."""
+    ports = PrePostProcessor(model)
+    for side, change in ((model.inputs, ports.input), (model.outputs, ports.output)):
+        for port in side:
+            if port.element_type == openvino.Type.f32:
+                change(port.any_name).tensor().set_element_type(openvino.Type.bf16)
+    return ports.build()
+
+
+def _tensor(array: np.ndarray) -> openvino.Tensor:
+    """The array itself as a tensor; 16 bits that numpy has no type for are bfloat16."""
+    if array.dtype == np.uint16:
+        return openvino.Tensor(array, openvino.Shape(array.shape), openvino.Type.bf16)
+    return openvino.Tensor(array, shared_memory=True)

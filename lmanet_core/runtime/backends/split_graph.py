@@ -45,17 +45,24 @@ class SplitGraphBackend(GraphBackend):
         self._load = load
         self._threads = threads
         self._window_size: int = info.config["window_size"]
-        super().__init__(info, "cpu")
         first = next(iter(load(info.work_size).values()))
+        self._feature_type = first.port_type
+        super().__init__(info, "cpu")
         self.name = first.name
         self.precision = first.precision
         self.connect()
+
+    @property
+    def feature_type(self) -> str:
+        """That of the graphs; the kernel computes in it, too."""
+        return self._feature_type
 
     def connect(self) -> None:
         """Bind the buffers, and make those that are between the graphs."""
         graphs = self._load(self.info.work_size)
         width, height = self.info.logits_size or self.info.work_size
-        logits = self.zeros((1, len(self.classes), height, width), "float32")
+        kind = self.feature_type
+        logits = self.zeros((1, len(self.classes), height, width), kind)
         self._logits = logits[0]
         if not self.info.operator:
             self._run = graphs["frame"].bind({"logits": logits})
@@ -64,11 +71,11 @@ class SplitGraphBackend(GraphBackend):
         key_channels, value_channels = self.info.key_channels, self.info.value_channels
         # Kept: the graphs know their addresses only.
         self._between = between = {
-            "query_value": self.zeros((1, value_channels, height, width), "float32"),
-            "features": self.zeros((1, self.info.feature_channels, height, width), "float32"),
+            "query_value": self.zeros((1, value_channels, height, width), kind),
+            "features": self.zeros((1, self.info.feature_channels, height, width), kind),
         }
-        query = self.zeros((1, key_channels, height, width), "float32")
-        read = self.zeros((height, width, value_channels), "float32")
+        query = self.zeros((1, key_channels, height, width), kind)
+        read = self.zeros((height, width, value_channels), kind)
         newest = {name: self.outputs[name] for name in ("key", "value")}
         self._run = graphs["before"].bind({"query": query, **between, **newest})
         self._run_after = graphs["after"].bind(

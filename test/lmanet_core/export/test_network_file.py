@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from export_cases import MEMORY_SIZE, SIZE, TINY, assert_streams_alike
 
-from lmanet_core import VideoSegmenter, build_model
+from lmanet_core import VideoSegmenter, build_model, kernel
 from lmanet_core.command.__main__ import main
 from lmanet_core.runtime import GraphFileError, open_segmenter
 from lmanet_core.runtime.graph_info import GraphInfo
@@ -20,9 +20,11 @@ from lmanet_core.runtime.network_file import read_network_file, write_network_fi
 
 pytest.importorskip("onnxruntime", reason="the extra `export` is missing")
 pytest.importorskip("onnxscript", reason="the extra `export` is missing")
+pytest.importorskip("openvino", reason="openvino is not installed")
 
 from lmanet_core.export import export_network
 from lmanet_core.export.quantization import quantize
+from lmanet_core.runtime.backends import openvino_graph
 
 PROJECT = Path(__file__).parents[3]
 
@@ -108,6 +110,23 @@ def test_a_file_for_any_size_keeps_the_proportions_of_each_camera(tiny, tiny_net
     fixed, _ = open_segmenter(engine=path, precision="fp32", work_size=(90, 30))
     library = VideoSegmenter(tiny, precision="fp32", work_size=(90, 30))
     assert_streams_alike(library, fixed, clip, least=0.98)
+
+
+@pytest.mark.parametrize("has_instructions", [True, False])
+def test_memory_is_in_bfloat16_where_graphs_and_kernel_are(
+    tiny, clip, tiny_network, monkeypatch, has_instructions
+):
+    if has_instructions and kernel.best_instruction_set() != "avx512_bf16":
+        pytest.skip("this processor has no instructions for bfloat16")
+    if not has_instructions:
+        monkeypatch.setattr(openvino_graph, "best_instruction_set", lambda: "avx2")
+    exported, _ = open_segmenter(engine=tiny_network, backend="openvino", precision="bf16")
+    streams = exported, exported.new_stream()
+    library = VideoSegmenter(tiny, precision="fp32")
+    for image in clip[:5]:
+        expected = library.step(image).labels
+        assert all((s.step(image).labels == expected).mean() > 0.95 for s in streams)
+    assert exported._backend.inputs["keys"].itemsize == (2 if has_instructions else 4)
 
 
 def test_a_checkpoint_that_is_given_too_must_be_the_exported_one(
