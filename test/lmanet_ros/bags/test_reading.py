@@ -2,8 +2,9 @@
 
 import shutil
 import sqlite3
+import struct
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -131,8 +132,13 @@ def test_compressed_recordings_are_read(tmp_path, mode):
     assert not problems
 
 
-def write_mcap(file: Path, messages: Iterable[tuple[str, bytes]], **options) -> Path:
-    """A file with the messages of topics; those that begin with a frame are images, else JSON."""
+def write_mcap(
+    file: Path, messages: Iterable[tuple[str, bytes]], numbers: Sequence[int] = (), **options
+) -> Path:
+    """A file with the messages of topics; those that begin with a frame are images, else JSON.
+
+    `numbers` are of the frames at whose times they were recorded, by default in order.
+    """
     with file.open("wb") as stream:
         writer = McapWriter(stream, **options)
         writer.start(profile="ros2")
@@ -144,7 +150,7 @@ def write_mcap(file: Path, messages: Iterable[tuple[str, bytes]], **options) -> 
                 topic,
                 writer.register_channel(topic, *(("cdr", schema) if is_image else ("json", 0))),
             )
-            time = nanoseconds(FRAMES[number])
+            time = nanoseconds(FRAMES[numbers[number] if numbers else number])
             writer.add_message(channel, time, data, time)
         writer.finish()
     return file
@@ -152,6 +158,19 @@ def write_mcap(file: Path, messages: Iterable[tuple[str, bytes]], **options) -> 
 
 def images(count: int) -> list[tuple[str, bytes]]:
     return [("/image", bytes(serialize_message(frame))) for frame in FRAMES[:count]]
+
+
+def test_messages_of_a_chunk_are_read_in_the_order_of_their_times(tmp_path):
+    file = write_mcap(tmp_path / "drive.mcap", images(4)[::-1], [3, 2, 1, 0])
+    messages, problems = read(file)
+    expect_frames(messages, [0, 1, 2, 3])
+    assert not problems
+
+
+def test_stamps_are_read_in_the_byte_order_of_the_recorder():
+    for order, mark in (("<", b"\0\1\0\0"), (">", b"\0\0\0\0")):
+        assert header_stamp(mark + struct.pack(f"{order}iI", 3, 5)) == 3_000_000_005
+    assert header_stamp(bytes(11)) == -1
 
 
 def test_messages_without_a_schema_are_left_out_and_named(tmp_path):
@@ -391,6 +410,16 @@ def test_a_compressed_file_is_unpacked_once(tmp_path, monkeypatch):
         expect_frames(list(opened.messages()), [0])
         assert list(folder.iterdir())
     assert not list(folder.iterdir())
+
+
+def test_damage_of_a_compressed_file_is_told(tmp_path):
+    file = tmp_path / "bag_0.mcap.zstd"
+    data = bytearray(zstandard.compress(part(tmp_path, 0)))
+    data[4:40] = b"\xff" * 36
+    file.write_bytes(data)
+    messages, problems = read(file)
+    assert not messages
+    assert "decompressed up to an error" in problems[0]
 
 
 def test_a_path_without_a_recording_is_named(tmp_path):
