@@ -5,6 +5,26 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+MAX_PIXELS = 2**25
+"""Of an image for a network or of what it says: a little more than 8K video has."""
+
+
+def check_pixels(name: str, size: tuple[int, int] | None) -> None:
+    """Refuse sizes for which no machine has the memory; a runtime's own words blame other things.
+
+    Args:
+        name: of the argument.
+        size: (width, height), or None.
+
+    Raises:
+        ValueError: that are too many pixels.
+    """
+    if size is not None and size[0] * size[1] > MAX_PIXELS:
+        raise ValueError(
+            f"{name} must have {MAX_PIXELS} pixels at most, as 8K video has, "
+            f"got {size[0]}x{size[1]}"
+        )
+
 
 @dataclass(frozen=True)
 class SizeRule:

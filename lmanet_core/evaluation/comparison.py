@@ -38,13 +38,15 @@ def compare(before: Sequence[Figures], after: Sequence[Figures]) -> str:
         "",
     ]
     low, mean, high = (f"{100 * share:+.2f}" for share in (gain.low, gain.mean, gain.high))
-    return "\n".join(
-        [
-            *lines,
+    if len(earlier) == 1:
+        # Frames of one video resemble each other: they tell nothing of another one.
+        lines.append(f"mIoU, of one video: {mean}; how sure that is, only more videos can tell")
+    else:
+        lines.append(
             f"mIoU, mean over {len(earlier)} videos: {mean}, 95 % interval {low} to {high}, "
-            f"{100 * gain.gaining:.0f} % of the videos gain",
-        ]
-    )
+            f"{100 * gain.gaining:.0f} % of the videos gain"
+        )
+    return "\n".join(lines)
 
 
 def _by_video(runs: Sequence[Figures]) -> dict[str, float]:

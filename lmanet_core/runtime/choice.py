@@ -28,7 +28,7 @@ from lmanet_core.runtime.network_file import is_network_file, read_network_file
 from lmanet_core.runtime.segmenter import VideoSegmenter
 from lmanet_core.runtime.shipped import find_shipped_export
 from lmanet_core.runtime.threads import default_threads
-from lmanet_core.size_rule import SizeRule
+from lmanet_core.size_rule import SizeRule, check_pixels
 
 if TYPE_CHECKING:
     from lmanet_core.models import LMANet
@@ -100,6 +100,8 @@ def open_segmenter(
         GraphFileError: the file cannot be used here.
         MissingExtraError: a package is not installed.
     """
+    check_pixels("work_size", work_size)
+    check_pixels("output_size", output_size)
     path = Path(engine) if str(engine) else None
     model, name = None, None
     if network is None or isinstance(network, str | Path):
@@ -161,7 +163,8 @@ def _choose_for_engine(backend: str, engine: Path) -> Choice:
     if backend not in ("auto", runtime):
         raise ValueError(f"backend must be '{runtime}' for {engine}, got {backend!r}")
     if find_spec(runtime) is None:
-        raise ValueError(f"backend {runtime!r} needs the Python package {runtime}, not found here")
+        name = f"engine {engine}" if backend == "auto" else f"backend {backend!r}"
+        raise ValueError(f"{name} needs the Python package {runtime}, not found here")
     return Choice(runtime, f"{engine.name} is built for it")
 
 
@@ -216,7 +219,13 @@ def _open_engine(
     with needs_extra("torch", f"backend {backend!r}, whose memory PyTorch holds,"):
         from lmanet_core.runtime.pytorch.precision import resolve_device
         from lmanet_core.runtime.pytorch.tensorrt_backend import TensorRtBackend
-    return TensorRtBackend(path, info, plan, resolve_device(wishes.device))
+    device = resolve_device(wishes.device)
+    if wishes.device == "auto" and device.type != "cuda":
+        raise ValueError(
+            "engine must be a file for CPUs here, as `lmanet export` writes without --format: "
+            f"{path} is for a GPU, and PyTorch sees none"
+        )
+    return TensorRtBackend(path, info, plan, device)
 
 
 def _open_network(

@@ -96,4 +96,5 @@ def prefix(workspace: Path) -> Path:
         [colcon, "build"], cwd=workspace, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
+    assert "[-W" not in result.stderr, "a warning of the compiler, which colcon calls stderr output"
     return workspace / "install" / "lmanet_ros"

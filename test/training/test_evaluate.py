@@ -109,6 +109,13 @@ def test_two_evaluations_are_compared_video_by_video(
     monkeypatch.setattr(sys, "argv", ["evaluate.py", "--compare", "before.json", "after.json"])
     assert evaluate.main() == 1
     assert "same videos: ['bear']" in capsys.readouterr().err
+    # One video has no interval.
+    del results[0]["videos"]["bear"]
+    Path("before.json").write_text(json.dumps(results[0]))
+    assert evaluate.main() == 0
+    printed = capsys.readouterr().out
+    assert f"of one video: {gains[1]:+.2f}; how sure that is" in printed
+    assert "interval" not in printed
 
 
 @pytest.mark.usefixtures("corruptions_stand_in")

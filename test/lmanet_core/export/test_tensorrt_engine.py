@@ -5,6 +5,7 @@ from dataclasses import replace
 from io import StringIO
 
 import pytest
+import torch
 from export_cases import MEMORY_SIZE, SIZE
 
 from lmanet_core.command.__main__ import main
@@ -103,6 +104,12 @@ def test_auto_takes_what_the_engine_was_built_for(engine):
 def test_an_engine_needs_a_cuda_device(engine, tiny):
     with pytest.raises(ValueError, match="device must be a CUDA device"):
         open_segmenter(tiny, engine=engine, device="cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without a GPU")
+def test_without_a_gpu_an_engine_blames_no_device_that_nobody_set(engine, tiny):
+    with pytest.raises(ValueError, match="engine must be a file for CPUs here"):
+        open_segmenter(tiny, engine=engine)
 
 
 def test_damaged_engines_never_get_to_tensorrt(engine, tiny, tmp_path):

@@ -90,6 +90,13 @@ def test_the_shipped_default_runs_exported_where_no_gpu_is(monkeypatch):
     assert find(None) is None
 
 
+@pytest.mark.parametrize("name", ["work_size", "output_size"])
+def test_a_size_that_no_machine_has_the_memory_for_is_named(model, name):
+    for network in (None, model):
+        with pytest.raises(ValueError, match=f"^{name} must have .* pixels at most.*20000x20000"):
+            open_segmenter(network, **{name: (20000, 20000)})
+
+
 def test_a_checkpoint_runs_at_the_size_that_it_records(model, tmp_path):
     path = tmp_path / "model.safetensors"
     save_checkpoint(model, path, work_size=(128, 64))
