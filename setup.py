@@ -99,7 +99,7 @@ setup(
         "export": EXPORT,
         # `lmanet export --precision int8`.
         "int8": [*EXPORT, "nncf"],
-        # `training/evaluate.py --corruption`. It brings OpenCV with windows beside the one without.
+        # `lmanet evaluate --corruption`. It brings OpenCV with windows beside the one without.
         "corruptions": ["imagecorruptions-imaug"],
         # `rerun_view`.
         "rerun": ["rerun-sdk"],

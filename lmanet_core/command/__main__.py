@@ -6,7 +6,17 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lmanet_core.command import adapt, attention, convert, doctor, export, info, join, label
+from lmanet_core.command import (
+    adapt,
+    attention,
+    convert,
+    doctor,
+    evaluate,
+    export,
+    info,
+    join,
+    label,
+)
 from lmanet_core.program import run_program
 
 VERBS = {
@@ -14,6 +24,7 @@ VERBS = {
     "attention": attention,
     "convert": convert,
     "doctor": doctor,
+    "evaluate": evaluate,
     "export": export,
     "info": info,
     "join": join,

@@ -123,7 +123,7 @@ def test_all_corruptions_side_by_side(
     davis: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Of the fifteen, which take their time.
-    monkeypatch.setattr(evaluate, "CORRUPTIONS", ("fog", "impulse_noise"))
+    monkeypatch.setattr("lmanet_core.command.evaluate.CORRUPTIONS", ("fog", "impulse_noise"))
     data = ["--dataset", "davis", "--root", str(davis), "--split", "val"]
     network = ["--checkpoint", checkpoint(DAVIS)]
     corruption = ["--corruption", "all", "--severity", "5", "--plot", "plots/corruptions.png"]

@@ -1,0 +1,304 @@
+"""`lmanet evaluate`: score a network on a data set, frame by frame as a robot would see it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from lmanet_core import VideoSegmenter, load, load_provenance
+from lmanet_core.arguments import image_size, window_size
+from lmanet_core.checkpoint import load_work_size
+from lmanet_core.data.corruptions import CORRUPTIONS, SEVERITIES
+from lmanet_core.data.datasets import DATASETS, open_dataset
+from lmanet_core.data.meanings import coarsen, known_meanings, read_meanings
+from lmanet_core.data.street_dataset import StreetsConfig, open_streets
+from lmanet_core.data.synthetic import StreetConfig
+from lmanet_core.data.video import VideoDataset
+from lmanet_core.data.worsening import WorseningConfig, worsened
+from lmanet_core.evaluation import Evaluation, SegmentedFrame, evaluate, streamed_frames
+from lmanet_core.evaluation.comparison import compare
+from lmanet_core.evaluation.robustness import bear_corruptions
+from lmanet_core.evaluation.sheet import Sheet
+from lmanet_core.extras import needs_extra
+from lmanet_core.files import write_json
+from lmanet_core.program import require_writable
+
+if TYPE_CHECKING:
+    from lmanet_core.models import LMANet
+
+HELP = "score a network on a data set; compare two results; how it bears corruptions"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options."""
+    parser.add_argument("--dataset", choices=DATASETS, default="synthetic")
+    parser.add_argument("--root", type=Path, help="folder of the data set")
+    parser.add_argument("--labels", help="folder in --root with labels from elsewhere")
+    parser.add_argument(
+        "--split", default="val", help="default: val; camvid and synthetic have a holdout, too"
+    )
+    parser.add_argument("--checkpoint", help="file or shipped name; default: the shipped default")
+    parser.add_argument(
+        "--memory-size", type=int, help="frames remembered; 0: single-frame; default: as trained"
+    )
+    parser.add_argument(
+        "--window-size", type=window_size, help="odd, or 'global'; default: as trained"
+    )
+    parser.add_argument(
+        "--size",
+        type=image_size,
+        help="WIDTHxHEIGHT of the network's images; default: as in the node, as many pixels as the "
+        "checkpoint records, in the proportions of the stored images",
+    )
+    parser.add_argument(
+        "--full-resolution",
+        action="store_true",
+        help="score at the size of the stored labels, not at --size",
+    )
+    changes = parser.add_mutually_exclusive_group()
+    changes.add_argument(
+        "--worse",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="0..1, of the frames that are made worse: noise, blur, light, compression, a patch",
+    )
+    changes.add_argument(
+        "--corruption",
+        choices=("all", *CORRUPTIONS),
+        help="of the field's fifteen; single frames beside the memory, clean and corrupted. Needs "
+        "the extra 'corruptions'",
+    )
+    parser.add_argument("--severity", type=int, choices=SEVERITIES, default=3)
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="0..1, of the frames that are corrupted"
+    )
+    parser.add_argument(
+        "--run-length",
+        type=int,
+        default=1,
+        help="frames in a row that are worse, or corrupted, together; default: %(default)s",
+    )
+    parser.add_argument("--plot", type=picture_file, help="picture of mIoU over --corruption")
+    parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--meanings",
+        type=Path,
+        help="YAML file, class of the data set: [the network's classes that it stands for]; "
+        "for networks of other classes. Known without: CamVid's 11 in Cityscapes' 19",
+    )
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument(
+        "--sheet", type=picture_file, help="picture of image, truth, labels, errors"
+    )
+    parser.add_argument(
+        "--compare",
+        nargs=2,
+        metavar=("BEFORE", "AFTER"),
+        help="set two files that --json has written side by side, video by video, and run nothing; "
+        "FILE,FILE,... for the mean of several seeds",
+    )
+    street = parser.add_argument_group("of the data set 'synthetic'")
+    street.add_argument("--streets", type=int, default=10)
+    street.add_argument("--frames", type=int, default=30, help="of each street")
+    street.add_argument("--noise", type=float, default=8.0)
+    street.add_argument("--flicker", type=float, default=0.05)
+    street.add_argument("--motion-blur", type=float, default=0.0)
+    street.add_argument("--occlusion-rate", type=float, default=0.5)
+    parser.set_defaults(run=run)
+
+
+def picture_file(text: str) -> Path:
+    if not cv2.haveImageWriter(text):
+        raise argparse.ArgumentTypeError(f"expected a picture such as sheet.png, got {text!r}")
+    return Path(text)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Evaluate, or compare two evaluations.
+
+    Raises:
+        DatasetError, CheckpointError, ValueError: data, network or an option cannot be used.
+        MissingExtraError: a package is missing.
+    """
+    if arguments.compare:
+        compare_files(arguments)
+        return
+    with needs_extra("train", "evaluating"):
+        import torch  # noqa: F401
+    for file in filter(None, (arguments.json, arguments.sheet, arguments.plot)):
+        require_writable(file, folder=False)
+    dataset = find_dataset(arguments)
+    model = find_model(arguments)
+    translation = find_translation(arguments, dataset, model)
+    if arguments.corruption:
+        run_corruptions(arguments, dataset, model, translation)
+    else:
+        run_once(arguments, dataset, model, translation)
+
+
+def run_once(
+    arguments: argparse.Namespace,
+    dataset: VideoDataset,
+    model: LMANet,
+    translation: np.ndarray | None,
+) -> None:
+    if arguments.worse:
+        dataset = worsened(
+            dataset, WorseningConfig(chance=arguments.worse, run_length=arguments.run_length)
+        )
+    segmenter = make_segmenter(arguments, model, arguments.memory_size)
+    sheet = Sheet(len(dataset.labelled_frames), dataset.classes)
+    with _progress(sum(map(streamed_frames, dataset.videos))) as progress:
+
+        def watch(frame: SegmentedFrame) -> None:
+            progress.update()
+            sheet.watch(frame)
+
+        evaluation = evaluate(segmenter, dataset, watch, translation)
+    print(table(evaluation))
+    if arguments.json:
+        write_figures(arguments, segmenter, asdict(evaluation))
+    if arguments.sheet:
+        sheet.save(arguments.sheet)
+
+
+def run_corruptions(
+    arguments: argparse.Namespace,
+    dataset: VideoDataset,
+    model: LMANet,
+    translation: np.ndarray | None,
+) -> None:
+    if arguments.sheet:
+        raise ValueError("--sheet shows one evaluation: leave it out, or --corruption")
+    names = CORRUPTIONS if arguments.corruption == "all" else (arguments.corruption,)
+    segmenters = {"single": make_segmenter(arguments, model, 0)}
+    if model.memory is not None and arguments.memory_size != 0:
+        segmenters["memory"] = make_segmenter(arguments, model, arguments.memory_size)
+    frames = (1 + len(names)) * sum(map(streamed_frames, dataset.videos))
+    with _progress(frames) as progress:
+        robustness = bear_corruptions(
+            segmenters,
+            dataset,
+            names,
+            arguments.severity,
+            arguments.share,
+            arguments.run_length,
+            progress.update,
+            translation,
+        )
+    print(robustness.table())
+    if arguments.json:
+        write_figures(arguments, list(segmenters.values())[-1], robustness.to_dict())
+    if arguments.plot:
+        robustness.plot(arguments.plot)
+
+
+def make_segmenter(
+    arguments: argparse.Namespace, model: LMANet, memory_size: int | None
+) -> VideoSegmenter:
+    work_size = arguments.size if arguments.full_resolution else None
+    known = load_work_size(arguments.checkpoint) if arguments.size is None else None
+    return VideoSegmenter(
+        model,
+        memory_size,
+        arguments.precision,
+        arguments.device,
+        work_size,
+        # As their authors evaluate them, at any size.
+        antialias=True if "converted_from" in load_provenance(arguments.checkpoint) else None,
+        work_pixels=known and known[0] * known[1],
+    )
+
+
+def _progress(frames: int) -> Any:
+    with needs_extra("train", "evaluating"):
+        from tqdm import tqdm
+    return tqdm(total=frames, unit="frame")
+
+
+def compare_files(arguments: argparse.Namespace) -> None:
+    print(compare(*(read_figures(files) for files in arguments.compare)))
+
+
+def read_figures(files: str) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(Path(file).read_text()) for file in files.split(",")]
+    except (OSError, json.JSONDecodeError) as error:
+        raise ValueError(f"{files} cannot be read: {error}") from None
+
+
+def find_dataset(arguments: argparse.Namespace) -> VideoDataset:
+    size = None if arguments.full_resolution else arguments.size
+    if arguments.dataset != "synthetic":
+        return open_dataset(
+            arguments.dataset, arguments.root, arguments.split, size, arguments.labels
+        )
+    street = StreetConfig(
+        noise=arguments.noise,
+        flicker=arguments.flicker,
+        motion_blur=arguments.motion_blur,
+        occlusion_rate=arguments.occlusion_rate,
+    )
+    config = StreetsConfig(arguments.streets, arguments.frames, street)
+    return open_streets(arguments.split, size, config)
+
+
+def find_translation(
+    arguments: argparse.Namespace, dataset: VideoDataset, model: LMANet
+) -> np.ndarray | None:
+    """The network's labels as those of the data set; None where they are the same."""
+    classes, of_network = dataset.classes, model.config.classes
+    if arguments.meanings is not None:
+        return coarsen(classes, of_network, read_meanings(arguments.meanings))
+    if classes.names == of_network.names:
+        return None
+    return coarsen(classes, of_network, known_meanings(classes, of_network))
+
+
+def find_model(arguments: argparse.Namespace) -> LMANet:
+    model = load(arguments.checkpoint)
+    if arguments.window_size is None:
+        return model
+    from lmanet_core.evaluation.override import with_window_size
+
+    return with_window_size(
+        model, None if arguments.window_size == "global" else arguments.window_size
+    )
+
+
+def table(evaluation: Evaluation) -> str:
+    """Percent, one line for each figure."""
+    figures = {
+        **evaluation.iou,
+        "mIoU": evaluation.miou,
+        "temporal consistency": evaluation.temporal_consistency,
+        "VC_8": evaluation.vc8,
+        "VC_16": evaluation.vc16,
+    }
+    lines = [
+        f"{name:>20} {'-' if share is None else f'{100 * share:.2f}':>6}"
+        for name, share in figures.items()
+    ]
+    return "\n".join([*lines, f"{'frames':>20} {evaluation.frames:>6}"])
+
+
+def write_figures(
+    arguments: argparse.Namespace, segmenter: VideoSegmenter, evaluation: dict[str, Any]
+) -> None:
+    settings = vars(arguments) | {
+        "root": arguments.root and str(arguments.root.resolve()),
+        "memory_size": segmenter.memory_size,
+        # That of the last image, where they differ.
+        "network_size": segmenter.network_size,
+    }
+    for name in ("json", "sheet", "plot", "run"):
+        del settings[name]
+    write_json(arguments.json, evaluation | {"settings": settings})
