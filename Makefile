@@ -8,6 +8,8 @@ RUN := $(VENV)/bin/python
 # What the demo and evaluations need, and what tests and training need beyond that.
 INSTALLED_TO_RUN := $(VENV)/installed-to-run
 INSTALLED := $(VENV)/installed
+# Which release of ROS 2 comes from PyPI: `ros` is Jazzy, `ros-kilted` is Kilted.
+ROS_WHEELS := ros
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
@@ -23,7 +25,7 @@ BAG ?=
 # A ROS installation that is sourced brings packages and libraries of another Python and release.
 unexport PYTHONPATH LD_LIBRARY_PATH AMENT_PREFIX_PATH RMW_IMPLEMENTATION
 
-.PHONY: demo bag evaluate test test-gpu benchmark-gpu test-triton test-oldest-torch soak lint benchmark clean help
+.PHONY: demo bag evaluate test test-gpu benchmark-gpu test-triton test-oldest-torch test-humble test-kilted test-ros soak lint benchmark clean help
 
 demo: $(INSTALLED_TO_RUN)
 	$(RUN) -m lmanet_ros.demo $(if $(VIDEO),--video "$(VIDEO)") $(ARGS)
@@ -52,6 +54,16 @@ benchmark-gpu:
 test-triton: $(INSTALLED)
 	$(RUN) test/triton_releases.py $(ARGS)
 
+# The programs and nodes without what the rclpy of Humble lacks, and with the wheels of Kilted.
+test-humble: $(INSTALLED)
+	PYTHONPATH=$(CURDIR)/test/lmanet_ros/humble $(RUN) -m pytest -q test/lmanet_ros $(ARGS)
+
+test-kilted:
+	$(MAKE) test-ros VENV=.venv-kilted ROS_WHEELS=ros-kilted
+
+test-ros: $(INSTALLED)
+	$(RUN) -m pytest -q test/lmanet_ros $(ARGS)
+
 # Installs beside the oldest PyTorch that is supported, in a folder of its own, and tests there.
 test-oldest-torch:
 	$(PYTHON) test/oldest_torch.py $(ARGS)
@@ -74,7 +86,7 @@ benchmark: $(INSTALLED)
 	$(RUN) -m lmanet_ros.benchmark --size 1024x512
 
 clean:
-	rm -rf $(VENV) build install log demo_output bag_output evaluation_output gpu_output *.egg-info
+	rm -rf $(VENV) .venv-kilted build install log demo_output bag_output evaluation_output gpu_output *.egg-info
 
 help:
 	@echo "make demo [VIDEO=path] [ARGS=...]  segment a video with the real node; results in demo_output/"
@@ -85,6 +97,8 @@ help:
 	@echo "make benchmark-gpu PYTHON=python3  what a CUDA device gives, in the current environment"
 	@echo "make test-triton [ARGS=...]        the CUDA kernels with every release of Triton, without a device"
 	@echo "make test-oldest-torch             the package beside the oldest PyTorch that it supports"
+	@echo "make test-humble [ARGS=...]        programs and nodes without what Humble's rclpy lacks"
+	@echo "make test-kilted [ARGS=...]        programs and nodes with ROS 2 Kilted, from PyPI"
 	@echo "make soak [ARGS=...]               the node under overload and faults, in the long form"
 	@echo "make lint                          ruff and mypy alone"
 	@echo "make benchmark                     the operator, cost of the memory, overhead of the node"
@@ -94,7 +108,7 @@ $(INSTALLED_TO_RUN): setup.py pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))" \
 		|| { echo "make PYTHON=...: needs Python 3.10 to 3.13 with venv, got $(PYTHON)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --disable-pip-version-check --editable ".[ros,evaluation]"
+	$(RUN) -m pip install --disable-pip-version-check --editable ".[$(ROS_WHEELS),evaluation]"
 	touch $@
 
 # Only a '+cpu' version is asked for, so that no index can answer with a CUDA build of PyTorch.
@@ -104,7 +118,7 @@ $(INSTALLED): $(INSTALLED_TO_RUN)
 	$(RUN) -m pip install --disable-pip-version-check "$(TORCH)" \
 		|| { echo "the package index has no $(TORCH), asking $(TORCH_INDEX)"; \
 		$(RUN) -m pip install --extra-index-url $(TORCH_INDEX) "$(TORCH)"; }
-	$(RUN) -m pip install --disable-pip-version-check --editable ".[ros,train,evaluation,export,dev]"
+	$(RUN) -m pip install --disable-pip-version-check --editable ".[$(ROS_WHEELS),train,evaluation,export,dev]"
 	$(RUN) -m pip install --disable-pip-version-check --no-deps --upgrade --target $(VENV)/tensorrt-10.3 \
 		tensorrt-cu12-bindings==10.3.0
 	touch $@

@@ -16,6 +16,13 @@ TEST = ["pytest", "hypothesis"]
 # Not every source calls all of the functions in a header; `colcon build` would report it.
 QUIET = ["-Wno-psabi", "-Wno-unused-function"]
 
+
+def ros_wheels(release: str) -> list[str]:
+    """What stands in for a ROS 2 installation of a release, for machines without one."""
+    packages = ("rclpy", "rmw-fastrtps-cpp", "sensor-msgs", "std-srvs", "diagnostic-msgs")
+    return [*(f"ros-{release}-{package}" for package in packages), "rosbags", "tqdm"]
+
+
 # A plain C++ library, called through its C interface: building it needs a compiler, but neither
 # PyTorch nor Python headers. Without a compiler the package installs all the same (`optional`).
 FUSED_CPU_KERNEL = Extension(
@@ -66,15 +73,9 @@ setup(
         # Checkpoints as they are, and all that makes or changes them.
         "torch": TORCH,
         # For machines without a ROS 2 installation; on one, its own packages are used.
-        "ros": [
-            "ros-jazzy-rclpy",
-            "ros-jazzy-rmw-fastrtps-cpp",
-            "ros-jazzy-sensor-msgs",
-            "ros-jazzy-std-srvs",
-            "ros-jazzy-diagnostic-msgs",
-            "rosbags",
-            "tqdm",
-        ],
+        "ros": ros_wheels("jazzy"),
+        # Instead of it: one environment holds one release.
+        "ros-kilted": ros_wheels("kilted"),
         "train": [
             *TORCH,
             "cityscapesscripts",

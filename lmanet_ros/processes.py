@@ -21,6 +21,8 @@ import rclpy
 import yaml
 from rclpy.signals import SignalHandlerOptions
 
+from lmanet_ros.ros_releases import stay_on_this_machine
+
 END_TIMEOUT = 10.0
 TAIL_LINES = 20
 PR_SET_PDEATHSIG = 1
@@ -210,7 +212,7 @@ def init_ros(**arguments: Any) -> None:
 @contextmanager
 def own_network() -> Iterator[None]:
     """ROS in this process and those it starts, where nobody else talks into."""
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    stay_on_this_machine()
     with own_domain() as domain:
         os.environ["ROS_DOMAIN_ID"] = str(domain)
         # Ctrl-C is to raise KeyboardInterrupt, not to shut ROS down beneath a recorder, and what

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,9 @@ CITYSCAPES_FRAMES = {
     "val": ["frankfurt_000000_000294", "lindau_000000_000019"],
     "test": ["berlin_000000_000019"],
 }
+
+# A shell's background job ignores Ctrl-C, and what is started from it would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROS_TESTS = "test/lmanet_ros/"
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ

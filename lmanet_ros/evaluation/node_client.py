@@ -12,9 +12,9 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import ParameterValue
+from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, Image
@@ -29,6 +29,7 @@ from lmanet_ros.messages.frame_counts import frame_counts
 from lmanet_ros.node.parameters import NodeParameters
 from lmanet_ros.node.publishing.class_topics import LATCHED
 from lmanet_ros.processes import NodeProcess, ProcessError, uninterrupted
+from lmanet_ros.ros_releases import with_message_info
 
 NODE_NAME = "segmentation_node"
 IMAGE_TOPICS = {Image: "image", CompressedImage: "image/compressed"}
@@ -109,9 +110,16 @@ class NodeClient:
         self._images = self._node.create_publisher(image_type, IMAGE_TOPICS[image_type], qos)
         for name in self._outputs:
             self._node.create_subscription(
-                Image, f"{NODE_NAME}/{name}", partial(self._receive, name), qos, raw=True
+                Image,
+                f"{NODE_NAME}/{name}",
+                with_message_info(partial(self._receive, name)),
+                qos,
+                raw=True,
             )
         self._node.create_subscription(String, f"{NODE_NAME}/classes", self._on_classes, LATCHED)
+        self._get_parameters = self._node.create_client(
+            GetParameters, f"{NODE_NAME}/get_parameters"
+        )
         node_name = self._node.resolve_topic_name(NODE_NAME, only_expand=True)
         self._status_prefix = f"{node_name}: "
         self._node.create_subscription(
@@ -288,9 +296,8 @@ class NodeClient:
 
     def _parameters(self, name: str) -> Sequence[ParameterValue]:
         """The value of a parameter; nothing if the node has none of that name."""
-        client = AsyncParameterClient(self._node, NODE_NAME)
-        self.listen(client.services_are_ready, CONNECTION_TIMEOUT)
-        future = client.get_parameters([name])
+        self.listen(self._get_parameters.service_is_ready, CONNECTION_TIMEOUT)
+        future = self._get_parameters.call_async(GetParameters.Request(names=[name]))
         if not self.listen(future.done, CONNECTION_TIMEOUT):
             raise ProcessError(f"{NODE_NAME} does not tell its parameters")
         values: Sequence[ParameterValue] = future.result().values

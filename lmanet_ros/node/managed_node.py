@@ -27,6 +27,7 @@ from lmanet_ros.node.parameters import (
 from lmanet_ros.node.pipeline import Pipeline
 from lmanet_ros.node.reporting.diagnostics import ERROR, figure_values, find_problems, make_status
 from lmanet_ros.node.resilience import answer_all_requests
+from lmanet_ros.ros_releases import watch_parameters
 
 WATCH_PERIOD = 0.5
 """Seconds between two looks at who publishes and who subscribes."""
@@ -49,8 +50,7 @@ class SegmentationNode(LifecycleNode):
         super().__init__("segmentation_node")
         answer_all_requests(self)
         self._settings = declare_parameters(self)
-        self.add_on_set_parameters_callback(self._check_parameters)
-        self.add_post_set_parameters_callback(self._apply_parameters)
+        watch_parameters(self, self._check_parameters, self._apply_parameters)
         self._pipeline: Pipeline | None = None
         self._network = ""
         self._bond = ManagerBond(self)
@@ -168,7 +168,7 @@ class SegmentationNode(LifecycleNode):
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
-    def _apply_parameters(self, changes: list[Parameter]) -> None:
+    def _apply_parameters(self) -> None:
         before, self._settings = self._settings, read_parameters(self)
         if self._settings == before:
             return

@@ -11,9 +11,10 @@ from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.service import Service
+
+from lmanet_ros.ros_releases import Execute, HookedExecutor, Take
 
 LOG_PERIOD = 5.0
 """Seconds between two log lines about what was not expected."""
@@ -34,17 +35,20 @@ def answer_all_requests(node: Node) -> None:
         service.callback = callback
 
 
-class ResilientExecutor(SingleThreadedExecutor):
+class ResilientExecutor(HookedExecutor):
     """Executes callbacks of any kind, and goes on after one that raises."""
 
-    def _make_handler(self, entity: Any, node: Node, take_from_wait_list: Callable) -> Any:
-        # All that is executed comes this way, and what is taken from the middleware as well: an
-        # error further out would leave the callback group occupied, so the node deaf.
-        def take(entity: Any) -> Any:
+    def hook(self, node: Node, take: Take) -> Take:
+        # What is taken from the middleware comes this way as well: an error further out would
+        # leave the callback group occupied, so the node deaf.
+        def take_all_the_same(entity: Any) -> Execute | None:
             try:
-                execute = take_from_wait_list(entity)
+                execute = take(entity)
             except Exception as error:
                 _report(node, error)
+                return None
+
+            if execute is None:
                 return None
 
             async def execute_all_the_same() -> None:
@@ -53,9 +57,9 @@ class ResilientExecutor(SingleThreadedExecutor):
                 except Exception as error:
                     _report(node, error)
 
-            return execute and execute_all_the_same
+            return execute_all_the_same
 
-        return super()._make_handler(entity, node, take)
+        return take_all_the_same
 
 
 def _answering(node: Node, service: Service) -> Answer:

@@ -34,20 +34,26 @@ from std_srvs.srv import Trigger
 
 from lmanet_core import VideoSegmenter
 from lmanet_ros.processes import own_domain
+from lmanet_ros.ros_releases import stay_on_this_machine
 
 # Every pytest process is a ROS network of its own, as are the demos and evaluations that it starts,
 # and none of them leaves the machine.
 _DOMAIN = ExitStack()
 os.environ["ROS_DOMAIN_ID"] = str(_DOMAIN.enter_context(own_domain()))
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+stay_on_this_machine()
 
 DEADLINE = 60.0
 """Seconds to wait for anything; far more than it takes, for machines under load."""
+
+PROMPT = 20.0
+"""Seconds for what takes at most two on a quiet machine and would last for ever if it hung."""
 
 NODE_COMMAND = (sys.executable, "-m", "lmanet_ros.segmentation_node")
 NODE_NAME = "/segmentation_node"
 REPORT_OFTEN = ("-p", "diagnostics_rate:=20.0")
 """Diagnostics are what tests wait for again and again."""
+NO_SPEED = ("-p", "warn_latency:=0.0", "-p", "error_latency:=0.0")
+"""How fast a node is depends on what else the machine does; tests of that say what they expect."""
 OUTPUTS = ("labels", "confidence", "color", "overlay")
 RELIABLE = QoSProfile(depth=10)
 
@@ -319,13 +325,21 @@ def wait_until(
 
 
 @contextmanager
+def promptly() -> Iterator[None]:
+    """Assert that what is done in here does not hang."""
+    begin = time.monotonic()
+    yield
+    assert time.monotonic() - begin < PROMPT
+
+
+@contextmanager
 def running_node(
     checkpoint: Path,
     *arguments: str,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[NodeProcess]:
     """Run the node, which reports often, with `arguments` behind --ros-args."""
-    always = (*REPORT_OFTEN, "-p", f"checkpoint:={checkpoint}")
+    always = (*REPORT_OFTEN, *NO_SPEED, "-p", f"checkpoint:={checkpoint}")
     process = NodeProcess(
         [*NODE_COMMAND, "--ros-args", *always, *arguments], environment=environment
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -19,6 +18,7 @@ from lmanet_ros.node.parameters import (
     ParameterError,
     naming_qos_overrides,
 )
+from lmanet_ros.ros_releases import QoSMessageLostInfo, subscription_events
 
 QOS_DEPTH = 10
 """As publishers have it: bridges the time that this process needs to look."""
@@ -125,11 +125,7 @@ class FittingSubscription:
                 qos_overriding_options=QoSOverridingOptions(
                     [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH]
                 ),
-                event_callbacks=SubscriptionEventCallbacks(
-                    message_lost=self._on_message_lost,
-                    matched=lambda event: self._changed.trigger(),
-                    incompatible_qos=lambda event: self._changed.trigger(),
-                ),
+                event_callbacks=subscription_events(self._on_message_lost, self._changed.trigger),
             )
         self._node.get_logger().debug(f"subscribed to {self.topic}: {self.quality}")
 

