@@ -105,18 +105,17 @@ class HookedExecutor(SingleThreadedExecutor):
         """What to do in place of taking and executing, for an entity of a node."""
         return take
 
-    if IS_HUMBLE:
+    def _make_handler(
+        self, entity: Any, node: Node, take_from_wait_list: Any, *execute_on_humble: Any
+    ) -> Any:
+        make: Any = super()._make_handler
+        if not execute_on_humble:
+            return make(entity, node, self.hook(node, take_from_wait_list))
+        (execute,) = execute_on_humble
+        take = self.hook(node, lambda entity: partial(execute, entity, take_from_wait_list(entity)))
 
-        def _make_handler(self, entity: Any, node: Node, take: Any, execute: Any) -> Any:
-            hooked = self.hook(node, lambda entity: partial(execute, entity, take(entity)))
+        async def execute_hooked(entity: Any, work: Execute | None) -> None:
+            if work is not None:
+                await work()
 
-            async def execute_hooked(entity: Any, work: Execute | None) -> None:
-                if work is not None:
-                    await work()
-
-            return super()._make_handler(entity, node, hooked, execute_hooked)
-
-    else:
-
-        def _make_handler(self, entity: Any, node: Node, take: Any) -> Any:
-            return super()._make_handler(entity, node, self.hook(node, take))
+        return make(entity, node, take, execute_hooked)
