@@ -25,7 +25,7 @@ with program_needs("rerun_view", "evaluation"):
     from std_msgs.msg import String
 
     from lmanet_core import ClassTable
-    from lmanet_core.program import run_program
+    from lmanet_core.program import require_writable, run_program
     from lmanet_core.runtime.network_classes import network_classes
     from lmanet_ros.bags.reading import read_bag
     from lmanet_ros.bags.topics import IMAGE_TYPES, LABEL_NAMES, deserialize
@@ -75,6 +75,8 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _show(arguments: argparse.Namespace, args: list[str]) -> None:
+    if arguments.save:
+        require_writable(arguments.save, folder=False)
     classes = network_classes(arguments.checkpoint)
     rerun.init("lmanet_ros", spawn=arguments.save is None)
     if arguments.save:

@@ -9,10 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from full_disk import full_disk
 from ros_harness import street
 from rosbags.highlevel import AnyReader
 
 from lmanet_core import CITYSCAPES
+from lmanet_ros.demo import pictures
+from lmanet_ros.demo.bag import AnsweredFrame
 
 FRAMES = 20
 WIDTH, HEIGHT = 256, 128
@@ -133,3 +136,17 @@ def test_what_cannot_work_is_refused_before_anything_starts(tmp_path, checkpoint
         assert "'missing'" in result.stderr
         assert "Traceback" not in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_video_that_does_not_fit_on_the_disk_is_told_and_the_old_one_stays(tmp_path, monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 256, (5, 64, 96, 3), np.uint8)
+    frames = [AnsweredFrame(0, 0.0, image, image[..., 0], image, image, None) for image in noise]
+    monkeypatch.setattr(pictures, "answered_frames", lambda bag: iter(frames))
+    video = tmp_path / "demo.mp4"
+    if not pictures.write_video(tmp_path, video, rate=5):
+        pytest.skip("OpenCV writes no MPEG-4 here")
+    before = video.read_bytes()
+    with full_disk(10_000), pytest.raises(OSError, match=r"demo\.mp4: not all frames"):
+        pictures.write_video(tmp_path, video, rate=5)
+    assert video.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [video]
