@@ -15,6 +15,8 @@ PLACE_CHANNELS, QUALITY_CHANNELS = 4, 1
 """Of 'located' keys: where they are, and how good their frame is."""
 KEY_FORMS = ("linear", "located")
 """What keys are made of, see `ModelConfig.key_form`."""
+LARGEST_LOCATED_WINDOW = 63
+"""Of 'located' keys, whose places repeat beyond, see `lmanet_core.models.located_keys.PERIOD`."""
 MEMORY_POLICIES = ("every", "every_nth", "random")
 """Which past frames enter the memory, see `ModelConfig.memory_policy`."""
 
@@ -32,7 +34,8 @@ class ModelConfig:
         key_channels: Dk, channels of queries and keys.
         key_form: one of `KEY_FORMS`. 'linear' keys are whatever a convolution gives. 'located' ones
             have a direction and a place: attention prefers what looks alike, lies near and is of a
-            good frame. Five of their channels are for place and quality.
+            good frame. Five of their channels are for place and quality. Their window is at most
+            `LARGEST_LOCATED_WINDOW`.
         value_channels: Dv, channels of the values; None: the values are the features themselves,
             without a convolution.
         fusion: one of `FUSIONS`. 'concatenation' needs Dv to be half of the features' channels,
@@ -89,6 +92,17 @@ class ModelConfig:
                     f"window_size is the side of a centred window and must be odd, "
                     f"got {self.window_size}"
                 )
+        if self.key_form == "located":
+            self._check_located_window()
+
+    def _check_located_window(self) -> None:
+        if self.window_size is None or self.window_size > LARGEST_LOCATED_WINDOW:
+            got = "null, which is everywhere" if self.window_size is None else self.window_size
+            raise ValueError(
+                f"window_size must be at most {LARGEST_LOCATED_WINDOW} with key_form 'located', "
+                f"whose places repeat beyond, got {got}: choose a smaller window, or key_form "
+                "'linear'"
+            )
 
     @property
     def write_interval(self) -> int:

@@ -103,7 +103,38 @@ class DataConfig:
         if not isinstance(others, list | tuple):
             raise ValueError(f"data.also must be a list of data sets, got {others!r}")
         also = tuple(build(cls, merge(values, other), "data.also") for other in others)
+        for config, other in zip(also, others, strict=True):
+            idle = settings_without_effect(config, is_other=True)
+            for name in other:
+                if name in idle:
+                    raise ValueError(f"data.also: {name} has no effect but with {idle[name]}")
         return build(cls, {**values, "also": also}, "data")
+
+
+def settings_without_effect(config: DataConfig, is_other: bool = False) -> dict[str, str]:
+    """Settings that are not as by default and change no clip, and what they go with.
+
+    Args:
+        is_other: whether it is one of the data sets in `also`.
+    """
+    needs = {
+        "root": (config.dataset != "synthetic", "a data set of files"),
+        "labels": (config.dataset in ("cityscapes", "recording"), "'cityscapes' or 'recording'"),
+        "motion": (config.clips == "pseudo", "clips 'pseudo'"),
+        "street": (config.clips == "street", "clips 'street'"),
+        "max_stride": (
+            config.frames > 1 and config.clips != "pseudo",
+            "frames of at least 2 and clips 'neighbours' or 'street'",
+        ),
+        "share": (is_other, "data sets in also"),
+        "meanings": (is_other, "data sets in also"),
+    }
+    plain = DataConfig(config.dataset, clips=config.clips)
+    return {
+        name: what
+        for name, (has_effect, what) in needs.items()
+        if not has_effect and getattr(config, name) != getattr(plain, name)
+    }
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

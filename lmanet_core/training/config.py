@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ import yaml
 
 from lmanet_core.checkpoint import CheckpointError
 from lmanet_core.config import ModelConfig
-from lmanet_core.data.config import DataConfig, merge
+from lmanet_core.data.config import DataConfig, merge, settings_without_effect
 from lmanet_core.data.video import DatasetError
 from lmanet_core.data.worsening import WorseningConfig
 from lmanet_core.settings import build
@@ -22,6 +22,7 @@ T = TypeVar("T")
 PARTS = ("encoder", "decoder", "memory")
 TARGETS = ("labels", "features", "predictions")
 STARTS = ("twins", "components", "average")
+DEFAULT_START = STARTS[0]
 SUPERVISED = ("last", "all")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("plateau", "polynomial", "one_cycle", "constant")
@@ -59,6 +60,10 @@ class TeachingConfig:
         for name in ("weight", "consistency"):
             _check(f"teaching.{name}", getattr(self, name), "not negative", lambda v: v >= 0)
         _check_scales("teaching.scales", self.scales)
+        if self.weight == self.consistency == 0:
+            raise TrainingError("teaching: one of weight and consistency must be positive")
+        if self.weight == 0 and self.scales != (1.0,):
+            raise TrainingError("teaching: scales have no effect without weight")
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,10 @@ class StageConfig:
         start: one of `STARTS`, how a memory starts that the weights before do not have: 'twins'
             from random weights, the same for query and memory; 'components', with keys that tell
             places apart, and 'average', which averages, from the statistics of the features of a
-            few clips, see `lmanet_core.training.start_from_features`.
+            few clips, see `lmanet_core.training.start_from_features`. With each of them the quality
+            of frames is fitted where the network has one, see `lmanet_core.training.quality`, to
+            frames of all data sets in their shares and copies that are worse as `last_frame`,
+            `any_frame` or else `degradation` has it.
         target: one of `TARGETS`. The other two teach the memory alone, without labels, what the
             network has of the clean frame when some frames are seen, and remembered, degraded:
             'features' those of the encoder, 'predictions' the classes' probabilities, averaged
@@ -140,7 +148,7 @@ class StageConfig:
     dropout: bool = True
     fixed_statistics: tuple[str, ...] = ()
     batch_norm_momentum: float = 0.1
-    start: str = "twins"
+    start: str = DEFAULT_START
     target: str = "labels"
     teacher_scales: tuple[float, ...] = (1.0,)
     degradation: WorseningConfig = field(default_factory=WorseningConfig)
@@ -191,6 +199,28 @@ class StageConfig:
         if self.target != "labels" and self.trains != ("memory",):
             raise TrainingError(
                 f"{where}: target '{self.target}' is for stages with trains: [memory]"
+            )
+        self._check_that_all_has_effect(where)
+
+    def _check_that_all_has_effect(self, where: str) -> None:
+        """Refuse what was set and would change nothing."""
+        on_clips, by_labels = self.data.frames > 1, self.target == "labels"
+        learned_statistics = set(self.trains) - set(self.fixed_statistics)
+        needs: dict[str, tuple[bool, str]] = {
+            "patience": (self.schedule == "plateau", "schedule 'plateau'"),
+            "encoder_learning_rate": ("encoder" in self.trains, "'encoder' in trains"),
+            "batch_norm_momentum": (bool(learned_statistics), "trains beyond fixed_statistics"),
+            "class_weight_offset": (by_labels, "target 'labels'"),
+            "degradation": (not by_labels, "target 'features' or 'predictions'"),
+            "start": (on_clips, "data.frames of at least 2"),
+            "supervise": (on_clips or self.teaching is not None, "data.frames of at least 2"),
+        }
+        for name, (has_effect, what) in needs.items():
+            if not has_effect and getattr(self, name) != _default(type(self), name):
+                raise TrainingError(f"{where}: {name} has no effect but with {what}")
+        if idle := [name for name in self.frozen if name.split(".")[0] not in self.trains]:
+            raise TrainingError(
+                f"{where}: frozen has no effect on {idle}: trains leaves them as is"
             )
 
 
@@ -260,6 +290,30 @@ class TrainingConfig:
                 )
         if self.model.memory_size == 0 and any(s.data.frames > 1 for s in self.stages):
             raise TrainingError("stages on clips need a memory: model.memory_size must be positive")
+        for number, stage in enumerate(self.stages):
+            is_first = stage.after == INITIAL_WEIGHTS or (number == 0 and stage.after is None)
+            if is_first and self.initial_weights is None and stage.start != DEFAULT_START:
+                raise TrainingError(
+                    f"stage '{stage.name}': start '{stage.start}' needs an encoder that has "
+                    "learned: give initial_weights, or a stage before it"
+                )
+        self._check_class_weights()
+
+    def _check_class_weights(self) -> None:
+        """Refuse weights, or a way to compute them, that no loss would have."""
+        if self.class_weights is None:
+            return
+        weighted = [s for s in self.stages if s.class_weight_offset and s.target == "labels"]
+        if not weighted:
+            raise TrainingError(
+                "class_weights have no effect: no stage learns labels with class_weight_offset"
+            )
+        for stage in weighted:
+            if stage.class_weight_offset != _default(StageConfig, "class_weight_offset"):
+                raise TrainingError(
+                    f"stage '{stage.name}': class_weight_offset has no effect where class_weights "
+                    "are given; null makes every pixel count the same"
+                )
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -285,6 +339,8 @@ def parse_config(settings: Mapping[str, Any]) -> TrainingConfig:
     values = dict(settings)
     data = _mapping("data", values.pop("data", {}))
     model = _mapping("model", values.get("model"))
+    if "memory_interval" in model and model.get("memory_policy") != "every_nth":
+        raise TrainingError("model: memory_interval has no effect but with memory_policy every_nth")
     if "class_names" in model or "palette" in model:
         raise TrainingError("model: the class table is the data set's; leave out class_names")
     try:
@@ -295,7 +351,29 @@ def parse_config(settings: Mapping[str, Any]) -> TrainingConfig:
     if not isinstance(stages, list):
         raise TrainingError(f"stages must be a list, got {stages!r}")
     values["stages"] = tuple(_parse_stage(stage, data) for stage in stages)
-    return _build(TrainingConfig, "the configuration", values)
+    config = _build(TrainingConfig, "the configuration", values)
+    _check_data_settings(config, data, stages)
+    return config
+
+
+def _check_data_settings(
+    config: TrainingConfig, data: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]
+) -> None:
+    """Refuse settings of data that no clip would show: of all stages, or of one's own.
+
+    Raises:
+        TrainingError: there are some; it says which, and what they go with.
+    """
+    idle = [settings_without_effect(stage.data) for stage in config.stages]
+    for name in data:
+        if all(name in names for names in idle):
+            raise TrainingError(f"data: {name} has no effect but with {idle[0][name]}")
+    for stage, values, names in zip(config.stages, stages, idle, strict=True):
+        for name in values.get("data", {}):
+            if name in names:
+                raise TrainingError(
+                    f"stage '{stage.name}': data: {name} has no effect but with {names[name]}"
+                )
 
 
 def _parse_stage(values: Any, data: Mapping[str, Any]) -> StageConfig:
@@ -327,6 +405,12 @@ def _mapping(where: str, value: Any) -> Mapping[str, Any]:
 def _check(name: str, value: Any, expected: str, is_right: Callable[[Any], bool]) -> None:
     if value is not None and not is_right(value):
         raise TrainingError(f"{name} must be {expected}, got {value}")
+
+
+def _default(kind: type, name: str) -> Any:
+    """Of a dataclass's field."""
+    field = next(field for field in fields(kind) if field.name == name)
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def _check_scales(name: str, scales: tuple[float, ...]) -> None:

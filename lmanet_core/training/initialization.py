@@ -46,22 +46,28 @@ def initial_model(
     frames: int,
     weights: Path | str | None,
     start_memory: StartMemory = lambda memory, encoder: start_as_twins(memory),
+    start: str | None = None,
 ) -> LMANet:
     """The network of a stage on clips of so many frames, from weights as far as they fit.
 
     What is not in the weights stays random: the output layer when the class tables differ, which is
-    said. A memory that is not in them is left to `start_memory`. A stage on single frames has no
-    memory modules.
+    said. A memory that is not in them, or of random weights, is left to `start_memory`. A stage on
+    single frames has no memory modules.
+
+    Args:
+        start: how a memory that the weights do not have is to start, to say where they have it;
+            None: nothing was asked for.
 
     Raises:
         TrainingError: the weights are of another backbone.
         CheckpointError: they cannot be read.
     """
     model = build_model(config if frames > 1 else replace(config, memory_size=0))
-    if weights is None:
-        return model
-    if weights == IMAGENET:
-        load_imagenet_weights(config.backbone, model.encoder)
+    if weights is None or weights == IMAGENET:
+        if weights == IMAGENET:
+            load_imagenet_weights(config.backbone, model.encoder)
+        if model.memory is not None:
+            start_memory(model.memory, model.encoder)
         return model
     before = load(weights)
     if before.config.backbone != config.backbone:
@@ -73,6 +79,11 @@ def initial_model(
     if model.memory is not None:
         if before.memory is not None and _same_shapes(model.memory, before.memory):
             model.memory.load_state_dict(before.memory.state_dict())
+            if start is not None:
+                rank_zero_only(print)(
+                    f"{weights} has the memory, which goes on from there: start '{start}' is not "
+                    "needed"
+                )
         else:
             start_memory(model.memory, model.encoder)
     return model

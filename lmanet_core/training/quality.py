@@ -9,7 +9,11 @@ from lmanet_core.models.frame_quality import FrameQuality, channel_moments
 
 SHRINKAGE = 0.3
 """Of the covariance, as a share of a variance of 1: there are not many more frames than moments."""
+SMALLEST_SHARE = 0.01
+"""Of the mean deviation of all channels, which that of one is taken for at least: a channel that is
+nearly dead gets no weight that half precision cannot hold."""
 SMALLEST_DEVIATION = 1e-6
+"""Where all channels are dead."""
 
 
 @torch.no_grad()
@@ -24,7 +28,7 @@ def fit_quality(quality: FrameQuality, good: Tensor, worse: Tensor) -> None:
     """
     before, after = (channel_moments(features).double() for features in (good, worse))
     mean = torch.cat([before, after]).mean(0)
-    deviation = torch.cat([before, after]).std(0).clamp_min(SMALLEST_DEVIATION)
+    deviation = _deviation(torch.cat([before, after]))
     before, after = ((moments - mean) / deviation for moments in (before, after))
     change = before - after
     spread = (torch.cov(before.T) + torch.cov(change.T)) / 2
@@ -37,3 +41,10 @@ def fit_quality(quality: FrameQuality, good: Tensor, worse: Tensor) -> None:
     weight = direction / deviation
     quality.weight.copy_(weight)
     quality.bias.copy_(-(mean @ weight) - middle)
+
+
+def _deviation(moments: Tensor) -> Tensor:
+    """(2 C,) of (N, 2 C) means and mean squares, each of which has a scale of its own."""
+    halves = moments.std(0).chunk(2)
+    floored = [half.clamp_min(SMALLEST_SHARE * float(half.mean())) for half in halves]
+    return torch.cat(floored).clamp_min(SMALLEST_DEVIATION)

@@ -101,6 +101,7 @@ class Reproduction:
         """
         if unknown := sorted(set(names) - set(PAPER_TABLES)):
             raise TrainingError(f"unknown tables {unknown}; expected some of {list(PAPER_TABLES)}")
+        self._check_windows(names)
         texts, figures = [], {}
         for name in names:
             table = PAPER_TABLES[name]
@@ -117,6 +118,18 @@ class Reproduction:
         write_text(self._folder / "tables.md", text)
         write_json(self._folder / "tables.json", figures)
         return text
+
+    def _check_windows(self, names: Sequence[str]) -> None:
+        """Refuse before the first training what cannot be run after it."""
+        for name in names:
+            for row in PAPER_TABLES[name].rows:
+                changes = dict(row.model)
+                if row.window_size != AS_TRAINED:
+                    changes["window_size"] = row.window_size
+                try:
+                    ModelConfig.from_dict({**self._settings["model"], **changes})
+                except ValueError as error:
+                    raise TrainingError(f"table {name}, {row.label}: {error}") from None
 
     def _rows(self, table: PaperTable) -> list[Row]:
         single = self._figures(SINGLE)

@@ -23,10 +23,11 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 
 from lmanet_core.data.clips import ClipSource
-from lmanet_core.data.config import open_clips
+from lmanet_core.data.config import DataConfig, open_clips
 from lmanet_core.data.datasets import open_dataset
-from lmanet_core.data.worsening import WorseningConfig
 from lmanet_core.files import write_bytes, write_json
+
+
 from lmanet_core.models import LMANet, LocalMemory
 from lmanet_core.models.frame_quality import FrameQuality
 from lmanet_core.runtime.network_file import ARCHIVE_DAMAGE
@@ -34,6 +35,7 @@ from lmanet_core.runtime.pytorch.precision import resolve_device, resolve_precis
 from lmanet_core.training.callbacks import LossCurve, ResumeFile, Validation
 from lmanet_core.training.class_weights import count_classes, weigh_classes
 from lmanet_core.training.config import (
+    DEFAULT_START,
     INITIAL_WEIGHTS,
     StageConfig,
     TrainingConfig,
@@ -41,7 +43,6 @@ from lmanet_core.training.config import (
     parse_config,
 )
 from lmanet_core.training.data_module import PartBatches, StageData
-from lmanet_core.training.degradation import degrade
 from lmanet_core.training.initialization import initial_model, start_as_twins
 from lmanet_core.training.quality import fit_quality
 from lmanet_core.training.run_folder import RunFolder
@@ -102,7 +103,8 @@ def train(settings: Mapping[str, Any], output: Path) -> Path:
             elif stage.after is not None:
                 weights = folder.result(stage.after)
             run = StageRun(config, stage, sources[stage.name], class_weights, seed)
-            model = initial_model(config.model, stage.data.frames, weights, run.start_memory)
+            start = None if stage.start == DEFAULT_START else stage.start
+            model = initial_model(config.model, stage.data.frames, weights, run.start_memory, start)
             run.train(model, folder, launch)
         else:
             rank_zero_only(print)(f"{stage.name}: {folder.result(stage.name)} is there, skipped")
@@ -230,13 +232,13 @@ class StageRun:
         )
 
     def start_memory(self, memory: LocalMemory, encoder: nn.Module) -> None:
-        """Give a new memory the start that the stage asks for."""
+        """Give a new memory the start that the stage asks for, and fit the quality of frames."""
         if self._stage.start == "twins":
             start_as_twins(memory)
-            return
-        features = _encode(encoder, self.data.first_batch(START_CLIPS)[0][:, -1])
-        start = start_as_average if self._stage.start == "average" else start_with_components
-        start(memory, features)
+        else:
+            features = _encode(encoder, self.data.first_batch(START_CLIPS)[0][:, -1])
+            start = start_as_average if self._stage.start == "average" else start_with_components
+            start(memory, features)
         qualities = [part for part in memory.modules() if isinstance(part, FrameQuality)]
         if qualities:
             good, worse = self._good_and_worse_features(encoder)
@@ -244,11 +246,11 @@ class StageRun:
                 fit_quality(quality, good, worse)
 
     def _good_and_worse_features(self, encoder: nn.Module) -> tuple[Tensor, Tensor]:
-        source = open_clips(replace(self._stage.data, any_frame=None, last_frame=None))
+        """Of frames of all data sets in their shares, and of their worse copies."""
+        source = open_clips(_paired(self._stage.data, self._stage))
         data = StageData(source, self._stage, self._steps, self._seed, 0, self._config.work_size)
-        frames = data.first_batch(QUALITY_CLIPS)[0][:, -1]
-        worse = degrade(frames[:, None], WorseningConfig(chance=1.0))[:, 0]
-        return _encode(encoder, frames), _encode(encoder, worse)
+        good, worse = data.first_batch(QUALITY_CLIPS)[0].unbind(1)
+        return _encode(encoder, good), _encode(encoder, worse)
 
     def train(self, model: LMANet, folder: RunFolder, launch: Launch) -> None:
         """Train in place, from the stage's resume file if there is one, and write its result."""
@@ -325,6 +327,18 @@ def _check_resume(path: Path) -> None:
             f"{path} is truncated or damaged ({damaged}): the stage cannot be resumed; delete the "
             "file, and it begins anew"
         )
+
+
+def _paired(data: DataConfig, stage: StageConfig) -> DataConfig:
+    """Single frames, each with a copy that is worse as the frames of its data set may be."""
+    return replace(
+        data,
+        frames=1,
+        any_frame=None,
+        last_frame=None,
+        worse_copy=data.last_frame or data.any_frame or stage.degradation,
+        also=tuple(_paired(other, stage) for other in data.also),
+    )
 
 
 def _class_frequencies(config: TrainingConfig, folder: RunFolder, launch: Launch) -> Tensor | None:

@@ -31,6 +31,8 @@ def test_defaults_are_those_of_the_paper():
         ({"key_channels": 0}, "key_channels must be an integer in 1..4096"),
         ({"key_form": "round"}, "key_form must be one of"),
         ({"key_form": "located", "key_channels": 5}, "key_channels must be an integer in 6..4096"),
+        ({"key_form": "located", "window_size": 65}, "at most 63 with key_form 'located'.*got 65"),
+        ({"key_form": "located", "window_size": None}, "at most 63 .*got null, which is everywh"),
         ({"value_channels": 1.5}, "value_channels must be an integer"),
     ],
 )

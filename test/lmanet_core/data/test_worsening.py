@@ -13,6 +13,7 @@ from lmanet_core.classes import DAVIS
 from lmanet_core.data.clips import Clip
 from lmanet_core.data.config import DataConfig, open_clips
 from lmanet_core.data.datasets import open_dataset
+from lmanet_core.data.video import VideoDataset
 from lmanet_core.data.worsening import (
     SHARES,
     WorsenedClips,
@@ -115,6 +116,24 @@ def test_a_worsened_video_is_the_same_whenever_it_is_read(davis: Path) -> None:
             np.testing.assert_array_equal(its_worse.labels(index), video.labels(index))
             changed += bool((its_worse.image(index) != video.image(index)).any())
     assert 1 <= changed <= 9
+
+
+def test_no_two_videos_are_worse_in_the_same_way() -> None:
+    class Grey:
+        name, labelled = "grey", ()
+
+        def __len__(self) -> int:
+            return 1
+
+        def image(self, index: int) -> np.ndarray:
+            return np.full((24, 32, 3), 128, np.uint8)
+
+        def labels(self, index: int) -> None:
+            return None
+
+    config = WorseningConfig(**{**NOTHING, "noise": 60.0}, chance=1)
+    one, other = worsened(VideoDataset("grey", DAVIS, (Grey(), Grey())), config).videos
+    assert (one.image(0) != other.image(0)).any()
 
 
 def test_every_frame_of_a_paired_source_is_followed_by_its_worse_copy(davis: Path) -> None:

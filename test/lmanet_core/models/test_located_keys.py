@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from lmanet_core.config import LARGEST_LOCATED_WINDOW, ModelConfig
+from lmanet_core.models import build_model
 from lmanet_core.models.located_keys import PERIOD, LocatedKeys
 from lmanet_core.ops import local_attention
 
@@ -48,6 +50,25 @@ def test_neighbours_are_told_apart_in_mixed_precision() -> None:
         product = one[0, :, 20, 20] @ (one[0, :, 20, 20] - one[0, :, 20, 21])
         # A normal distribution with a deviation of 1.5 cells.
         assert product.item() == pytest.approx(1 / (2 * 1.5**2), rel=0.01)
+
+
+@torch.no_grad()
+def test_in_the_largest_window_the_nearer_place_is_always_the_better_one() -> None:
+    model = build_model(ModelConfig(key_form="located", window_size=LARGEST_LOCATED_WINDOW))
+    assert model.memory is not None
+    assert model.memory.window_size == 63
+    keys = located(LocatedKeys(CHANNELS).eval(), torch.ones(1, 4, 1, 32))[0, :, 0]
+    scores = keys[:, 0] @ keys
+    assert (scores[1:] < scores[:-1]).all()
+
+
+@torch.no_grad()
+def test_only_the_direction_of_a_key_counts_however_short_it_is() -> None:
+    form = LocatedKeys(CHANNELS).eval()
+    keys = torch.randn(1, 6, 9, 11)
+    torch.testing.assert_close(located(form, 0.01 * keys), located(form, keys))
+    nothing = located(form, torch.zeros(1, 6, 9, 11))
+    assert not nothing[:, :6].any()
 
 
 @torch.no_grad()

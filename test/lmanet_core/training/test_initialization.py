@@ -9,6 +9,7 @@ import torch
 
 from lmanet_core import ModelConfig, build_model, load
 from lmanet_core.classes import CAMVID, ClassTable
+from lmanet_core.training import initialization
 from lmanet_core.training.config import TrainingError
 from lmanet_core.training.initialization import initial_model, start_as_twins
 
@@ -49,6 +50,31 @@ def test_a_trained_memory_is_taken_over_and_another_one_starts_as_twins() -> Non
     assert wider.memory is not None
     query, memory = wider.memory.heads.weight.chunk(2)
     assert torch.equal(query, memory)
+
+
+@pytest.mark.parametrize("weights", [None, "imagenet"])
+def test_a_memory_without_weights_starts_as_asked_for_too(
+    weights: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(initialization, "load_imagenet_weights", lambda name, encoder: None)
+    config = replace(load("street").config, fusion="residual")
+    twins = initial_model(config, 5, weights).memory
+    assert twins is not None
+    query, memory = twins.heads.weight.chunk(2)
+    assert torch.equal(query, memory)
+    started = []
+    initial_model(config, 5, weights, lambda memory, encoder: started.append(encoder))
+    assert len(started) == 1
+    initial_model(config, 1, weights, lambda memory, encoder: started.append(encoder))
+    assert len(started) == 1, "without a memory there is nothing to start"
+
+
+def test_a_start_that_is_not_needed_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    config = load("street").config
+    initial_model(config, 5, "street", start="components")
+    assert "street has the memory" in capsys.readouterr().out
+    initial_model(config, 5, "street")
+    assert capsys.readouterr().out == ""
 
 
 def test_the_memory_starts_with_keys_and_values_like_the_query_s() -> None:

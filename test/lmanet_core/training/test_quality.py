@@ -1,5 +1,6 @@
 """Whether worse frames are told from good ones."""
 
+import pytest
 import torch
 
 from lmanet_core.models.frame_quality import FrameQuality
@@ -19,6 +20,33 @@ def test_frames_it_has_not_seen_get_the_odds_that_they_are_good() -> None:
     torch.testing.assert_close(
         torch.cat([scores, worse_scores]).sigmoid().mean(), torch.tensor(0.5), atol=0.1, rtol=0
     )
+
+
+def test_its_odds_are_no_less_sure_than_they_can_be() -> None:
+    """Of frames of which it says 88 % (odds of 2 in logarithms), 88 % are good."""
+    torch.manual_seed(0)
+    quality = FrameQuality(12)
+    fit_quality(quality, *(part[:, :, :3, :4] for part in frames(2000)))
+    good, worse = (quality(part[:, :, :3, :4]).flatten() for part in frames(4000))
+    both = torch.cat([good, worse])
+    of_good = torch.cat([torch.ones(len(good)), torch.zeros(len(worse))])
+    for odds in (-2.0, 2.0):
+        alike = (both - odds).abs() < 0.7
+        share = of_good[alike].mean().item()
+        assert share == pytest.approx(torch.tensor(odds).sigmoid().item(), abs=0.05)
+
+
+def test_a_nearly_dead_channel_has_no_say() -> None:
+    torch.manual_seed(0)
+    good, worse = frames(64)
+    dead = torch.rand(2, 64, 1, 6, 8)
+    quality, plain = FrameQuality(13), FrameQuality(12)
+    fit_quality(quality, *(torch.cat(p, 1) for p in zip((good, worse), 1e-6 * dead, strict=True)))
+    fit_quality(plain, good, worse)
+    assert quality.weight.abs().max() < 100 * plain.weight.abs().max()
+    features = torch.cat([good, 1e-6 * dead[0]], 1)
+    in_full, in_half = (form(features.half()) for form in (quality, quality.half()))
+    torch.testing.assert_close(in_half, in_full, rtol=0.05, atol=0.2)
 
 
 def frames(number: int) -> tuple[torch.Tensor, torch.Tensor]:

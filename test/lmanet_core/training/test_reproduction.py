@@ -71,3 +71,12 @@ def test_tables_are_made_once_beside_the_paper_s_figures(
 def test_an_unknown_table_is_told(short: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"unknown tables \['X'\]; expected some of \['I'"):
         Reproduction(short, tmp_path, "val").make(["X"])
+
+
+def test_a_window_that_a_row_cannot_have_is_refused_before_anything_is_trained(
+    short: dict[str, Any], tmp_path: Path
+) -> None:
+    short["model"] |= {"key_form": "located"}
+    with pytest.raises(TrainingError, match="table II, window global: window_size must be at most"):
+        Reproduction(short, tmp_path, "val").make(["II"])
+    assert not list(tmp_path.iterdir())

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -19,8 +20,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 from training_miniature import run_settings
 
-from lmanet_core import load
+from lmanet_core import build_model, load
 from lmanet_core.checkpoint import load_provenance, load_work_size
+from lmanet_core.data.config import DataConfig
 from lmanet_core.data.video import DatasetError
 from lmanet_core.training import run
 from lmanet_core.training.config import TrainingError
@@ -177,20 +179,59 @@ def test_a_stage_ends_when_its_time_is_over_or_with_the_average_of_its_weights(
         train(settings, tmp_path / "wrong")
 
 
-def test_a_start_from_components_fits_what_tells_good_frames_from_worse_ones(
+def test_any_start_fits_what_tells_good_frames_from_worse_ones(
     settings: dict[str, Any], tmp_path: Path
 ) -> None:
     settings["initial_weights"] = "erfnet-lma-camvid"
     settings["model"] |= {"key_form": "located", "fusion": "blend", "value_channels": None}
     settings["validation"] = None
-    memory = settings["stages"][2] | {"start": "components", "correspondence": 0.5, "epochs": None}
-    settings["stages"] = [memory | {"steps": 1}]
+    memory = settings["stages"][2] | {"correspondence": 0.5, "epochs": None, "steps": 1}
+    settings["stages"] = [memory]
     train(settings, tmp_path / "run")
-    result = load(tmp_path / "run" / "lma1.safetensors").memory
-    assert result is not None
-    fitted = result.fusion.quality.weight
-    assert fitted.abs().max() > 0
-    assert torch.equal(result.key_form.quality.weight, fitted)
+    result = load(tmp_path / "run" / "lma1.safetensors").eval()
+    assert result.memory is not None
+    quality = result.memory.fusion.quality
+    assert torch.equal(result.memory.key_form.quality.weight, quality.weight)
+    good = run.open_clips(DataConfig("camvid", Path(settings["data"]["root"]), "val"))
+    images = np.stack([good.clip(n, np.random.default_rng(n)).images[0] for n in range(8)])
+    noise = np.random.default_rng(0).normal(0, 20, images.shape)
+    noisy = np.clip(images + noise, 0, 255).astype(np.uint8)
+    with torch.no_grad():
+        scores, worse_scores = (
+            quality(result.encoder(torch.from_numpy(part).permute(0, 3, 1, 2) / 255)).flatten()
+            for part in (images, noisy)
+        )
+    assert (scores > worse_scores).all()
+
+
+def test_quality_is_fitted_to_all_data_sets_each_with_its_own_worsening(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = {"cover": 0, "blur": 0, "exposure": 0, "compression": 0, "noise": 0}
+    data = settings["data"] | {
+        "augmentation": None,
+        "any_frame": nothing | {"noise": 80},
+        "also": [{"share": 0.25, "last_frame": nothing | {"cover": 0.9}, "any_frame": None}],
+    }
+    model = {"key_form": "located", "fusion": "residual", "backbone": "erfnet"}
+    config = run.parse_config(
+        settings | {"model": model, "data": data, "stages": settings["stages"][3:]}
+    )
+    stage = config.stages[0]
+    fitted: list[tuple[torch.Tensor, torch.Tensor]] = []
+    monkeypatch.setattr(run, "fit_quality", lambda quality, *both: fitted.append(both))
+    stage_run = run.StageRun(config, stage, run.open_clips(stage.data), torch.ones(11), 1)
+    memory = build_model(config.model).memory
+    assert memory is not None
+    stage_run.start_memory(memory, nn.Identity())
+    [(good, worse)] = fitted
+    changed = (good != worse).any(1).flatten(1).float().mean(1)
+    by_noise = (good - worse).abs().mean((2, 3)).gt(0).all(1) & (changed > 0.8)
+    # Noise and patches are drawn by strength, too: the weakest change little.
+    assert 0.55 < by_noise.float().mean() < 0.9
+    assert ((changed > 0) & (changed < 0.6)).float().mean() > 0.1
+    grey = (255 * good).round() % 20
+    assert not grey.any(), "frames as they are"
 
 
 def test_a_stage_does_not_go_on_with_other_settings(

@@ -50,6 +50,11 @@ def test_a_stage_changes_parts_of_the_data(settings: dict[str, Any]) -> None:
         ({"validation": {"split": "val"}}, "validation: settings \\['every'\\] are missing"),
         ({"model": {"backbone": "erfnet", "memory_size": 0}}, "memory_size must be positive"),
         ({"model": {"class_names": ["a"]}}, "the class table is the data set's"),
+        ({"model": {"memory_interval": 3}}, "memory_interval has no effect but with memory_policy"),
+        (
+            {"model": {"key_form": "located", "window_size": 65}},
+            "model: window_size must be at most 63",
+        ),
     ],
 )
 def test_what_is_wrong_with_the_run_is_said(
@@ -76,6 +81,26 @@ def test_what_is_wrong_with_the_run_is_said(
         ({"teacher_scales": []}, "teacher_scales must be positive factors"),
         ({"teacher_scales": [0.0]}, "teacher_scales must be positive factors"),
         ({"teacher_scales": [1.0, 1.5]}, "teacher_scales go with target 'predictions'"),
+        ({"patience": 3}, "patience has no effect but with schedule 'plateau'"),
+        ({"frozen": ["memory.heads"]}, "frozen has no effect on \\['memory.heads'\\]"),
+        (
+            {"fixed_statistics": ["encoder", "decoder"], "batch_norm_momentum": 0.01},
+            "batch_norm_momentum has no effect but with trains beyond fixed_statistics",
+        ),
+        ({"degradation": {"noise": 9}}, "degradation has no effect but with target 'features' or"),
+        ({"start": "average"}, "start has no effect but with data.frames of at least 2"),
+        ({"supervise": "all"}, "supervise has no effect but with data.frames of at least 2"),
+        ({"trains": ["decoder"], "encoder_learning_rate": 1e-4}, "but with 'encoder' in trains"),
+        ({"data": {"max_stride": 3}}, "data: max_stride has no effect but with frames of at"),
+        ({"data": {"motion": {"noise": 9}}}, "data: motion has no effect but with clips 'pseudo'"),
+        ({"data": {"street": {"noise": 9}}}, "data: street has no effect but with clips 'street'"),
+        ({"data": {"labels": "mine"}}, "data: labels has no effect but with 'cityscapes' or"),
+        ({"data": {"share": 0.5}}, "data: share has no effect but with data sets in also"),
+        ({"data": {"meanings": {"car": ["car"]}}}, "data: meanings has no effect but with data"),
+        (
+            {"data": {"also": [{"share": 0.5, "motion": {"noise": 9}}]}},
+            "data.also: motion has no effect but with clips 'pseudo'",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_stage_is_said(
@@ -84,6 +109,37 @@ def test_what_is_wrong_with_a_stage_is_said(
     settings["stages"][0] |= changes
     with pytest.raises(TrainingError, match=message):
         parse_config(settings)
+
+
+def test_data_settings_that_no_stage_has_a_use_for_are_refused(settings: dict[str, Any]) -> None:
+    settings["data"]["max_stride"] = 2
+    parse_config(settings)
+    settings["stages"] = settings["stages"][:1]
+    with pytest.raises(TrainingError, match="data: max_stride has no effect but with frames of at"):
+        parse_config(settings)
+
+
+def test_class_weights_that_no_loss_has_are_refused(settings: dict[str, Any]) -> None:
+    settings["class_weights"] = [1.0] * 11
+    parse_config(settings)
+    settings["stages"][2]["class_weight_offset"] = 1.03
+    with pytest.raises(TrainingError, match="'lma1': class_weight_offset has no effect where"):
+        parse_config(settings)
+    for stage in settings["stages"]:
+        stage["class_weight_offset"] = None
+    settings["stages"] = [s for s in settings["stages"] if s.get("target") is None]
+    with pytest.raises(TrainingError, match="class_weights have no effect: no stage learns"):
+        parse_config(settings)
+
+
+@pytest.mark.parametrize("start", ["average", "components"])
+def test_a_start_from_features_needs_an_encoder_that_has_learned(
+    settings: dict[str, Any], start: str
+) -> None:
+    settings["stages"] = [settings["stages"][2] | {"start": start}]
+    with pytest.raises(TrainingError, match=f"start '{start}' needs an encoder"):
+        parse_config(settings)
+    parse_config({**settings, "initial_weights": "imagenet"})
 
 
 def test_a_file_that_is_no_configuration_is_named(tmp_path: Path) -> None:
