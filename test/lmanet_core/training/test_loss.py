@@ -1,9 +1,12 @@
 """The loss on labels that may be groups of classes."""
 
+import math
+
+import pytest
 import torch
 from torch.nn import functional
 
-from lmanet_core.training.loss import LabelLoss
+from lmanet_core.training.loss import LabelLoss, feature_loss, prediction_loss
 
 
 def test_a_group_costs_what_the_sum_of_its_classes_probabilities_says() -> None:
@@ -39,3 +42,19 @@ def test_without_groups_it_is_the_weighted_cross_entropy() -> None:
     weights = torch.tensor([1.0, 0.5, 2.0])
     expected = functional.cross_entropy(logits, labels, weights)
     assert torch.allclose(LabelLoss(weights)(logits, labels), expected)
+
+
+def test_predictions_cost_what_they_diverge_from_the_target_per_pixel() -> None:
+    target = torch.zeros(2, 4, 3, 3)
+    target[:, 0] = 1
+    assert prediction_loss(torch.zeros(2, 4, 3, 3), target).item() == pytest.approx(math.log(4))
+
+
+def test_features_count_alike_whatever_their_spread() -> None:
+    torch.manual_seed(0)
+    target = torch.randn(2, 2, 8, 8)
+    wrong = target + 0.5
+    scale = torch.tensor([1.0, 100.0])[:, None, None]
+    loss = feature_loss(wrong, target).item()
+    assert loss == pytest.approx(0.25, rel=0.2)
+    assert feature_loss(scale * wrong, scale * target).item() == pytest.approx(loss, rel=1e-3)

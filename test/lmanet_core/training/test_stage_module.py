@@ -14,7 +14,7 @@ from lmanet_core.data.config import DataConfig
 from lmanet_core.data.worsening import WorseningConfig
 from lmanet_core.training.config import StageConfig, TeachingConfig, TrainingError
 from lmanet_core.training.data_module import PartBatches
-from lmanet_core.training.stage_module import StageModule
+from lmanet_core.training.stage_module import SHAPES, StageModule
 
 STAGE = StageConfig(
     name="one",
@@ -214,3 +214,52 @@ def test_the_learning_rate_falls_when_the_loss_of_an_epoch_does_not() -> None:
     for loss in (1.0, 1.0, 1.0):
         schedule.step(loss)
     assert schedule.get_last_lr() == pytest.approx([0.8e-3] * 2)
+
+
+def test_an_average_of_weights_soon_follows_and_later_hardly_moves() -> None:
+    module = module_for(replace(STAGE, weight_average=0.5))
+    weight = module.model.decoder.output_conv.bias
+    assert weight is not None
+    averages = []
+    for value in [0.0, 1.0, *[0.0] * 20, 1.0]:
+        torch.nn.init.constant_(weight, value)
+        assert module.average is not None
+        module.average.update_parameters(module.model)
+        averages.append(module.result.decoder.output_conv.bias.mean().item())
+    assert averages[1] == pytest.approx(9 / 11)
+    assert averages[-1] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_learning_rates_rise_and_fall_as_their_schedule_has_it() -> None:
+    one_cycle = SHAPES["one_cycle"]
+    assert [one_cycle(at) for at in (0.0, 0.1, 0.55, 1.0)] == pytest.approx([0.04, 1, 0.5, 0])
+    assert 0.04 < one_cycle(0.05) < 1
+    assert SHAPES["polynomial"](0.5) == pytest.approx(0.5**0.9)
+    assert SHAPES["constant"](0.9) == 1
+
+
+def test_the_encoder_may_have_a_learning_rate_of_its_own() -> None:
+    stage = replace(STAGE, trains=("encoder", "decoder"), encoder_learning_rate=1e-5)
+    groups = module_for(stage).configure_optimizers()["optimizer"].param_groups
+    assert [group["lr"] for group in groups] == [1e-5, 2e-4]
+
+
+def test_statistics_that_learn_have_the_momentum_asked_for() -> None:
+    module = module_for(replace(STAGE, batch_norm_momentum=0.03))
+    assert module.model.memory is not None
+    assert module.model.memory.fusion.bn.momentum == 0.03
+
+
+def test_only_the_last_frame_counts_where_no_others_are_supervised() -> None:
+    images = torch.randint(256, (1, 2, 3, 16, 16), dtype=torch.uint8)
+    labels = torch.full((1, 2, 16, 16), 255, dtype=torch.uint8)
+    labels[:, 0] = 3
+    module = module_for(STAGE)
+    assert module.loss(images, labels).item() == 0
+    assert module.loss(images, labels.flip(1)).item() > 1
+
+
+def test_clips_of_all_lengths_are_drawn() -> None:
+    data = replace(STAGE.data, frames=4)
+    module = module_for(replace(STAGE, data=data, shortest_clip=2))
+    assert {module._clip_length(step) for step in range(60)} == {2, 3, 4}
