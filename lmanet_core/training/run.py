@@ -26,8 +26,6 @@ from lmanet_core.data.clips import ClipSource
 from lmanet_core.data.config import DataConfig, open_clips
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.files import write_bytes, write_json
-
-
 from lmanet_core.models import LMANet, LocalMemory
 from lmanet_core.models.frame_quality import FrameQuality
 from lmanet_core.runtime.network_file import ARCHIVE_DAMAGE
