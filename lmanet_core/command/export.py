@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size",
         type=image_size,
         help="WIDTHxHEIGHT at which the network runs; camera images of other sizes are resized; "
-        "default: for a network file as many pixels as the checkpoint records, in the camera's "
-        "proportions, else 1024x512",
+        "default: what the checkpoint records, else 1024x512; a network file takes as many pixels, "
+        "in the camera's proportions",
     )
     parser.add_argument("--memory-size", type=int, help="frames remembered; default: the model's")
     parser.add_argument(
@@ -115,6 +116,7 @@ def run(arguments: argparse.Namespace) -> None:
     require_writable(arguments.output, folder=False)
     file_format = arguments.format or _FORMATS_BY_SUFFIX.get(arguments.output.suffix, "network")
     _check(file_format, arguments)
+    _tell(f"reading {arguments.checkpoint}")
     with needs_extra("export", "exporting"):
         import onnxscript  # noqa: F401
         import torch  # noqa: F401
@@ -122,14 +124,20 @@ def run(arguments: argparse.Namespace) -> None:
     provenance = load_provenance(arguments.checkpoint) | {
         "checkpoint_sha256": checkpoint_hash(arguments.checkpoint)
     }
+    work_size = arguments.size or load_work_size(arguments.checkpoint) or DEFAULT_SIZE
     export = {"network": _export_network, "onnx": _export_onnx, "tensorrt": _build_engine}
-    graph = export[file_format](model, arguments, provenance)
+    graph = export[file_format](model, arguments, work_size, provenance)
     width, height = graph.work_size
     proportions = ", or as many pixels in other proportions" if graph.side_multiple else ""
     print(
         f"{arguments.output}: {width}x{height}{proportions}, {graph.precision}, "
         f"memory of {graph.memory_size} frames, {graph.operator or 'no'} attention"
     )
+
+
+def _tell(step: str) -> None:
+    """At once, whatever the output is: each step takes seconds, some of them half a minute."""
+    print(f"{step} ...", file=sys.stderr, flush=True)
 
 
 def _check(file_format: str, arguments: argparse.Namespace) -> None:
@@ -147,18 +155,21 @@ def _check(file_format: str, arguments: argparse.Namespace) -> None:
 
 
 def _export_network(
-    model: LMANet, arguments: argparse.Namespace, provenance: dict[str, Any]
+    model: LMANet,
+    arguments: argparse.Namespace,
+    work_size: tuple[int, int],
+    provenance: dict[str, Any],
 ) -> GraphInfo:
     from lmanet_core.export import can_take_any_size, export_network
 
     any_size = arguments.size is None and can_take_any_size(model)
-    work_size = arguments.size or load_work_size(arguments.checkpoint) or DEFAULT_SIZE
     options = {
         "work_size": work_size,
         "any_size": any_size,
         "half_weights": arguments.half_weights,
         "memory_size": arguments.memory_size,
         "provenance": provenance,
+        "say": _tell,
     }
     if arguments.precision != "int8":
         return export_network(model, arguments.output, **options)
@@ -175,33 +186,36 @@ def _export_network(
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "fp32.lmanet"
         export_network(model, source, **options)
-        print(f"calibrating with {len(calibration)} frames")
-        graph = quantize(source, arguments.output, calibration, held_out)
-    print(
-        f"on {len(held_out)} frames that it was not calibrated with, int8 gives "
-        f"{graph.agreement:.2%} of the pixels the label of fp32"
-    )
+        graph = quantize(source, arguments.output, calibration, held_out, _tell)
+    print(f"int8 gives {graph.agreement:.2%} of the pixels the label of fp32")
     return graph
 
 
 def _export_onnx(
-    model: LMANet, arguments: argparse.Namespace, provenance: dict[str, Any]
+    model: LMANet,
+    arguments: argparse.Namespace,
+    work_size: tuple[int, int],
+    provenance: dict[str, Any],
 ) -> GraphInfo:
     from lmanet_core.export import export_onnx
 
+    _tell("tracing the network")
     return export_onnx(
         model,
         arguments.output,
         operator=arguments.operator or "tiled",
         precision=arguments.precision or "fp32",
-        work_size=arguments.size or DEFAULT_SIZE,
+        work_size=work_size,
         memory_size=arguments.memory_size,
         provenance=provenance,
     )
 
 
 def _build_engine(
-    model: LMANet, arguments: argparse.Namespace, provenance: dict[str, Any]
+    model: LMANet,
+    arguments: argparse.Namespace,
+    work_size: tuple[int, int],
+    provenance: dict[str, Any],
 ) -> GraphInfo:
     from lmanet_core.export import EngineOptions, build_engine
 
@@ -209,12 +223,13 @@ def _build_engine(
         runtime=arguments.runtime,
         operator=arguments.operator,
         precision=arguments.precision or "fp16",
-        work_size=arguments.size or DEFAULT_SIZE,
+        work_size=work_size,
         memory_size=arguments.memory_size,
         largest_image=arguments.largest_image,
         chips=tuple(arguments.gpus),
         timing_cache=arguments.timing_cache,
     )
+    _tell("tracing the network and building the engine")
     info = build_engine(
         model,
         arguments.output,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,8 @@ FEWEST_HALVED = 16
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+Say = Callable[[str], None]
+"""Tells the user something."""
 OPSET = 18
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
 MEMORY_INPUTS = ("keys", "values", "filled")
@@ -159,7 +161,7 @@ def describe_graph(
     config = model.config
     memory_size = config.memory_size if memory_size is None else memory_size
     _check(model, precision, work_size, memory_size)
-    width, height = (model.size_rule.nearest(side) for side in work_size)
+    width, height = model.size_rule.fit(work_size)
     channels, rows, columns = network_cost(model, (width, height)).features
     return GraphInfo(
         model=fingerprint(model),
@@ -167,6 +169,7 @@ def describe_graph(
         precision=precision,
         work_size=(width, height),
         side_multiple=0,
+        work_pixels=math.prod(work_size),
         memory_size=memory_size,
         write_interval=config.write_interval,
         feature_size=(columns, rows),

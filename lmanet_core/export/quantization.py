@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from lmanet_core.export.onnx_file import Say
 from lmanet_core.extras import needs_extra
+from lmanet_core.models.frame_quality import FrameQuality
 from lmanet_core.runtime import open_segmenter
 from lmanet_core.runtime.backends.cpu_graph import CpuGraph, GraphSource, Run
 from lmanet_core.runtime.backends.split_graph import SplitGraphBackend
@@ -18,12 +20,21 @@ from lmanet_core.runtime.graph_info import GraphInfo
 from lmanet_core.runtime.network_file import read_network_file, write_network_file
 from lmanet_core.runtime.threads import default_threads
 
-# Sums and products stay: gates, residuals and the scaling of images lose more than they gain.
-_LEFT_ALONE = ["Add", "Multiply", "Select"]
+_ARITHMETIC = ["Add", "Subtract", "Multiply", "Divide", "ReduceL2", "Select", "Interpolate"]
+"""Stays: gates, residuals, the length of keys, the scaling of images and what the logits end in
+lose more than they gain."""
+_DEPTHWISE = ["GroupConvolution"]
+"""Stays, too: a few products for each value, and half of all that int8 costs in quality."""
+_CLASSES = "pkg.torch.onnx.class_hierarchy"
+"""Where the exporter says which modules a node comes from."""
 
 
 def quantize(
-    source: Path, path: Path, calibration: Sequence[np.ndarray], held_out: Sequence[np.ndarray]
+    source: Path,
+    path: Path,
+    calibration: Sequence[np.ndarray],
+    held_out: Sequence[np.ndarray],
+    say: Say = lambda step: None,
 ) -> GraphInfo:
     """Write a network file in int8, and in it what that costs.
 
@@ -32,6 +43,7 @@ def quantize(
         path: file to write.
         calibration: a stream like those to come, in order; (H, W, 3) uint8 each.
         held_out: another one, on which the two networks are compared.
+        say: called before each step that takes long, with what it is.
 
     Returns:
         What the file says of itself; its `agreement` is that on `held_out`.
@@ -46,8 +58,10 @@ def quantize(
         raise ValueError(f"expected a network file in fp32, got {info.precision}")
     if not calibration or not held_out:
         raise ValueError("quantising needs frames to calibrate with and others to compare on")
+    say(f"calibrating with {len(calibration)} frames")
     graphs = _quantize_graphs(info, contents, calibration)
     info = replace(info, precision="int8")
+    say(f"comparing int8 with fp32 on {len(held_out)} frames that it was not calibrated with")
     with tempfile.TemporaryDirectory() as folder:
         unjudged = Path(folder) / "int8.lmanet"
         write_network_file(unjudged, info, graphs)
@@ -85,6 +99,7 @@ def _quantize_graphs(
     with needs_extra("int8", "quantising"):
         import nncf
         import openvino
+        from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
         from lmanet_core.runtime.backends.openvino_graph import CORE, OpenVinoGraph
     # What is not quantised is listed above; NNCF would name each of its operations.
@@ -105,14 +120,35 @@ def _quantize_graphs(
             quantized = nncf.quantize(
                 model,
                 nncf.Dataset(recorders[stem].recorded),
+                # What comes out of a ReLU has no negative half to keep steps for.
+                preset=nncf.QuantizationPreset.MIXED,
                 subset_size=len(calibration),
-                ignored_scope=nncf.IgnoredScope(types=_LEFT_ALONE, validate=False),
+                # The whole range, not the mean frame's: frames with nothing in memory are few.
+                advanced_parameters=nncf.AdvancedQuantizationParameters(
+                    activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX
+                ),
+                ignored_scope=nncf.IgnoredScope(
+                    names=_quality_nodes(contents[f"{stem}.onnx"]),
+                    types=[*_ARITHMETIC, *_DEPTHWISE],
+                    validate=False,
+                ),
             )
             file = Path(folder) / f"{stem}.xml"
             openvino.save_model(quantized, str(file), compress_to_fp16=False)
             for part in (file, file.with_suffix(".bin")):
                 graphs[part.name] = part.read_bytes()
     return graphs
+
+
+def _quality_nodes(content: bytes) -> list[str]:
+    """Names of the nodes that compute a frame's quality, whose terms nearly cancel out."""
+    import onnx
+
+    return [
+        node.name
+        for node in onnx.load_from_string(content).graph.node
+        if any(FrameQuality.__name__ in e.value for e in node.metadata_props if e.key == _CLASSES)
+    ]
 
 
 def _agreement(expected: Path, found: Path, images: Sequence[np.ndarray]) -> float:

@@ -12,7 +12,7 @@ from torch.export import Dim
 from torch.onnx import ONNXProgram
 
 from lmanet_core.export.graph import Encoded, Part, SingleFrameGraph, StreamingGraph
-from lmanet_core.export.onnx_file import describe_graph, store_in_half, to_onnx
+from lmanet_core.export.onnx_file import Say, describe_graph, store_in_half, to_onnx
 from lmanet_core.models import LMANet
 from lmanet_core.models.enlarging_decoder import logits_of
 from lmanet_core.runtime.graph_info import GraphInfo
@@ -33,6 +33,7 @@ def export_network(
     half_weights: bool = False,
     memory_size: int | None = None,
     provenance: Mapping[str, Any] | None = None,
+    say: Say = lambda step: None,
 ) -> GraphInfo:
     """Write a file for CPUs, in fp32, see `lmanet_core.runtime.network_file`.
 
@@ -44,6 +45,7 @@ def export_network(
             of the images, instead of at that size.
         half_weights: whether weights are stored in half precision, in a file of half the size, and
             computed with in fp32.
+        say: called before each step that takes long, with what it is.
 
     Returns:
         What the file says of itself.
@@ -58,7 +60,7 @@ def export_network(
         info = replace(info, side_multiple=_side_multiple(model))
     export = _streaming_graphs if info.memory_size else _frame_graph
     try:
-        programs = export(model, info)
+        programs = export(model, info, say)
     except torch.onnx.OnnxExporterError as error:
         if not any_size:
             raise
@@ -98,12 +100,13 @@ def _side_multiple(model: LMANet) -> int:
     return model.size_rule.multiple
 
 
-def _frame_graph(model: LMANet, info: GraphInfo) -> dict[str, ONNXProgram]:
+def _frame_graph(model: LMANet, info: GraphInfo, say: Say) -> dict[str, ONNXProgram]:
+    say("tracing the network")
     graph = SingleFrameGraph(model, info.work_size, torch.float32)
     return {"frame.onnx": _program(graph, "logits", _image(info), _image_sides(info), ("logits",))}
 
 
-def _streaming_graphs(model: LMANet, info: GraphInfo) -> dict[str, ONNXProgram]:
+def _streaming_graphs(model: LMANet, info: GraphInfo, say: Say) -> dict[str, ONNXProgram]:
     graph = StreamingGraph(model, info.work_size, torch.float32, attention=None)
     width, height = info.feature_size
     after = {
@@ -112,10 +115,11 @@ def _streaming_graphs(model: LMANet, info: GraphInfo) -> dict[str, ONNXProgram]:
         "features": torch.zeros(1, info.feature_channels, height, width),
         "filled": torch.zeros(1, dtype=torch.int32),
     }
-    return {
-        "before.onnx": _program(graph, "encode", _image(info), _image_sides(info), Encoded._fields),
-        "after.onnx": _program(graph, "decode", after, _feature_sides(info), ("logits",)),
-    }
+    say("tracing the network before the memory, graph 1 of 2")
+    before = _program(graph, "encode", _image(info), _image_sides(info), Encoded._fields)
+    say("tracing the network after the memory, graph 2 of 2")
+    decoder = _program(graph, "decode", after, _feature_sides(info), ("logits",))
+    return {"before.onnx": before, "after.onnx": decoder}
 
 
 def _image(info: GraphInfo) -> dict[str, torch.Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from lmanet_core.export.onnx_file import describe_graph, export_onnx
+from lmanet_core.export.onnx_file import Say, describe_graph, export_onnx
 from lmanet_core.files import write_bytes
 from lmanet_core.models import LMANet
 from lmanet_core.runtime.engine_file import EngineInfo, read_engine, write_engine
@@ -22,9 +22,6 @@ RUNTIMES = ("tensorrt", "tensorrt_rtx")
 """Python packages that build engines, the preferred one first."""
 RTX_CHIPS = (86, 89, 120)
 """What TensorRT-RTX builds for on a machine without a GPU."""
-
-Say = Callable[[str], None]
-"""Tells the user something."""
 
 
 @dataclass(frozen=True)

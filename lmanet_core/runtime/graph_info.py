@@ -36,7 +36,7 @@ class GraphInfo:
         precision: 'fp32', 'fp16' or 'int8', of the convolutions; the memory is of 'fp32' for int8.
         work_size: (width, height) at which the network runs.
         side_multiple: 0, or of what all sides must be multiples: then the graph takes images of any
-            size, and runs at as many pixels as `work_size` has, in the image's proportions.
+            size, and runs at about `work_pixels`, in the image's proportions.
         memory_size: S, slots of the memory; 0: the graph takes and gives no memory.
         write_interval: of the frames, the first and every so many-th after it enter the memory.
         feature_size: (width, height) of features, keys and values at `work_size`.
@@ -49,6 +49,8 @@ class GraphInfo:
         logits_size: (width, height) of the logits at `work_size`, which are interpolated bilinearly
             where labels are made; None: `work_size`, as of files that do not say it.
         corners_aligned: whether corners of such logits are those of the labels.
+        work_pixels: how many pixels, as asked for; those of `work_size` may differ, whose sides
+            are rounded already.
         agreement: of an int8 network, the share of pixels, on frames that it was not calibrated
             with, that get the label that the fp32 network gives them.
     """
@@ -68,6 +70,7 @@ class GraphInfo:
     provenance: dict[str, Any] = field(default_factory=dict)
     logits_size: tuple[int, int] | None = None
     corners_aligned: bool = False
+    work_pixels: int = 0
     agreement: float | None = None
 
     @property
@@ -79,7 +82,7 @@ class GraphInfo:
         """(width, height) at which the network runs for an image of this (width, height)."""
         if self.side_multiple == 0:
             return self.work_size
-        return SizeRule(self.side_multiple).fit(image_size, math.prod(self.work_size))
+        return SizeRule(self.side_multiple).fit(image_size, self.work_pixels)
 
     def at(self, work_size: tuple[int, int]) -> GraphInfo:
         """The same graph for another work size, both sides multiples of `side_multiple`."""
@@ -112,6 +115,9 @@ class GraphInfo:
             ValueError: it is something else.
         """
         info = cls(**read_record(text, FORMAT, cls))
+        if not info.work_pixels:
+            # A file of before, which has the rounded sides alone.
+            info = replace(info, work_pixels=math.prod(info.work_size))
         try:
             ModelConfig.from_dict(info.config)
         except TypeError as error:

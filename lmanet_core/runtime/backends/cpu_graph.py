@@ -40,7 +40,7 @@ class CpuGraph(Protocol):
 
 
 class GraphSource(NamedTuple):
-    """What a library loads."""
+    """What a library loads: a model, or two that run as one where there is no memory."""
 
     origin: str
     """The file it is from, for messages."""
@@ -48,3 +48,6 @@ class GraphSource(NamedTuple):
     """An ONNX model, or an OpenVINO model's XML."""
     weights: bytes | None = None
     """Those of OpenVINO's XML."""
+    after: GraphSource | None = None
+    """The model whose `features` are those that the first one gives; all else that belongs to the
+    memory is left out of both."""

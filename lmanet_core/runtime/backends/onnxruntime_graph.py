@@ -35,7 +35,7 @@ class OnnxRuntimeGraph:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
-                source.model, options, providers=["CPUExecutionProvider"]
+                _read(source), options, providers=["CPUExecutionProvider"]
             )
         # ONNX Runtime's own exceptions have no common base.
         except Exception as error:
@@ -55,6 +55,36 @@ class OnnxRuntimeGraph:
             self._session.run_with_iobinding(binding)
 
         return run
+
+
+def _read(source: GraphSource) -> bytes:
+    return source.model if source.after is None else _join(source.model, source.after.model)
+
+
+def _join(before: bytes, after: bytes) -> bytes:
+    """From the image to logits, the decoder reading the features themselves."""
+    import onnx
+    from onnx import compose
+
+    frame = onnx.load_from_string(before)
+    decoder = onnx.load_from_string(after)
+    decoder = compose.add_prefix(decoder, "after_", rename_outputs=False)
+    # What is filled is compared with nothing, and that selects what the decoder reads.
+    (compared,) = (node.output[0] for node in decoder.graph.node if "after_filled" in node.input)
+    (selected,) = (node.output[0] for node in decoder.graph.node if compared in node.input)
+    nodes = [*frame.graph.node, *decoder.graph.node]
+    del frame.graph.node[:], frame.graph.output[:], frame.graph.value_info[:]
+    frame.graph.output.extend(decoder.graph.output)
+    frame.graph.initializer.extend(decoder.graph.initializer)
+    needed, kept = {output.name for output in decoder.graph.output}, []
+    for node in reversed(nodes):
+        if needed & set(node.output):
+            inputs = ["features" if name == selected else name for name in node.input]
+            node.input[:] = inputs
+            needed.update(inputs)
+            kept.append(node)
+    frame.graph.node.extend(reversed(kept))
+    return frame.SerializeToString()
 
 
 def _place(array: np.ndarray) -> tuple:

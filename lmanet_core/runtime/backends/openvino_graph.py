@@ -55,9 +55,8 @@ class OpenVinoGraph:
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": str(threads)}
         if precision != "auto":
             options["INFERENCE_PRECISION_HINT"] = _HINTS[precision]
-        weights = b"" if source.weights is None else source.weights
         try:
-            model = CORE.read_model(source.model, weights)
+            model = _read(source)
             if shapes and model.is_dynamic():
                 model.reshape({name: list(shape) for name, shape in shapes.items()})
             hint = options.get("INFERENCE_PRECISION_HINT", "auto")
@@ -106,3 +105,19 @@ def _tensor(array: np.ndarray) -> openvino.Tensor:
     if array.dtype == np.uint16:
         return openvino.Tensor(array, openvino.Shape(array.shape), openvino.Type.bf16)
     return openvino.Tensor(array, shared_memory=True)
+
+
+def _read(source: GraphSource) -> openvino.Model:
+    model = CORE.read_model(source.model, source.weights or b"")
+    return model if source.after is None else _join(model, _read(source.after))
+
+
+def _join(before: openvino.Model, after: openvino.Model) -> openvino.Model:
+    """From the image to logits, the decoder reading the features themselves."""
+    # What is filled is compared with nothing, and that selects what the decoder reads.
+    (compared,) = after.input("filled").get_target_inputs()
+    (selection,) = compared.get_node().output(0).get_target_inputs()
+    features = before.output("features").get_node().input_value(0)
+    for reader in selection.get_node().output(0).get_target_inputs():
+        reader.replace_source_output(features)
+    return openvino.Model([after.output("logits").get_node()], before.get_parameters(), "frame")

@@ -14,7 +14,7 @@ from export_cases import MEMORY_SIZE, SIZE, TINY, assert_streams_alike
 
 from lmanet_core import VideoSegmenter, build_model, kernel
 from lmanet_core.command.__main__ import main
-from lmanet_core.runtime import GraphFileError, open_segmenter
+from lmanet_core.runtime import GraphFileError, choice, open_segmenter
 from lmanet_core.runtime.graph_info import GraphInfo
 from lmanet_core.runtime.network_file import read_network_file, write_network_file
 
@@ -127,6 +127,19 @@ def test_memory_is_in_bfloat16_where_graphs_and_kernel_are(
         expected = library.step(image).labels
         assert all((s.step(image).labels == expected).mean() > 0.95 for s in streams)
     assert exported._backend.inputs["keys"].itemsize == (2 if has_instructions else 4)
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_frames_on_their_own_run_through_one_graph(tiny, clip, tiny_network, backend, monkeypatch):
+    loaded = []
+    load = choice._load_graph
+    monkeypatch.setattr(
+        choice, "_load_graph", lambda *of, **more: loaded.append(of) or load(*of, **more)
+    )
+    exported, _ = open_segmenter(engine=tiny_network, backend=backend, memory_size=0)
+    assert_streams_alike(VideoSegmenter(tiny, 0, precision="fp32"), exported, clip[:2], least=0.98)
+    assert len(loaded) == 1
+    assert (exported.memory_size, exported.attention) == (0, "none")
 
 
 def test_a_checkpoint_that_is_given_too_must_be_the_exported_one(
