@@ -41,6 +41,11 @@ WELL = FrameFigures(
         ({"silence": 2.1}, ERROR, "no frame received for 2.1 s"),
         ({"output_rate": 3.0}, WARN, "results come at 3.0 Hz, less than 4.0 Hz"),
         (
+            {"silence": 3.0, "output_rate": 3.0},
+            ERROR,
+            "no frame received for 3.0 s; results come at 3.0 Hz, less than 4.0 Hz",
+        ),
+        (
             {"counts": Counter(received=9, processed=5, refused=3, failed=1)},
             WARN,
             "4 frames could not be used",
