@@ -120,6 +120,10 @@ class StageConfig:
         degradation: of the frames of those two.
         teaching: of a single-frame network by itself as it was; None: labels alone. It goes with
             `data.worse_copy`.
+        steadiness: weight of a loss that needs no labels: how far predictions are from those of the
+            frame before, moved along optical flow, see `lmanet_core.training.steadiness`. For the
+            memory, and with `model.memory_size` 0 for the single-frame network; `data.frames` is
+            at least 2.
         correspondence: weight of a second loss beside that of the labels: how far from where a
             place was, by optical flow, the memory looks, see
             `lmanet_core.training.correspondence`. 0: it is left to find out where to look.
@@ -153,6 +157,7 @@ class StageConfig:
     teacher_scales: tuple[float, ...] = (1.0,)
     degradation: WorseningConfig = field(default_factory=WorseningConfig)
     teaching: TeachingConfig | None = None
+    steadiness: float = 0.0
     correspondence: float = 0.0
 
     def __post_init__(self) -> None:
@@ -174,6 +179,14 @@ class StageConfig:
         average = self.weight_average
         _check(f"{where}: weight_average", average, "between 0 and 1", lambda v: 0 < v < 1)
         _check(f"{where}: correspondence", self.correspondence, "not negative", lambda v: v >= 0)
+        _check(f"{where}: steadiness", self.steadiness, "not negative", lambda v: v >= 0)
+        if self.steadiness and (
+            self.data.frames < 2 or self.supervise != "all" or self.target != "labels"
+        ):
+            raise TrainingError(
+                f"{where}: steadiness is for clips of data.frames 2 or more, supervise: all and "
+                "target: labels"
+            )
         if self.correspondence and ("memory" not in self.trains or self.target != "labels"):
             raise TrainingError(
                 f"{where}: correspondence is for stages that train the memory by labels"
@@ -288,8 +301,12 @@ class TrainingConfig:
                     f"stage '{stage.name}': after must be an earlier stage or '{INITIAL_WEIGHTS}', "
                     f"one of {[*names[:number], INITIAL_WEIGHTS]}, got '{stage.after}'"
                 )
-        if self.model.memory_size == 0 and any(s.data.frames > 1 for s in self.stages):
-            raise TrainingError("stages on clips need a memory: model.memory_size must be positive")
+        if self.model.memory_size == 0 and any(
+            s.data.frames > 1 and not s.steadiness for s in self.stages
+        ):
+            raise TrainingError(
+                "stages on clips need a memory, or steadiness: model.memory_size must be positive"
+            )
         for number, stage in enumerate(self.stages):
             is_first = stage.after == INITIAL_WEIGHTS or (number == 0 and stage.after is None)
             if is_first and self.initial_weights is None and stage.start != DEFAULT_START:

@@ -30,6 +30,7 @@ from lmanet_core.training.loss import (
     feature_loss,
     prediction_loss,
 )
+from lmanet_core.training.steadiness import steadiness_loss
 
 PLATEAU_FACTOR = 0.8
 LOWEST_RATE = 1e-8
@@ -40,7 +41,7 @@ FIRST_RATE = 0.04
 """Of the peak, where 'one_cycle' begins."""
 SECONDS_PER_HOUR = 3600
 PLACE = 4
-"""Side in pixels of the places whose predictions are taught."""
+"""Side in pixels of the places whose predictions are compared."""
 
 
 class StageModule(LightningModule):
@@ -142,7 +143,10 @@ class StageModule(LightningModule):
         logits = decide(self.model, passage)
         loss = self._label_loss(logits.float(), labels.flatten(0, 1).long())
         if self.stage.teaching is not None:
-            loss = loss + self._teaching_loss(logits, images)
+            loss = loss + self._teaching_loss(_of_places(logits), images)
+        if self.stage.steadiness:
+            probabilities = _of_places(logits).softmax(1).unflatten(0, images.shape[:2])
+            loss = loss + self.stage.steadiness * steadiness_loss(probabilities, images)
         if self.stage.correspondence:
             assert self.model.memory is not None
             distance = correspondence_loss(self.model.memory, passage, images)
@@ -163,18 +167,16 @@ class StageModule(LightningModule):
         return prediction_loss(self.model.decoder(fused), self._teach(clean))
 
     def _teaching_loss(self, logits: Tensor, images: Tensor) -> Tensor:
-        """How far the logits of frames and their worse copies, (B * 2, C, H, W), are from what the
+        """How far logits of frames and their worse copies, (B * 2, C, H', W'), are from what the
         teacher says of the frames, and from one another."""
         teaching = self.stage.teaching
         assert teaching is not None
         assert self.teacher is not None
-        # One prediction for each place that the network decides on is enough, and cheaper.
-        size = images.shape[-2] // PLACE, images.shape[-1] // PLACE
-        places = functional.adaptive_avg_pool2d(logits.float(), size)
-        of_frames, of_copies = places.unflatten(0, (len(images), 2)).unbind(1)
+        of_frames, of_copies = logits.unflatten(0, (len(images), 2)).unbind(1)
         frames = images[:, 0].float().div_(255).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             views = [_enlarged_logits(self.teacher, frames, scale) for scale in teaching.scales]
+            size = logits.shape[-2], logits.shape[-1]
             target = torch.stack(
                 [functional.adaptive_avg_pool2d(view.float(), size).softmax(1) for view in views]
             ).mean(0)
@@ -310,6 +312,12 @@ def _enlarged_logits(model: LMANet, images: Tensor, scale: float) -> Tensor:
         images = functional.interpolate(images, enlarged, mode="bilinear", antialias=True)
         images = images.contiguous(memory_format=torch.channels_last)
     return model.decoder(model.encoder(images))
+
+
+def _of_places(logits: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, C, H / 4, W / 4) float32: as fine as networks decide, and cheaper."""
+    height, width = logits.shape[-2:]
+    return functional.adaptive_avg_pool2d(logits.float(), (height // PLACE, width // PLACE))
 
 
 def _one_cycle(progress: float) -> float:
