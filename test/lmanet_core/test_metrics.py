@@ -88,3 +88,7 @@ def test_unpaired_figures_are_refused():
     for before, after in (([], []), ([0.1], [0.2, 0.3])):
         with pytest.raises(ValueError, match="figures of the same videos"):
             paired_bootstrap(before, after)
+
+
+def test_a_video_that_stays_as_it_is_gains_nothing():
+    assert paired_bootstrap([0.5, 0.5], [0.5, 0.6]).gaining == 0.5
