@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from lmanet_core.classes import CITYSCAPES
+from lmanet_core.evaluation import Scorer
 from lmanet_core.evaluation.consistency import TemporalConsistency, VideoConsistency
 
 SHIFT = 3
@@ -115,3 +117,15 @@ def test_a_frame_without_truth_ends_a_run() -> None:
     frames = [[0], [0], [0]]
     assert video_consistency(2, frames, [[0], None, [0]]) is None
     assert video_consistency(2, frames, [[0], [0], None]) == 1
+
+
+def test_a_frame_without_truth_is_part_of_no_run_of_a_scorer() -> None:
+    scorer, labels = Scorer(CITYSCAPES), np.zeros((16, 16), np.uint8)
+    image = np.zeros((16, 16, 3), np.uint8)
+    for number in range(16):
+        scorer.add(image, labels, None if number == 8 else labels)
+    assert scorer.tally().vc8.whole == 1
+    assert scorer.tally().vc16.whole == 0
+    # Seven follow the one that is missing: eight would be a run.
+    scorer.add(image, labels, labels)
+    assert scorer.tally().vc8.whole == 2

@@ -12,7 +12,8 @@ from lmanet_ros.bags.reading import BagError
 def test_the_usable_frames_of_one_size_are_the_video(tmp_path):
     strange, small = noise_message(1.1), noise_message(1.2, size=(32, 32))
     strange.encoding = "telepathy"
-    messages = [noise_message(1.0), strange, small, noise_message(1.3)]
+    # The first one says which size.
+    messages = [noise_message(1.0), strange, small, noise_message(1.3), small]
     bag = write_messages(tmp_path / "bag", [("/camera/image", message) for message in messages])
     frames = list(read_frames(bag))
     expected = [np.reshape(messages[i].data, (32, 64, 3)) for i in (0, 3)]
