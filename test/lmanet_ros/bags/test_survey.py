@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from bag_files import noise_message, write_messages
 from mcap.writer import Writer as McapWriter
+from rclpy.serialization import serialize_message
 from ros_harness import image_message
-from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import CompressedImage, Image
 
 from lmanet_ros.bags.reading import Bag, BagError
 from lmanet_ros.bags.survey import Survey, find_image_type, survey_bag
 from lmanet_ros.bags.topics import NO_LABELS, TopicOptions
+from lmanet_ros.bags.writing import BagWriter
 
 
 def survey(path: Path, *topics: str, **options: str) -> Survey:
@@ -192,3 +194,14 @@ def test_video_packets_and_other_encodings_are_told_from_images(tmp_path):
         "/proto (foxglove.CompressedImage in protobuf)",
     ):
         assert expected in str(error.value)
+
+
+def test_a_recording_is_known_by_all_bytes_of_its_images(tmp_path):
+    # Serialized once: what fills up to the next multiple of 4 may differ the next time.
+    data = bytes(serialize_message(noise_message(1.0)))
+    hashes = []
+    for number, content in enumerate((data, data, data[:-9] + bytes(9))):
+        with BagWriter(tmp_path / f"bag{number}") as bag:
+            bag.add_topic("/image", Image)(1, content)
+        hashes.append(survey(tmp_path / f"bag{number}").images_sha256)
+    assert hashes[0] == hashes[1] != hashes[2]
