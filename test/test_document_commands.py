@@ -28,6 +28,8 @@ OF_OTHERS = frozenset(
 """Programs of others; what is said of them is not tried here."""
 MAKE = re.compile(r"^([a-z-]+):", re.MULTILINE)
 LAUNCH_ARGUMENT = re.compile(r'(?:argument|DeclareLaunchArgument)\(\s*"(\w+)"')
+VERB = re.compile(r"^from lmanet_core\.command import (\w+)$", re.MULTILINE)
+"""A script that is a verb of `lmanet` has its options."""
 EXTRAS = re.compile(r"\.\[([\w,]+)\]")
 OUTPUT_OPTIONS = ("--output", "--json", "--save", "--sheet", "--plot", "-o")
 MADE_WHEN_ABSENT = {"make demo": "demo_output", "make bag": "bag_output"}
@@ -96,6 +98,8 @@ def test_there_is_such_a_command(command):
         assert set(given) <= known
         return
     text = file.read_text()
+    for verb in VERB.findall(text):
+        text += (PROJECT / "lmanet_core/command" / f"{verb}.py").read_text()
     options = [word.partition("=")[0] for word in arguments if word.startswith("-")]
     unknown = [option for option in options if f'"{option}"' not in text]
     assert not unknown, f"{file.name} has no {unknown}"
@@ -128,7 +132,7 @@ def made_by(command: Command) -> Iterator[str]:
             if "training/train.py" in words:
                 config = yaml.safe_load((PROJECT / words[words.index("--config") + 1]).read_text())
                 yield from (f"{value}/{stage['name']}.safetensors" for stage in config["stages"])
-    positional = {"export": 3, "convert": 3, "label": 4, "join": 4}
+    positional = {"adapt": 4, "export": 3, "convert": 3, "label": 4, "join": 4}
     if words[0] == "lmanet" and (place := positional.get(words[1])):
         yield words[place]
 
