@@ -115,18 +115,19 @@ def _follow_inputs(norm: _BatchNorm, share: float) -> Callable[[nn.Module, tuple
     assert norm.running_mean is not None
     assert norm.running_var is not None
     mean, variance = norm.running_mean, norm.running_var
-    own_mean, own_square = mean.clone(), variance + mean.square()
-    total_mean, total_square = torch.zeros_like(mean), torch.zeros_like(mean)
+    own_mean, own_variance = mean.clone(), variance.clone()
+    total_mean, total_variance = torch.zeros_like(mean), torch.zeros_like(mean)
     count = 0
 
     def hook(module: nn.Module, inputs: tuple[Tensor]) -> None:
         nonlocal count
         count += 1
         values = inputs[0].float()
+        # Means and variances by themselves, as the source has it. How far apart the means are would
+        # only add to the variance, and make the network unsure.
         total_mean.add_(values.mean((0, 2, 3)))
-        total_square.add_(values.square().mean((0, 2, 3)))
+        total_variance.add_(values.var((0, 2, 3), correction=0))
         mean.copy_(torch.lerp(own_mean, total_mean / count, share))
-        square = torch.lerp(own_square, total_square / count, share)
-        variance.copy_((square - mean.square()).clamp_min(0))
+        variance.copy_(torch.lerp(own_variance, total_variance / count, share))
 
     return hook
