@@ -17,6 +17,7 @@ from ros_harness import wait_until
 from lmanet_ros.evaluate_bag import BELOW_LIMIT, main
 from lmanet_ros.evaluation import evaluate as evaluation
 from lmanet_ros.evaluation import fleet
+from lmanet_ros.evaluation.comparison import compare
 from lmanet_ros.processes import start
 
 
@@ -117,7 +118,7 @@ def test_sums_can_be_added_again_but_no_recording_counts_twice(files, tmp_path, 
 @pytest.mark.parametrize(
     ("limits", "status", "complaint"),
     [
-        (("--fail-below", "mIoU", "45", "--fail-below", "fps", "4"), 0, ""),
+        (("--fail-below", "mIoU", "45", "--fail-below", "fps", "4.5"), 0, ""),
         (("--fail-below", "mIoU", "46"), BELOW_LIMIT, "mIoU is 45.50, expected at least 46"),
         (("--fail-below", "VC_16", "10"), BELOW_LIMIT, "VC_16 is unknown"),
     ],
@@ -247,9 +248,21 @@ def test_other_software_and_damaged_results_are_played_again(played, monkeypatch
     Path("out/a/evaluation.json").write_text("{")
     assert run("a", "b", "--output", "out") == 0
     assert len(played) == 3
+    interrupted = summary("a", 900, 0)
+    interrupted["frames"]["answered"] = 5
+    Path("out/a/evaluation.json").write_text(json.dumps(interrupted))
+    assert run("a", "b", "--output", "out") == 0
+    assert len(played) == 4
     monkeypatch.setattr("lmanet_ros.evaluation.request.software", lambda: "next release")
     assert run("a", "b", "--output", "out") == 0
-    assert len(played) == 5
+    assert len(played) == 6
+
+
+def test_a_larger_latency_is_worse():
+    latencies = [{"latency_ms": {"p50": value}} for value in (10.0, 20.0)]
+    first, second = (summary("a", 900, 0) | latency for latency in latencies)
+    (row,) = (r for r in compare(first, second, ("a", "b")).rows if r.name.startswith("latency"))
+    assert row.verdict == "worse"
 
 
 PLAYER = """
