@@ -15,8 +15,10 @@ import sys
 from pathlib import Path
 
 from lmanet_core.program import require_writable, run_program
+from lmanet_core.training import overrides
 from lmanet_core.training.config import USER_ERRORS, read_settings
 from lmanet_core.training.paper_tables import PAPER_TABLES
+from lmanet_core.training.stopping import STOPPED_STATUS, Stopped
 
 
 def main() -> int:
@@ -30,6 +32,7 @@ def main() -> int:
     )
     parser.add_argument("--split", default="val", help="of the data set, to score on")
     parser.add_argument("--seed", type=int, help="default: the configuration's")
+    overrides.add_arguments(parser)
     parser.add_argument(
         "--train-each",
         action="store_true",
@@ -39,16 +42,21 @@ def main() -> int:
     return run_program("reproduce.py", lambda: run(arguments), USER_ERRORS, extra="train")
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> int:
     # Imported here so that a package that is missing can be told.
     from lmanet_core.training.reproduction import Reproduction
 
-    settings = read_settings(arguments.config)
+    settings = overrides.overridden(read_settings(arguments.config), arguments)
     if arguments.seed is not None:
         settings["seed"] = arguments.seed
     require_writable(arguments.output, folder=True)
     reproduction = Reproduction(settings, arguments.output, arguments.split, arguments.train_each)
-    print(reproduction.make(arguments.tables))
+    try:
+        print(reproduction.make(arguments.tables))
+    except Stopped as stop:
+        print(f"reproduce.py: {stop}", file=sys.stderr)
+        return STOPPED_STATUS + stop.signal
+    return 0
 
 
 if __name__ == "__main__":

@@ -22,7 +22,9 @@ from pathlib import Path
 import torch
 
 from lmanet_core.program import require_writable, run_program
+from lmanet_core.training import overrides
 from lmanet_core.training.config import USER_ERRORS, read_settings
+from lmanet_core.training.stopping import STOPPED_STATUS, Stopped
 
 
 def main() -> int:
@@ -32,6 +34,7 @@ def main() -> int:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True, help="folder of the run")
     parser.add_argument("--seed", type=int, help="default: the configuration's")
+    overrides.add_arguments(parser)
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: PyTorch's choice")
     arguments = parser.parse_args()
     if arguments.threads:
@@ -39,15 +42,21 @@ def main() -> int:
     return run_program("train.py", lambda: run(arguments), USER_ERRORS, extra="train")
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> int:
     # Imported here so that a package that is missing can be told.
     from lmanet_core.training.run import train
 
-    settings = read_settings(arguments.config)
+    settings = overrides.overridden(read_settings(arguments.config), arguments)
     if arguments.seed is not None:
         settings["seed"] = arguments.seed
     require_writable(arguments.output, folder=True)
-    train(settings, arguments.output)
+    try:
+        result = train(settings, arguments.output)
+    except Stopped as stop:
+        print(f"train.py: {stop}", file=sys.stderr)
+        return STOPPED_STATUS + stop.signal
+    print(f"the last stage's network: {result}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
@@ -22,7 +24,8 @@ from lmanet_core.runtime import VideoSegmenter
 from lmanet_core.runtime.pytorch.torch_backend import TorchBackend
 from lmanet_core.training.config import ValidationConfig
 from lmanet_core.training.run_folder import Curve, RunFolder, git_revision
-from lmanet_core.training.stage_module import StageModule
+from lmanet_core.training.stage_module import SECONDS_PER_HOUR, StageModule
+from lmanet_core.training.stopping import StopSignals
 from lmanet_core.visualization import contact_sheet
 
 FLUSH_EVERY = 20
@@ -50,6 +53,30 @@ class StepCallback(Callback):
 
     def after_step(self, trainer: Trainer, module: StageModule, step: int) -> None:
         raise NotImplementedError
+
+
+class TimedProgressBar(TQDMProgressBar):
+    """Of a stage that ends when its time is over: the bar is its time, steps stand beside it."""
+
+    BAR_FORMAT = "{desc}{percentage:3.0f}%|{bar}| [{elapsed}<{remaining}{postfix}]"
+
+    def on_train_epoch_start(self, trainer: Trainer, *others: Any) -> None:
+        super().on_train_epoch_start(trainer, *others)
+        module = trainer.lightning_module
+        assert isinstance(module, StageModule)
+        bar = self.train_progress_bar
+        bar.total = (module.stage.hours or 0.0) * SECONDS_PER_HOUR
+        bar.initial = bar.n = min(module.seconds(), bar.total)
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, module: StageModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        bar = self.train_progress_bar
+        if bar.disable or batch_idx % self.refresh_rate:
+            return
+        bar.n = min(module.seconds(), bar.total)
+        metrics = {"step": trainer.global_step, **self.get_metrics(trainer, module)}
+        bar.set_postfix({name: value for name, value in metrics.items() if name != "v_num"})
 
 
 class LossCurve(StepCallback):
@@ -90,13 +117,28 @@ class LossCurve(StepCallback):
 class ResumeFile(StepCallback):
     """Saves the run now and then, and the network in the project's format beside it."""
 
-    def __init__(self, folder: RunFolder, stage: str, every: int) -> None:
+    def __init__(self, folder: RunFolder, stage: str, every: int, signals: StopSignals) -> None:
         self._folder = folder
         self._stage = stage
         self._every = every
+        self._signals = signals
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        super().on_train_start(trainer, module)
+        self._signals.begin_steps()
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self._signals.end_steps()
 
     def after_step(self, trainer: Trainer, module: StageModule, step: int) -> None:
-        if step % self._every and not module.finished:
+        stops = self._signals.received is not None
+        if trainer.world_size > 1:
+            # A signal comes to one process earlier than to another; all end after the same step.
+            stops = trainer.strategy.reduce_boolean_decision(stops, all=False)
+        if stops:
+            self._signals.received = self._signals.received or signal.SIGTERM
+            trainer.should_stop = True
+        elif step % self._every and not module.finished:
             return
         # First the network: a run that is resumed at its last step has this for its result.
         if trainer.is_global_zero:
@@ -114,12 +156,19 @@ class Validation(StepCallback):
         config: what and how often.
         dataset: the split.
         folder, stage: where best state and curve go.
+        signals: after one there is no time for a validation, but for that of the last step.
     """
 
     def __init__(
-        self, config: ValidationConfig, dataset: VideoDataset, folder: RunFolder, stage: str
+        self,
+        config: ValidationConfig,
+        dataset: VideoDataset,
+        folder: RunFolder,
+        stage: str,
+        signals: StopSignals,
     ) -> None:
         self._config = config
+        self._signals = signals
         self._dataset = _spread(dataset, config.frames)
         self._folder = folder
         self._stage = stage
@@ -139,7 +188,7 @@ class Validation(StepCallback):
             self._curve = Curve(path, ("step", "miou"), trainer.global_step)
 
     def after_step(self, trainer: Trainer, module: StageModule, step: int) -> None:
-        if step % self._config.every and not module.finished:
+        if not module.finished and (step % self._config.every or self._signals.received):
             return
         if self._curve is not None:
             miou, pictures = self._stream(module)

@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
+from tqdm import tqdm
 
 from lmanet_core.data.clips import ClipSource
 from lmanet_core.data.config import open_clips
@@ -110,9 +111,10 @@ class StageData(LightningDataModule):
             self._work_size = width, height
         return self._work_size
 
-    def first_batch(self, size: int) -> list[Tensor]:
-        """`size` samples as the loader gives them."""
-        return self._collate([self._samples[n % len(self._samples)] for n in range(size)])
+    def first_batch(self, size: int, what: str = "") -> list[Tensor]:
+        """`size` samples as the loader gives them; how many are there is shown as `what`."""
+        numbers = tqdm(range(size), what, disable=None if what else True)
+        return self._collate([self._samples[n % len(self._samples)] for n in numbers])
 
     def train_dataloader(self) -> DataLoader[Any]:
         assert self.trainer is not None

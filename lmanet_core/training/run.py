@@ -21,6 +21,7 @@ from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from lmanet_core.data.clips import ClipSource
 from lmanet_core.data.config import DataConfig, open_clips
@@ -30,7 +31,7 @@ from lmanet_core.models import LMANet, LocalMemory
 from lmanet_core.models.frame_quality import FrameQuality
 from lmanet_core.runtime.network_file import ARCHIVE_DAMAGE
 from lmanet_core.runtime.pytorch.precision import resolve_device, resolve_precision
-from lmanet_core.training.callbacks import LossCurve, ResumeFile, Validation
+from lmanet_core.training.callbacks import LossCurve, ResumeFile, TimedProgressBar, Validation
 from lmanet_core.training.class_weights import count_classes, weigh_classes
 from lmanet_core.training.config import (
     DEFAULT_START,
@@ -46,6 +47,7 @@ from lmanet_core.training.quality import fit_quality
 from lmanet_core.training.run_folder import RunFolder
 from lmanet_core.training.stage_module import StageModule
 from lmanet_core.training.start_from_features import start_as_average, start_with_components
+from lmanet_core.training.stopping import StopSignals
 
 BESIDE_THE_POINT = (
     ".*module\\(s\\) in eval mode",  # that is what frozen parts are in
@@ -75,7 +77,13 @@ def train(settings: Mapping[str, Any], output: Path) -> Path:
     Raises:
         USER_ERRORS: of `lmanet_core.training.config`; settings, data and memory of all stages are
             tried before the first begins.
+        Stopped: by SIGINT or SIGTERM; the run is saved.
     """
+    with StopSignals() as signals:
+        return _train(settings, output, signals)
+
+
+def _train(settings: Mapping[str, Any], output: Path, signals: StopSignals) -> Path:
     for message in BESIDE_THE_POINT:
         warnings.filterwarnings("ignore", message)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -103,7 +111,7 @@ def train(settings: Mapping[str, Any], output: Path) -> Path:
             run = StageRun(config, stage, sources[stage.name], class_weights, seed)
             start = None if stage.start == DEFAULT_START else stage.start
             model = initial_model(config.model, stage.data.frames, weights, run.start_memory, start)
-            run.train(model, folder, launch)
+            run.train(model, folder, launch, signals)
         else:
             rank_zero_only(print)(f"{stage.name}: {folder.result(stage.name)} is there, skipped")
         weights = folder.result(stage.name)
@@ -231,13 +239,19 @@ class StageRun:
 
     def start_memory(self, memory: LocalMemory, encoder: nn.Module) -> None:
         """Give a new memory the start that the stage asks for, and fit the quality of frames."""
+        qualities = [part for part in memory.modules() if isinstance(part, FrameQuality)]
+        if self._stage.start != "twins" or qualities:
+            rank_zero_only(print)(
+                f"stage '{self._stage.name}': the memory's start '{self._stage.start}' is computed "
+                "from the features of some clips; that does not count in the stage's hours"
+            )
         if self._stage.start == "twins":
             start_as_twins(memory)
         else:
-            features = _encode(encoder, self.data.first_batch(START_CLIPS)[0][:, -1])
+            images, _ = self.data.first_batch(START_CLIPS, "clips to start from")
+            features = _encode(encoder, images[:, -1])
             start = start_as_average if self._stage.start == "average" else start_with_components
             start(memory, features)
-        qualities = [part for part in memory.modules() if isinstance(part, FrameQuality)]
         if qualities:
             good, worse = self._good_and_worse_features(encoder)
             for quality in qualities:
@@ -247,15 +261,16 @@ class StageRun:
         """Of frames of all data sets in their shares, and of their worse copies."""
         source = open_clips(_paired(self._stage.data, self._stage))
         data = StageData(source, self._stage, self._steps, self._seed, 0, self._config.work_size)
-        good, worse = data.first_batch(QUALITY_CLIPS)[0].unbind(1)
+        good, worse = data.first_batch(QUALITY_CLIPS, "good and worse frames")[0].unbind(1)
         return _encode(encoder, good), _encode(encoder, worse)
 
-    def train(self, model: LMANet, folder: RunFolder, launch: Launch) -> None:
+    def train(self, model: LMANet, folder: RunFolder, launch: Launch, signals: StopSignals) -> None:
         """Train in place, from the stage's resume file if there is one, and write its result."""
         name = self._stage.name
+        progress = TQDMProgressBar if self._stage.hours is None else TimedProgressBar
         callbacks: list[Callback] = [
             # What is shown has to be waited for; on a GPU every step would be.
-            TQDMProgressBar(refresh_rate=10 if torch.cuda.is_available() else 1),
+            progress(refresh_rate=10 if torch.cuda.is_available() else 1),
             LearningRateMonitor("step"),
             LossCurve(folder.curve(name)),
         ]
@@ -263,24 +278,29 @@ class StageRun:
         if validation is not None:
             data = self._stage.data
             dataset = open_dataset(data.dataset, data.root, validation.split, data.size)
-            callbacks.append(Validation(validation, dataset, folder, name))
-        callbacks.append(ResumeFile(folder, name, self._config.save_every))
+            callbacks.append(Validation(validation, dataset, folder, name, signals))
+        callbacks.append(ResumeFile(folder, name, self._config.save_every, signals))
         resume = folder.resume(name)
         if resume.exists():
             _check_resume(resume)
         trainer = self._trainer(folder, callbacks, launch)
+        module = self.module(model)
         with _told_memory(self._stage, self._stage.batch_size):
             trainer.fit(
-                self.module(model),
+                module,
                 datamodule=self.data,
                 ckpt_path=resume if resume.exists() else None,
                 weights_only=True,
             )
+        if not module.finished:
+            step = trainer.global_step
+            signals.check(f"stage '{name}' is saved after step {step}: {resume}")
         if trainer.is_global_zero:
             state = folder.last(name) if validation is None else folder.best(name)
             write_bytes(folder.result(name), state.read_bytes())
             resume.unlink()
         trainer.strategy.barrier()
+        signals.check(f"stage '{name}' is finished: {folder.result(name)}")
 
     def _trainer(self, folder: RunFolder, callbacks: list[Callback], launch: Launch) -> Trainer:
         several = launch.world_size > 1
@@ -402,4 +422,5 @@ def _told_memory(stage: StageConfig, clips: int) -> Iterator[None]:
 def _encode(encoder: nn.Module, images: Tensor) -> Tensor:
     """Features of (B, 3, H, W) uint8, a few at a time."""
     encoder.eval()
-    return torch.cat([encoder(part.float() / 255) for part in images.split(8)])
+    parts = tqdm(images.split(8), "features", disable=None)
+    return torch.cat([encoder(part.float() / 255) for part in parts])

@@ -222,7 +222,7 @@ class StageModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["settings"] = self._settings
-        checkpoint["seconds"] = self._seconds()
+        checkpoint["seconds"] = self.seconds()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._seconds_before = checkpoint["seconds"]
@@ -287,10 +287,10 @@ class StageModule(LightningModule):
         """Through the stage, 0..1 and beyond; the same in all processes."""
         if self.stage.hours is None:
             return self.global_step / self._steps
-        seconds = self.trainer.strategy.broadcast(self._seconds())
+        seconds = self.trainer.strategy.broadcast(self.seconds())
         return seconds / (self.stage.hours * SECONDS_PER_HOUR)
 
-    def _seconds(self) -> float:
+    def seconds(self) -> float:
         """Of training, in this run and those that it goes on with."""
         return self._seconds_before + time.monotonic() - self._started
 
