@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import cv2
 import numpy as np
 
@@ -28,7 +26,9 @@ def depth_in_metres(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if depth.shape != size[::-1]:
         depth = cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST_EXACT)
     if depth.dtype == np.uint16:
-        return _metres_of_millimetres()[depth]
+        metres = depth * np.float32(MILLIMETRE)
+        metres[depth == 0] = np.nan
+        return metres
     metres = depth.astype(np.float32)
     # In one comparison: NaN is not less than anything.
     metres[~((depth > 0) & (depth < np.inf))] = np.nan
@@ -53,11 +53,4 @@ def organized_points(
         confidence: (H, W) uint8; None: all are certain.
         colors: of `packed_colors`.
     """
-    fill_points(points, rays.x, rays.y, depth, labels, confidence, colors)
-
-
-@lru_cache(maxsize=1)
-def _metres_of_millimetres() -> np.ndarray:
-    metres = np.arange(2**16, dtype=np.float32) * np.float32(MILLIMETRE)
-    metres[0] = np.nan
-    return metres
+    fill_points(points, rays.x * depth, rays.y * depth, depth, labels, confidence, colors)

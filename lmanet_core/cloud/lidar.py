@@ -45,15 +45,16 @@ def seen_points(
     place = np.rint(pixels[inside]).astype(np.intp)
     flat = place[:, 1].clip(0, height - 1) * width + place[:, 0].clip(0, width - 1)
     seen = xyz[ahead[inside]]
-    points = np.zeros(len(seen), POINT)
-    fill_points(
-        points,
-        seen[:, 0],
-        seen[:, 1],
-        np.ones(len(seen), np.float32),
-        labels.reshape(-1)[flat],
-        None if confidence is None else confidence.reshape(-1)[flat],
-        colors,
-    )
-    points["z"] = seen[:, 2]
-    return points
+    points = np.empty((1, len(seen)), POINT)
+    if len(seen):
+        x, y, z = np.ascontiguousarray(seen.T)[:, None]
+        fill_points(
+            points,
+            x,
+            y,
+            z,
+            labels.reshape(1, -1)[:, flat],
+            None if confidence is None else confidence.reshape(1, -1)[:, flat],
+            colors,
+        )
+    return points[0]

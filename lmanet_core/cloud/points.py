@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from lmanet_core.classes import ClassTable
@@ -36,22 +37,22 @@ def fill_points(
     confidence: np.ndarray | None,
     colors: np.ndarray,
 ) -> None:
-    """Write the fields of points.
+    """Write all fields of points.
 
     Args:
-        points: of `POINT`, of any shape; its old content is replaced.
-        x, y, z: factors of the shape of `points`, or such that numpy makes it of them: x and y
-            are multiplied by z.
-        labels: uint8.
-        confidence: uint8; None: all are certain.
+        points: (H, W) of `POINT`; its old content is replaced.
+        x, y, z: (H, W) float32, in metres.
+        labels: (H, W) uint8.
+        confidence: (H, W) uint8; None: all are certain.
         colors: of `packed_colors`.
     """
-    np.multiply(x, z, out=points["x"])
-    np.multiply(y, z, out=points["y"])
-    points["z"] = z
-    points["rgb"] = colors.take(labels, mode="clip")
-    points["label"] = labels
-    points["confidence"] = CERTAIN if confidence is None else confidence
+    if confidence is None:
+        confidence = np.full_like(labels, CERTAIN)
+    nothing = np.zeros_like(labels)
+    rest = cv2.merge((labels, confidence, nothing, nothing)).view(np.float32)[..., 0]
+    # As five floats each, whatever they mean: several times faster than field by field.
+    planes = (x, y, z, cv2.LUT(labels, colors.view(np.float32)), rest)
+    cv2.merge(planes, points.view(np.float32).reshape(*points.shape, len(planes)))
 
 
 def coordinates(points: np.ndarray) -> np.ndarray:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from lmanet_core.classes import ClassTable
-from lmanet_core.cloud.points import coordinates, take
 
 GROUND_CLASSES = ("road", "sidewalk", "terrain", "pavement")
 """Of Cityscapes and CamVid: what lies flat."""
@@ -18,6 +19,8 @@ OBSTACLE_CLASSES = (
     "tree", "sign", "pedestrian", "bicyclist",
 )  # fmt: skip
 """Of both: what stands on it."""
+_FAR = 1e9
+"""Metres; OpenCV has no infinite bound."""
 
 
 @dataclass(frozen=True)
@@ -35,27 +38,32 @@ class Selection:
     min_range: float = 0.0
     max_range: float = np.inf
 
-    def __call__(self, points: np.ndarray, distance: np.ndarray | None = None) -> np.ndarray:
-        """The points that are taken.
+    def indices(
+        self, labels: np.ndarray, confidence: np.ndarray | None, distance: np.ndarray
+    ) -> np.ndarray:
+        """Where the points are that are taken.
 
         Args:
-            points: of `POINT`, of any shape.
-            distance: of the points from the sensor, float32; None: that from the origin.
+            labels: uint8 of any shape.
+            confidence: uint8 of that shape; None: all are certain.
+            distance: float32 of that shape, from the sensor, in metres; NaN: there is no point.
 
         Returns:
-            (N,) of `POINT`.
+            (N,) indices into the flat arrays.
         """
-        points = points.reshape(-1)
-        if distance is None:
-            distance = np.linalg.norm(coordinates(points), axis=1)
-        distance = distance.reshape(-1)
-        taken = self.labels.take(points["label"], mode="clip")
-        # What is NaN is not within anything.
-        taken &= distance <= self.max_range
-        taken &= distance >= self.min_range
-        if self.min_confidence > 0:
-            taken &= points["confidence"] >= 255 * self.min_confidence
-        return take(points, np.flatnonzero(taken))
+        if labels.size == 0:
+            return np.empty(0, np.intp)
+        labels = np.atleast_2d(labels)
+        distance = np.atleast_2d(distance)
+        # What is NaN is in no range.
+        near = cv2.inRange(distance, self.min_range, min(self.max_range, _FAR))
+        taken = cv2.bitwise_and(near, cv2.LUT(labels, self.labels.astype(np.uint8)))
+        if self.min_confidence > 0 and confidence is not None:
+            certain = cv2.inRange(
+                np.atleast_2d(confidence), math.ceil(255 * self.min_confidence), 255
+            )
+            taken = cv2.bitwise_and(taken, certain)
+        return np.flatnonzero(taken.view(bool))
 
 
 def label_table(classes: ClassTable, names: Iterable[str]) -> np.ndarray:

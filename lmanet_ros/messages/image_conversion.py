@@ -17,17 +17,11 @@ from rclpy.logging import get_logger
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from lmanet_ros.messages.message_error import MessageError
 
-class ImageError(ValueError):
-    """An image message cannot be used.
 
-    Attributes:
-        kind: the reason in two or three words, the same for all errors of a kind.
-    """
-
-    def __init__(self, kind: str, details: str) -> None:
-        super().__init__(f"{kind}: {details}")
-        self.kind = kind
+class ImageError(MessageError):
+    """An image message cannot be used."""
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
-"""The managed node: lifecycle, parameters and diagnostics."""
+"""A managed node: lifecycle, parameters and diagnostics, whatever the node is for."""
 
 from __future__ import annotations
 
 import gc
 import sys
-from collections import Counter
+from abc import abstractmethod
 from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
@@ -13,19 +14,15 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from lmanet_core.checkpoint import checkpoint_hash
-from lmanet_ros.messages.image_conversion import CONVERSION
 from lmanet_ros.node.bond import ManagerBond
-from lmanet_ros.node.inference.network import load_network
-from lmanet_ros.node.parameters import (
+from lmanet_ros.node.parameter_fields import (
     ParameterError,
     changed_parameters,
-    declare_parameters,
+    declare,
     find_unknown,
-    read_parameters,
+    read,
 )
-from lmanet_ros.node.pipeline import Pipeline
-from lmanet_ros.node.reporting.diagnostics import ERROR, figure_values, find_problems, make_status
+from lmanet_ros.node.reporting.diagnostics import ERROR, make_status
 from lmanet_ros.node.resilience import answer_all_requests
 from lmanet_ros.ros_releases import watch_parameters
 
@@ -37,26 +34,78 @@ class StartError(RuntimeError):
     """The node cannot start; the message says why."""
 
 
-class SegmentationNode(LifecycleNode):
-    """Segments the images of cameras with a network that remembers the frames before.
+class Work(Protocol):
+    """What is there from configure to cleanup."""
 
-    Unconfigured it has no network, inactive it does not listen to the cameras, active it segments.
+    is_running: bool
+    """Whether it listens."""
+
+    def check(self, parameters: Any) -> None:
+        """See whether it could take over parameters that may change at any time.
+
+        Raises:
+            ParameterError: it could not.
+        """
+
+    def apply(self, parameters: Any) -> None:
+        """Take over the parameters that may change at any time."""
+
+    def start(self) -> None:
+        """Listen."""
+
+    def watch(self) -> None:
+        """See to the topics; this is done now and then while it listens."""
+
+    def stop(self) -> None:
+        """Listen no more; nothing is published from now on."""
+
+    def shut_down(self, timeout: float) -> bool:
+        """Stop for good; False if what is in work is not done after `timeout` seconds."""
+
+    def destroy(self) -> None:
+        """Give up everything."""
+
+
+class CommonParameters(Protocol):
+    """Parameters that every managed node has."""
+
+    @property
+    def autostart(self) -> bool:
+        """Whether the node configures and activates itself."""
+
+    @property
+    def diagnostics_rate(self) -> float:
+        """Messages per second on /diagnostics."""
+
+
+W = TypeVar("W", bound=Work)
+P = TypeVar("P", bound=CommonParameters)
+
+
+class ManagedNode(LifecycleNode, Generic[P, W]):
+    """A node with parameters, states and diagnostics, and some work that it does while active.
+
+    Unconfigured it has nothing but its parameters, inactive its outputs, active it listens.
+
+    Args:
+        name: of the node.
+        subject: what its diagnostics are about, in a word.
+        kind: dataclass of its parameters.
 
     Raises:
         ParameterError: a parameter has a value that the node cannot start with.
     """
 
-    def __init__(self) -> None:
-        super().__init__("segmentation_node")
+    def __init__(self, name: str, subject: str, kind: type[P]) -> None:
+        super().__init__(name)
         answer_all_requests(self)
-        self._settings = declare_parameters(self)
+        self._subject = subject
+        self._kind = kind
+        self._settings = declare(self, kind)
         watch_parameters(self, self._check_parameters, self._apply_parameters)
-        self._pipeline: Pipeline | None = None
-        self._network = ""
+        self._work: W | None = None
         self._bond = ManagerBond(self)
-        self._model_hash = ""
         self._failure = ""
-        self._reported: dict[str, Counter[str]] = {}
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # In real time, whatever simulated time does.
         self._report_timer = self.create_timer(
@@ -65,6 +114,22 @@ class SegmentationNode(LifecycleNode):
             clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
         self.create_timer(WATCH_PERIOD, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    @abstractmethod
+    def _begin(self) -> W:
+        """Make all that is needed, without listening to anything.
+
+        Raises:
+            ParameterError: a parameter has no sense.
+        """
+
+    @abstractmethod
+    def _describe(self) -> str:
+        """What the node does now that it is active, for the log."""
+
+    @abstractmethod
+    def _work_statuses(self, work: W) -> list[DiagnosticStatus]:
+        """The state of what is there, which may be inactive."""
 
     def start(self) -> None:
         """Configure and activate the node, if the parameter `autostart` says so.
@@ -80,32 +145,32 @@ class SegmentationNode(LifecycleNode):
                 raise StartError(self._failure)
 
     def stop(self, timeout: float) -> bool:
-        """Finish the current frame; False if that is not done after `timeout` seconds."""
-        return self._pipeline is None or self._pipeline.shut_down(timeout)
+        """Finish what is in work; False if that is not done after `timeout` seconds."""
+        return self._work is None or self._work.shut_down(timeout)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load the network and warm it up, offer all topics but those of the cameras."""
+        """Make all that is needed, offer all topics but those that are listened to."""
         result = self._attempt("configure", self._configure)
         if result != TransitionCallbackReturn.SUCCESS:
             self._clean_up()
         return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Listen to the cameras."""
+        """Listen."""
         result = self._attempt("activate", self._activate)
         if result == TransitionCallbackReturn.SUCCESS and not self._settings.autostart:
             self._bond.form()
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of the cameras; nothing is published from now on."""
+        """Listen no more; nothing is published from now on."""
         self._bond.dissolve()
-        if self._pipeline:
-            self._pipeline.stop()
+        if self._work:
+            self._work.stop()
         return TransitionCallbackReturn.SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give up the network."""
+        """Give everything up."""
         self._clean_up()
         return TransitionCallbackReturn.SUCCESS
 
@@ -128,56 +193,47 @@ class SegmentationNode(LifecycleNode):
 
     def _clean_up(self) -> None:
         self._bond.dissolve()
-        if self._pipeline:
-            self._pipeline.destroy()
-        self._pipeline = None
+        if self._work:
+            self._work.destroy()
+        self._work = None
         _free_memory()
 
     def _configure(self) -> None:
-        segmenter, self._network = load_network(self._settings)
-        # Of the file that runs, so that the one that was validated can be told from others.
-        self._model_hash = checkpoint_hash(
-            self._settings.engine or self._settings.checkpoint or None
-        )
-        self._pipeline = Pipeline(self, segmenter, self._settings)
-        self._reported = {name: Counter() for name in self._pipeline.cameras}
-        # Only now: cameras and outputs declare parameters, too.
+        self._work = self._begin()
+        # Only now: topics declare parameters, too.
         for problem in find_unknown(self):
             self.get_logger().warning(problem)
-        self._pipeline.warm_up()
 
     def _activate(self) -> None:
-        assert self._pipeline is not None
-        self._pipeline.start()
-        cameras = self._pipeline.cameras.values()
-        topics = ", ".join(f"{camera.topic} (with {camera.info_topic})" for camera in cameras)
-        self.get_logger().info(f"segmenting {topics} with {self._network}; {CONVERSION}")
+        assert self._work is not None
+        self._work.start()
+        self.get_logger().info(self._describe())
 
     def _watch(self) -> None:
-        if self._pipeline and self._pipeline.is_running:
-            self._pipeline.watch()
+        if self._work and self._work.is_running:
+            self._work.watch()
 
     def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         try:
             parameters = changed_parameters(
-                self._settings, changes, configured=self._pipeline is not None
+                self._settings, changes, configured=self._work is not None
             )
-            if self._pipeline:
-                self._pipeline.recolored(parameters.palette)
+            if self._work:
+                self._work.check(parameters)
         except ParameterError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
     def _apply_parameters(self) -> None:
-        before, self._settings = self._settings, read_parameters(self)
+        before, self._settings = self._settings, read(self, self._kind)
         if self._settings == before:
             return
         if self._settings.diagnostics_rate != before.diagnostics_rate:
             self._report_timer.timer_period_ns = round(1e9 / self._settings.diagnostics_rate)
             # Without it the new period begins when the old one has ended.
             self._report_timer.reset()
-        if self._pipeline:
-            self._pipeline.apply(self._settings)
+        if self._work:
+            self._work.apply(self._settings)
 
     def _report(self) -> None:
         message = DiagnosticArray(status=self._statuses())
@@ -185,39 +241,13 @@ class SegmentationNode(LifecycleNode):
         self._diagnostics.publish(message)
 
     def _statuses(self) -> list[DiagnosticStatus]:
-        name = self.get_fully_qualified_name()
-        if self._pipeline is None:
+        if self._work is None:
             problems = [(ERROR, self._failure)] if self._failure else []
-            return [make_status(f"{name}: segmentation", problems, "not configured", {})]
-        single = len(self._pipeline.cameras) == 1
-        return [
-            self._camera_status(f"{name}: {'segmentation' if single else camera}", camera)
-            for camera in self._pipeline.cameras
-        ]
+            return [make_status(self._status_name(), problems, "not configured", {})]
+        return self._work_statuses(self._work)
 
-    def _camera_status(self, name: str, camera: str) -> DiagnosticStatus:
-        assert self._pipeline is not None
-        listener = self._pipeline.cameras[camera]
-        stream = listener.stream
-        figures = stream.statistics.figures()
-        problems = [(ERROR, self._failure)] if self._failure else []
-        if listener.is_listening:
-            problems = find_problems(figures, self._reported[camera], self._settings)
-        self._reported[camera] = figures.counts
-        segmenter = self._pipeline.segmenter
-        state = "segmenting" if listener.is_listening else "inactive"
-        if self._pipeline.is_running and not listener.is_listening:
-            state = "resting, for nobody listens"
-        values = {
-            **figure_values(figures),
-            "memory_filled": stream.memory_filled,
-            "memory_size": stream.memory_size,
-            "work_size": "x".join(map(str, stream.segmenter.network_size or ())),
-            "backend": f"{segmenter.backend} {segmenter.device} {segmenter.precision}",
-            "local_attention": segmenter.attention,
-            "model_hash": self._model_hash,
-        }
-        return make_status(name, problems, state, values, hardware_id=listener.topic)
+    def _status_name(self, part: str = "") -> str:
+        return f"{self.get_fully_qualified_name()}: {part or self._subject}"
 
 
 def _free_memory() -> None:

@@ -8,7 +8,8 @@ from lmanet_core import ClassTable, VideoSegmenter
 from lmanet_ros.node.arrival.camera import Camera, camera_names
 from lmanet_ros.node.inference.stream import Stream
 from lmanet_ros.node.inference.worker import FrameWorker
-from lmanet_ros.node.parameters import NodeParameters, ParameterError, parse_palette
+from lmanet_ros.node.parameter_fields import ParameterError
+from lmanet_ros.node.parameters import NodeParameters, parse_palette
 from lmanet_ros.node.publishing.class_topics import ClassTopics
 from lmanet_ros.node.publishing.outputs import Outputs
 
@@ -63,6 +64,14 @@ class Pipeline:
             return self._own_classes.recolored(parse_palette(palette))
         except ValueError as error:
             raise ParameterError(f"parameter 'palette': {error}") from None
+
+    def check(self, parameters: NodeParameters) -> None:
+        """See whether parameters that may change at any time fit the network.
+
+        Raises:
+            ParameterError: they do not.
+        """
+        self.recolored(parameters.palette)
 
     def apply(self, parameters: NodeParameters) -> None:
         """Take over the parameters that may change at any time."""

@@ -12,6 +12,7 @@ from std_srvs.srv import Trigger
 from lmanet_ros.messages.image_conversion import ImageError, check
 from lmanet_ros.node.arrival.rate_limit import RateLimit
 from lmanet_ros.node.arrival.subscription import FittingSubscription
+from lmanet_ros.node.arrival.topic_names import moved_along
 from lmanet_ros.node.arrival.topic_report import explain_silence
 from lmanet_ros.node.inference.stream import LOG_PERIOD, Frame, Stream
 from lmanet_ros.node.parameters import NodeParameters
@@ -64,7 +65,7 @@ class Camera:
         self._images = FittingSubscription(
             node,
             CompressedImage if parameters.compressed else Image,
-            _moved_along(node, topic, f"{topic}/compressed") if parameters.compressed else topic,
+            moved_along(node, topic, f"{topic}/compressed") if parameters.compressed else topic,
             self._on_image,
             self._on_lost,
             parameters.image_reliability,
@@ -72,7 +73,7 @@ class Camera:
         )
         info_topic = f"{topic.rpartition('/')[0]}/camera_info" if "/" in topic else "camera_info"
         self._infos = FittingSubscription(
-            node, CameraInfo, _moved_along(node, topic, info_topic), self._on_info
+            node, CameraInfo, moved_along(node, topic, info_topic), self._on_info
         )
         self._reset_service = node.create_service(
             Trigger, f"{prefix}/reset_memory", self._on_reset_memory
@@ -197,16 +198,3 @@ class Camera:
         response.success = True
         response.message = f"the next frame starts anew; {filled} frames were in memory"
         return response
-
-
-def _moved_along(node: Node, topic: str, sibling: str) -> str:
-    """A topic beside another one: under its own name if that is remapped, otherwise moving along.
-
-    As image_transport does it: remapping `image` moves `image/compressed` and `camera_info`, too.
-    """
-    if node.resolve_topic_name(sibling) != node.resolve_topic_name(sibling, only_expand=True):
-        return sibling
-    resolved = node.resolve_topic_name(topic)
-    if sibling.startswith(f"{topic}/"):
-        return resolved + sibling.removeprefix(topic)
-    return f"{resolved.rpartition('/')[0]}/{sibling.rpartition('/')[2]}"

@@ -11,7 +11,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from lmanet_ros.node.parameters import (
+from lmanet_ros.node.parameter_fields import (
     AUTO,
     DURABILITIES,
     RELIABILITIES,

@@ -6,7 +6,8 @@ from lmanet_core import CheckpointError, VideoSegmenter
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS, load_work_size
 from lmanet_core.extras import MissingExtraError
 from lmanet_core.runtime import GraphFileError, open_segmenter
-from lmanet_ros.node.parameters import IMAGE_SIZE, NodeParameters, ParameterError
+from lmanet_ros.node.parameter_fields import ParameterError
+from lmanet_ros.node.parameters import IMAGE_SIZE, NodeParameters
 
 
 def load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:

@@ -8,8 +8,6 @@ import cv2
 import numpy as np
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -18,13 +16,13 @@ from lmanet_core.classes import without_uncertain
 from lmanet_core.visualization import blend
 from lmanet_ros.messages.camera_info import scaled
 from lmanet_ros.messages.image_conversion import compressed_from_array, from_array
-from lmanet_ros.node.parameters import NodeParameters, naming_qos_overrides
+from lmanet_ros.node.parameters import NodeParameters
+from lmanet_ros.node.publishing.publisher import create_publisher
 
 PICTURES = ("labels", "confidence", "color", "overlay")
 # Flat colours are smaller without loss, and stay what they are.
 COLOR_PNG, OVERLAY_JPEG = "color/compressed", "overlay/compressed"
 CAMERA_INFO = "camera_info"
-QOS_DEPTH = 10
 
 
 class Outputs:
@@ -53,7 +51,7 @@ class Outputs:
         }
         try:
             for name, message_type in types.items():
-                self._publishers[name] = _create_publisher(node, message_type, f"{prefix}/{name}")
+                self._publishers[name] = create_publisher(node, message_type, f"{prefix}/{name}")
         except BaseException:
             self.destroy()
             raise
@@ -145,15 +143,3 @@ def _fitted(image: np.ndarray, picture: np.ndarray) -> np.ndarray:
     if image.shape == picture.shape:
         return image
     return cv2.resize(image, picture.shape[1::-1], interpolation=cv2.INTER_AREA)
-
-
-def _create_publisher(node: Node, message_type: type, topic: str) -> Publisher:
-    # Reliable and as deep as is usual in ROS: it fits subscribers that ask for either reliability,
-    # and a reader which is late for a moment misses nothing.
-    with naming_qos_overrides(node.resolve_topic_name(topic), "publisher"):
-        return node.create_publisher(
-            message_type,
-            topic,
-            QoSProfile(depth=QOS_DEPTH),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )

@@ -117,15 +117,21 @@ def test_voxels_are_those_of_counting_one_by_one():
 
 
 def test_points_are_selected_by_class_confidence_and_range():
-    points = points_at(((0, 0, 1), (0, 3, 4), (0, 0, 30), (0, 0, 4)), (CAR, CAR, CAR, ROAD))
-    points["confidence"] = (255, 100, 255, 255)
+    labels = np.array((CAR, CAR, CAR, ROAD, CAR), np.uint8)
+    confidence = np.array((255, 100, 255, 255, 255), np.uint8)
+    distance = np.array((1, 5, 30, 4, np.nan), np.float32)
     cars = label_table(CITYSCAPES, ["car"])
-    assert len(Selection(cars)(points)) == 3
-    assert Selection(cars, min_range=2)(points)["z"].tolist() == [4, 30]
-    assert Selection(cars, max_range=5)(points)["z"].tolist() == [1, 4]
-    assert Selection(cars, min_confidence=0.5)(points)["z"].tolist() == [1, 30]
-    nothing = points_at([(np.nan,) * 3], (CAR,))
-    assert len(Selection(cars)(nothing)) == 0
+
+    def selected(**limits: float) -> list[int]:
+        return Selection(cars, **limits).indices(labels, confidence, distance).tolist()
+
+    assert selected() == [0, 1, 2]
+    assert selected(min_range=2) == [1, 2]
+    assert selected(max_range=5) == [0, 1]
+    assert selected(min_confidence=0.5) == [0, 2]
+    certain = Selection(cars, min_confidence=0.5).indices(labels, None, distance)
+    assert certain.tolist() == [0, 1, 2]
+    assert Selection(cars).indices(labels[:0], None, distance[:0]).size == 0
 
 
 def test_unknown_classes_are_refused_with_the_list():

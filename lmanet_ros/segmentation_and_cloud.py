@@ -1,0 +1,46 @@
+"""The program `segmentation_and_cloud`: both nodes in one process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lmanet_ros.node_process import run_nodes
+
+if TYPE_CHECKING:
+    from lmanet_ros.node.managed_node import ManagedNode
+
+DESCRIPTION = "segmentation_node and semantic_cloud_node in one process; see docs/cloud.md."
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the segmentation node and the semantic cloud node until SIGINT or SIGTERM.
+
+    Args:
+        args: command line without the program's name; None: that of the process. What is to reach
+            one of the nodes only begins with its name: `-r semantic_cloud_node:depth:=/depth`.
+
+    Returns:
+        Exit status 1 if a node cannot start, 2 for arguments that are not for ROS, 0 after
+        --help. After a signal the process ends here, with 0.
+    """
+    return run_nodes("segmentation_and_cloud", DESCRIPTION, _load, args)
+
+
+def _load() -> tuple[type, list[Callable[[], ManagedNode]]]:
+    from lmanet_ros.cloud.parameters import CloudParameters
+    from lmanet_ros.cloud.semantic_cloud import SemanticCloudNode
+    from lmanet_ros.node.parameters import NodeParameters
+    from lmanet_ros.node.segmentation import SegmentationNode
+
+    @dataclass(frozen=True)
+    class Parameters(NodeParameters, CloudParameters):
+        """Those of both."""
+
+    return Parameters, [SegmentationNode, SemanticCloudNode]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

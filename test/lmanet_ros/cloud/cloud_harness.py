@@ -1,0 +1,236 @@
+"""A ROS client that plays camera, depth camera and segmentation to the semantic cloud node."""
+
+from __future__ import annotations
+
+import sys
+import time
+from array import array
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from ros_harness import REPORT_OFTEN, NodeProcess, set_header, wait_until
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from std_msgs.msg import String
+
+from lmanet_core import CITYSCAPES, ClassTable
+from lmanet_core.cloud.camera_model import CameraModel
+from lmanet_core.cloud.points import POINT
+from lmanet_ros.messages.camera_info import camera_info
+from lmanet_ros.messages.class_json import to_json
+
+COMMAND = (sys.executable, "-m", "lmanet_ros.semantic_cloud_node")
+NODE_NAME = "/semantic_cloud_node"
+OUTPUTS = ("points", "obstacles", "ground")
+SIZE = (16, 12)
+CAMERA = CameraModel(SIZE, (20.0, 20.0), (7.5, 5.5))
+ROAD, CAR = CITYSCAPES.names.index("road"), CITYSCAPES.names.index("car")
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def picture(values: np.ndarray, encoding: str, stamp: float, frame_id: str = "camera") -> Image:
+    """An image message of (H, W) values."""
+    message = Image(encoding=encoding, height=values.shape[0], width=values.shape[1])
+    message.step = values.strides[0]
+    message.data = array("B", values.tobytes())
+    set_header(message, stamp, frame_id)
+    return message
+
+
+def labels_of(values: np.ndarray, stamp: float, frame_id: str = "camera") -> Image:
+    return picture(values.astype(np.uint8), "mono8", stamp, frame_id)
+
+
+def depth_of(metres: np.ndarray, stamp: float, frame_id: str = "camera") -> Image:
+    return picture(np.float32(metres), "32FC1", stamp, frame_id)
+
+
+def cloud_of(xyz: np.ndarray, stamp: float, frame_id: str = "lidar", names="xyz") -> PointCloud2:
+    """A lidar's message with a field of intensity before its coordinates."""
+    points = np.zeros((len(xyz), 5), np.float32)
+    points[:, 1:4] = xyz
+    message = PointCloud2(height=1, width=len(xyz), point_step=20, row_step=20 * len(xyz))
+    message.fields = [
+        PointField(name=name, offset=4 * place, datatype=PointField.FLOAT32, count=1)
+        for place, name in enumerate(("intensity", *names))
+    ]
+    message.data = array("B", points.tobytes())
+    set_header(message, stamp, frame_id)
+    return message
+
+
+def points_in(message: PointCloud2) -> np.ndarray:
+    """(H, W) of `POINT`, or (N,)."""
+    points = np.frombuffer(message.data, POINT)
+    return points.reshape(message.height, message.width) if message.height > 1 else points
+
+
+class CloudClient:
+    """Publishes what the node needs and collects what it says.
+
+    Args:
+        outputs: to subscribe to.
+        classes: that are published, latched; None: none are.
+        calibrated: whether a `camera_info` is sent with each frame.
+    """
+
+    def __init__(
+        self,
+        outputs: tuple[str, ...] = OUTPUTS,
+        classes: ClassTable | None = CITYSCAPES,
+        calibrated: bool = True,
+    ) -> None:
+        self.node = rclpy.create_node("cloud_client")
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        types = {"labels": Image, "confidence": Image, "depth": Image, "cloud": PointCloud2}
+        self._publishers = {
+            name: self.node.create_publisher(kind, name, 10) for name, kind in types.items()
+        }
+        self._info = self.node.create_publisher(CameraInfo, "camera_info", 10)
+        self._classes = self.node.create_publisher(String, "classes", LATCHED)
+        if classes:
+            self._classes.publish(String(data=to_json(classes)))
+        self._calibrated = calibrated
+        self.received: dict[str, list[PointCloud2]] = {name: [] for name in OUTPUTS}
+        self._subscriptions = {}
+        for name in outputs:
+            self.subscribe(name)
+        self.status = DiagnosticStatus()
+        self.reports = 0
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+
+    def subscribe(self, name: str) -> None:
+        self._subscriptions[name] = self.node.create_subscription(
+            PointCloud2, f"{NODE_NAME}/{name}", self.received[name].append, 10
+        )
+
+    def unsubscribe(self, name: str) -> None:
+        self.node.destroy_subscription(self._subscriptions.pop(name))
+
+    def connect(self, *topics: str) -> None:
+        """Wait until both sides have found each other, on labels and on these topics."""
+        self.wait_until(
+            lambda: (
+                all(
+                    self._publishers[topic].get_subscription_count()
+                    for topic in ("labels", *topics)
+                )
+                and self._info.get_subscription_count() > 0
+                and self._classes.get_subscription_count() > 0
+                and all(
+                    self.node.count_publishers(f"{NODE_NAME}/{name}")
+                    for name in self._subscriptions
+                )
+                and self.reports > 0
+            ),
+            "the node to be found",
+        )
+
+    def send(self, **messages: Any) -> None:
+        """Publish messages by topic; ranges before labels, and first of all a calibration."""
+        for name, message in messages.items():
+            if self._calibrated and name in ("depth", "cloud"):
+                self.send_info(CAMERA, message)
+            self._publishers[name].publish(message)
+
+    def send_info(self, camera: CameraModel, of: Any) -> None:
+        self._info.publish(camera_info(camera, of.header))
+
+    def send_classes(self, text: str) -> None:
+        self._classes.publish(String(data=text))
+
+    def ask(self, **messages: Any) -> dict[str, PointCloud2]:
+        """Send messages and wait for an answer on all topics that are subscribed to.
+
+        They are sent again now and then: topics that are known may not be connected yet.
+        """
+        before = {name: len(self.received[name]) for name in self._subscriptions}
+        self.keep_sending(
+            lambda number: messages,
+            lambda: all(len(self.received[name]) > n for name, n in before.items()),
+            f"an answer in {list(before)}",
+        )
+        return {name: self.received[name][-1] for name in before}
+
+    def keep_sending(
+        self,
+        frame: Callable[[int], Mapping[str, Any]],
+        condition: Callable[[], object],
+        what: str,
+        period: float = 0.3,
+    ) -> None:
+        """Send frames, by their number, until a condition holds."""
+        due, number = 0.0, 0
+
+        def send_and_spin() -> None:
+            nonlocal due, number
+            if time.monotonic() > due:
+                self.send(**frame(number))
+                due, number = time.monotonic() + period, number + 1
+            self.spin()
+
+        try:
+            wait_until(lambda: bool(condition()), what, send_and_spin, deadline=30)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the node says {self.status}") from None
+
+    def values(self) -> dict[str, str]:
+        """Figures of diagnostics that are made from now on."""
+        reports = self.reports
+        self.wait_until(lambda: self.reports > reports + 1, "the next diagnostics")
+        return {value.key: value.value for value in self.status.values}
+
+    def count(self, name: str) -> int:
+        return int(self.values().get(name, 0))
+
+    def wait_for_problem(self, frame: Callable[[int], Mapping[str, Any]], *words: str) -> str:
+        """Send frames until the node reports an error with these words; what it says."""
+        self.keep_sending(
+            frame,
+            lambda: (
+                self.status.level == DiagnosticStatus.ERROR
+                and all(word in self.status.message for word in words)
+            ),
+            f"{words} in the diagnostics",
+        )
+        return str(self.status.message)
+
+    def wait_until(self, condition: Any, what: str) -> None:
+        wait_until(condition, what, self.spin)
+
+    def spin(self) -> None:
+        self._executor.spin_once(timeout_sec=0.05)
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name == f"{NODE_NAME}: semantic cloud":
+                self.status = status
+                self.reports += 1
+
+
+@contextmanager
+def running_cloud_node(
+    *arguments: str, environment: Mapping[str, str] | None = None, **parameters: object
+) -> Iterator[NodeProcess]:
+    options = [part for n, value in parameters.items() for part in ("-p", f"{n}:={value}")]
+    process = NodeProcess(
+        [*COMMAND, "--ros-args", *REPORT_OFTEN, *options, *arguments], environment=environment
+    )
+    try:
+        yield process
+    finally:
+        process.end()
+
+
+def now() -> float:
+    return round(time.time(), 3)
