@@ -19,7 +19,8 @@ QUIET = ["-Wno-psabi", "-Wno-unused-function"]
 
 def ros_wheels(release: str) -> list[str]:
     """What stands in for a ROS 2 installation of a release, for machines without one."""
-    packages = ("rclpy", "rmw-fastrtps-cpp", "sensor-msgs", "std-srvs", "diagnostic-msgs")
+    messages = ("geometry-msgs", "sensor-msgs", "std-srvs", "diagnostic-msgs")
+    packages = ("rclpy", "rmw-fastrtps-cpp", *messages)
     return [*(f"ros-{release}-{package}" for package in packages), "rosbags", "tqdm"]
 
 
@@ -129,6 +130,8 @@ setup(
         "console_scripts": [
             "lmanet = lmanet_core.command.__main__:main",
             "segmentation_node = lmanet_ros.segmentation_node:main",
+            "semantic_cloud_node = lmanet_ros.semantic_cloud_node:main",
+            "segmentation_and_cloud = lmanet_ros.segmentation_and_cloud:main",
             "evaluate_bag = lmanet_ros.evaluate_bag:main",
             "make_bag = lmanet_ros.make_bag:main",
             "rerun_view = lmanet_ros.rerun_view:main",

@@ -25,7 +25,7 @@ from lmanet_core.data.video_files import read_video
 from lmanet_core.resizing import resize_image
 from lmanet_ros.ending import EndRequest, end_process
 from lmanet_ros.messages.image_conversion import from_array
-from lmanet_ros.node.parameters import find_unknown
+from lmanet_ros.node.parameter_fields import find_unknown
 from lmanet_ros.processes import ProcessError, init_ros
 
 QOS_DEPTH = 10

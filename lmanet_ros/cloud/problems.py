@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 LOG_PERIOD = 30.0
-"""Seconds after which a problem that lasts is told again."""
+"""Seconds between two lines about a problem that lasts, or that comes and goes."""
 
 
 @dataclass
@@ -15,7 +15,6 @@ class _Problem:
     since: float
     text: str
     patience: float = 0.0
-    told: float = float("-inf")
 
     def is_ripe(self, now: float) -> bool:
         """Whether it has lasted longer than it may untold."""
@@ -32,6 +31,8 @@ class Problems:
     def __init__(self, logger: RcutilsLogger) -> None:
         self._logger = logger
         self._problems: dict[str, _Problem] = {}
+        # Also of those that have ended: what comes and goes is not told each time.
+        self._told: dict[str, float] = {}
 
     def report(self, kind: str, text: str, now: float, patience: float = 0.0) -> None:
         """Note that there is a problem, or that it is still there.
@@ -48,9 +49,9 @@ class Problems:
 
     def tell(self, now: float) -> None:
         """Log what is due; do this now and then."""
-        for problem in self._problems.values():
-            if problem.is_ripe(now) and now >= problem.told + LOG_PERIOD:
-                problem.told = now
+        for kind, problem in self._problems.items():
+            if problem.is_ripe(now) and now >= self._told.get(kind, -LOG_PERIOD) + LOG_PERIOD:
+                self._told[kind] = now
                 self._logger.error(problem.text)
 
     def end(self, *kinds: str) -> None:

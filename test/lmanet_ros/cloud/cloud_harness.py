@@ -96,7 +96,8 @@ class CloudClient:
         self._classes = self.node.create_publisher(String, "classes", LATCHED)
         if classes:
             self._classes.publish(String(data=to_json(classes)))
-        self._calibrated = calibrated
+        self.calibrated = calibrated
+        self.table = classes or CITYSCAPES
         self.received: dict[str, list[PointCloud2]] = {name: [] for name in OUTPUTS}
         self._subscriptions = {}
         for name in outputs:
@@ -135,12 +136,15 @@ class CloudClient:
     def send(self, **messages: Any) -> None:
         """Publish messages by topic; ranges before labels, and first of all a calibration."""
         for name, message in messages.items():
-            if self._calibrated and name in ("depth", "cloud"):
+            if self.calibrated and name in ("depth", "cloud"):
                 self.send_info(CAMERA, message)
             self._publishers[name].publish(message)
 
     def send_info(self, camera: CameraModel, of: Any) -> None:
         self._info.publish(camera_info(camera, of.header))
+
+    def send_no_calibration(self, of: Any) -> None:
+        self._info.publish(CameraInfo(header=of.header, width=SIZE[0], height=SIZE[1]))
 
     def send_classes(self, text: str) -> None:
         self._classes.publish(String(data=text))

@@ -39,6 +39,74 @@ def confidence_of(values: np.ndarray, stamp: float):
     return picture(values, "mono8", stamp)
 
 
+# First, while the other tests' node does not run yet: clients know nodes by their name.
+def test_a_lidars_points_are_labelled_by_a_transform_that_tf_brings():
+    xyz = np.array(((4.0, 0.5, 0.2), (4.0, -0.5, 0.2), (-4.0, 0.5, 0.2)), np.float32)
+
+    def frame(number: int) -> dict:
+        return {"cloud": cloud_of(xyz, 1 + number), "labels": labels_of(STATES, 1 + number)}
+
+    options = {"range_source": "cloud", "use_confidence": "false", "target_frame": "base"}
+    with running_cloud_node(environment={"PYTHONPATH": STAND_IN}, **options) as process:
+        client = CloudClient(outputs=("points", "obstacles"))
+        try:
+            client.connect("cloud")
+            message = client.wait_for_problem(frame, "no transform: from 'lidar' to 'camera'")
+            assert "static_transform_publisher" in message
+            process.wait_for_output("no transform")
+            transforms = client.node.create_publisher(TransformStamped, "/tf_stand_in", 10)
+            client.wait_until(transforms.get_subscription_count, "a listener")
+            transforms.publish(transform("camera", "lidar", (0.0,) * 3, (0.5, -0.5, 0.5, 0.5)))
+            transforms.publish(transform("base", "lidar", (0.0, 0.0, 2.0), (0.0, 0.0, 0.0, 1.0)))
+            client.keep_sending(
+                frame,
+                lambda: client.received["obstacles"] and client.status.level == DiagnosticStatus.OK,
+                "obstacles",
+            )
+        finally:
+            client.close()
+        assert process.output.count("no transform") == 1
+    cloud = client.received["points"][-1]
+    points = points_in(cloud)
+    # As they were measured; left is road, right is car, behind is nothing.
+    np.testing.assert_allclose(points["y"], (0.5, -0.5))
+    assert points["label"].tolist() == [ROAD, CAR]
+    assert cloud.header.frame_id == "lidar"
+    (car,) = points_in(client.received["obstacles"][-1])
+    assert client.received["obstacles"][-1].header.frame_id == "base"
+    assert (car["x"], car["y"], car["z"]) == pytest.approx((4.0, -0.5, 2.2))
+
+
+def transform(target, source, translation, quaternion) -> TransformStamped:
+    message = TransformStamped(child_frame_id=source)
+    message.header.frame_id = target
+    move, turn = message.transform.translation, message.transform.rotation
+    move.x, move.y, move.z = translation
+    turn.x, turn.y, turn.z, turn.w = quaternion
+    return message
+
+
+def test_without_tf_the_transform_is_a_parameter():
+    xyz = np.array(((4.0, 0.5, 0.2),), np.float32)
+    turned = "[0.0, 0.0, 0.0, 0.5, -0.5, 0.5, 0.5]"
+    options = {"range_source": "cloud", "use_confidence": "false", "cloud_to_camera": turned}
+    with running_cloud_node(**options):
+        client = CloudClient(outputs=("ground",))
+        try:
+            client.connect("cloud")
+            frame = {"cloud": cloud_of(xyz, 1.0), "labels": labels_of(STATES, 1.02)}
+            (point,) = points_in(client.ask(**frame)["ground"])
+        finally:
+            client.close()
+    assert point["label"] == ROAD
+
+
+def test_a_transform_that_is_none_stops_the_start():
+    with running_cloud_node(cloud_to_camera="[1.0, 2.0]") as process:
+        assert process.wait() == 1
+        assert "parameter 'cloud_to_camera': expected seven numbers" in process.output
+
+
 @pytest.fixture(scope="module")
 def node() -> Iterator[NodeProcess]:
     with running_cloud_node() as process:
@@ -120,7 +188,7 @@ def test_labels_that_come_late_find_the_depth_of_their_moment(client):
 def test_depth_in_millimetres_of_another_size_is_taken(client):
     big = np.kron(np.uint16(1000 * DEPTH), np.ones((2, 2), np.uint16))
     client.send_info(CAMERA.resized((32, 24)), message := picture(big, "16UC1", 20.0))
-    client._calibrated = False
+    client.calibrated = False
     points = points_in(
         client.ask(
             depth=message,
@@ -173,70 +241,3 @@ def test_what_nobody_subscribes_to_is_not_made(client):
         for name in ("points", "obstacles", "ground")
     }
     assert made == {"points": 0, "obstacles": 1, "ground": 0}
-
-
-def test_a_lidars_points_are_labelled_by_a_transform_that_tf_brings():
-    xyz = np.array(((4.0, 0.5, 0.2), (4.0, -0.5, 0.2), (-4.0, 0.5, 0.2)), np.float32)
-
-    def frame(number: int) -> dict:
-        return {"cloud": cloud_of(xyz, 1 + number), "labels": labels_of(STATES, 1 + number)}
-
-    options = {"range_source": "cloud", "use_confidence": "false", "target_frame": "base"}
-    with running_cloud_node(environment={"PYTHONPATH": STAND_IN}, **options) as process:
-        client = CloudClient(outputs=("points", "obstacles"))
-        try:
-            client.connect("cloud")
-            message = client.wait_for_problem(frame, "no transform: from 'lidar' to 'camera'")
-            assert "static_transform_publisher" in message
-            process.wait_for_output("no transform")
-            transforms = client.node.create_publisher(TransformStamped, "/tf_stand_in", 10)
-            client.wait_until(transforms.get_subscription_count, "a listener")
-            transforms.publish(transform("camera", "lidar", (0.0,) * 3, (0.5, -0.5, 0.5, 0.5)))
-            transforms.publish(transform("base", "lidar", (0.0, 0.0, 2.0), (0.0, 0.0, 0.0, 1.0)))
-            client.keep_sending(
-                frame,
-                lambda: client.received["obstacles"] and client.status.level == DiagnosticStatus.OK,
-                "obstacles",
-            )
-        finally:
-            client.close()
-        assert process.output.count("no transform") == 1
-    cloud = client.received["points"][-1]
-    points = points_in(cloud)
-    # As they were measured; left is road, right is car, behind is nothing.
-    np.testing.assert_allclose(points["y"], (0.5, -0.5))
-    assert points["label"].tolist() == [ROAD, CAR]
-    assert cloud.header.frame_id == "lidar"
-    (car,) = points_in(client.received["obstacles"][-1])
-    assert client.received["obstacles"][-1].header.frame_id == "base"
-    assert (car["x"], car["y"], car["z"]) == pytest.approx((4.0, -0.5, 2.2))
-
-
-def transform(target, source, translation, quaternion) -> TransformStamped:
-    message = TransformStamped(child_frame_id=source)
-    message.header.frame_id = target
-    move, turn = message.transform.translation, message.transform.rotation
-    move.x, move.y, move.z = translation
-    turn.x, turn.y, turn.z, turn.w = quaternion
-    return message
-
-
-def test_without_tf_the_transform_is_a_parameter():
-    xyz = np.array(((4.0, 0.5, 0.2),), np.float32)
-    turned = "[0.0, 0.0, 0.0, 0.5, -0.5, 0.5, 0.5]"
-    options = {"range_source": "cloud", "use_confidence": "false", "cloud_to_camera": turned}
-    with running_cloud_node(**options):
-        client = CloudClient(outputs=("ground",))
-        try:
-            client.connect("cloud")
-            frame = {"cloud": cloud_of(xyz, 1.0), "labels": labels_of(STATES, 1.02)}
-            (point,) = points_in(client.ask(**frame)["ground"])
-        finally:
-            client.close()
-    assert point["label"] == ROAD
-
-
-def test_a_transform_that_is_none_stops_the_start():
-    with running_cloud_node(cloud_to_camera="[1.0, 2.0]") as process:
-        assert process.wait() == 1
-        assert "parameter 'cloud_to_camera': expected seven numbers" in process.output
