@@ -26,18 +26,22 @@ with program_needs("make_bag", "evaluation"):
     from lmanet_core import ClassTable
     from lmanet_core.arguments import image_size
     from lmanet_core.classes import CITYSCAPES
+    from lmanet_core.cloud.camera_model import CameraModel
     from lmanet_core.data.datasets import DATASETS, open_dataset
     from lmanet_core.data.street_dataset import RenderedVideo
     from lmanet_core.data.synthetic import StreetConfig
     from lmanet_core.data.video import DatasetError, VideoDataset
     from lmanet_core.program import require_writable, run_program
     from lmanet_ros.bags.writing import STORAGES, BagWriter
+    from lmanet_ros.messages.camera_info import camera_info
     from lmanet_ros.messages.class_json import to_json
+    from lmanet_ros.messages.depth_image import from_depth
     from lmanet_ros.messages.image_conversion import from_array
     from lmanet_ros.progress import progress_bar
 
 NAMESPACE = "/camera"
 IMAGE_FORMATS = ("raw", "jpeg", "png")
+DEPTH_ENCODING = "16UC1"
 FRAME_ID = "camera"
 VIDEO_GAP = 10.0
 """Seconds between two videos of a data set: more than any memory should bridge."""
@@ -54,6 +58,10 @@ class RecordedFrame(NamedTuple):
     """(H, W, 3) uint8, RGB."""
     labels: np.ndarray | None
     """(H, W) uint8, or None where there is no truth."""
+    camera: CameraModel | None = None
+    """That of the street; of others nobody knows it."""
+    depth: np.ndarray | None = None
+    """(H, W) float32 in metres, 0 for no measurement; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +91,10 @@ def _make_bag(arguments: argparse.Namespace) -> None:
     if arguments.output.exists():
         raise DatasetError(f"{arguments.output} exists already: choose another --output")
     require_writable(arguments.output, folder=True)
-    dataset, calibrated = _open(arguments)
+    dataset = _open(arguments)
     frames = _frames(dataset, arguments.rate, arguments.frames)
     bag_format = BagFormat(arguments.storage, arguments.images)
-    count = write_bag(arguments.output, frames, dataset.classes, bag_format, calibrated)
+    count = write_bag(arguments.output, frames, dataset.classes, bag_format)
     print(f"{count} frames in {arguments.output}, under {NAMESPACE}/")
 
 
@@ -95,20 +103,19 @@ def write_bag(
     frames: Iterator[RecordedFrame],
     classes: ClassTable,
     bag_format: BagFormat,
-    calibrated: bool,
 ) -> int:
     """Write frames as a camera with a labelling driver would publish them.
 
-    Topics below `NAMESPACE`: `image` (rgb8) or `image/compressed`, `labels` (mono8), `camera_info`,
-    each with the same header, and once, at the beginning, `classes` (JSON in a std_msgs/String).
+    Topics below `NAMESPACE`, each with the same header: `image` (rgb8) or `image/compressed`,
+    `labels` (mono8), `camera_info` and, where there is any, `depth` (16UC1); and once, at the
+    beginning, `classes` (JSON in a std_msgs/String). The `camera_info` of a camera that nobody
+    knows has zeros for a calibration, which is how ROS says that there is none.
 
     Args:
         path: folder to make.
         frames: in the order of their stamps.
         classes: what the labels mean.
         bag_format: storage and image format.
-        calibrated: whether the images are of the synthetic street's camera; `camera_info` of any
-            other has zeros for a calibration, which is how ROS says that there is none.
 
     Returns:
         Number of frames written.
@@ -124,11 +131,12 @@ def write_bag(
             if compressed
             else bag.add_topic(f"{NAMESPACE}/image", Image)
         )
+        write_depth = None
         for count, frame in enumerate(progress_bar(frames, path.name, unit="frame"), 1):
             header = Header(frame_id=FRAME_ID, stamp=_time(frame.stamp))
             if count == 1:
                 write_classes(frame.stamp, serialize_message(String(data=to_json(classes))))
-            write_info(frame.stamp, serialize_message(_camera_info(frame, header, calibrated)))
+            write_info(frame.stamp, serialize_message(_camera_info(frame, header)))
             image = (
                 _compress(frame.image, header, bag_format.images)
                 if compressed
@@ -137,6 +145,10 @@ def write_bag(
             write_image(frame.stamp, serialize_message(image))
             if frame.labels is not None:
                 write_labels(frame.stamp, serialize_message(from_array(frame.labels, header)))
+            if frame.depth is not None:
+                write_depth = write_depth or bag.add_topic(f"{NAMESPACE}/depth", Image)
+                depth = from_depth(frame.depth, header, DEPTH_ENCODING)
+                write_depth(frame.stamp, serialize_message(depth))
     return count
 
 
@@ -158,27 +170,30 @@ def _parse_arguments(args: list[str] | None) -> argparse.Namespace:
     street.add_argument("--noise", type=float, default=8.0, help="of 255")
     street.add_argument("--flicker", type=float, default=0.05)
     street.add_argument("--occlusion-rate", type=float, default=0.5, help="per second")
+    street.add_argument("--no-depth", action="store_true", help="record no depth image")
+    street.add_argument("--depth-noise", type=float, default=0.0, help="in metres, at 10 m")
+    street.add_argument("--depth-holes", type=float, default=0.0, help="share of the image, 0..1")
     arguments = parser.parse_args(args)
     if arguments.rate <= 0 or (arguments.frames is not None and arguments.frames < 1):
         parser.error("--frames and --rate must be more than 0")
     return arguments
 
 
-def _open(arguments: argparse.Namespace) -> tuple[VideoDataset, bool]:
-    """The data set, and whether it is the street, whose camera is known."""
+def _open(arguments: argparse.Namespace) -> VideoDataset:
     if arguments.dataset != "synthetic":
-        return open_dataset(
-            arguments.dataset, arguments.root, arguments.split, arguments.size
-        ), False
+        return open_dataset(arguments.dataset, arguments.root, arguments.split, arguments.size)
     config = StreetConfig(
         size=arguments.size or STREET_SIZE,
         frame_rate=arguments.rate,
         noise=arguments.noise,
         flicker=arguments.flicker,
         occlusion_rate=arguments.occlusion_rate,
+        depth_noise=arguments.depth_noise,
+        depth_holes=arguments.depth_holes,
     )
-    video = RenderedVideo(arguments.seed, arguments.frames or STREET_FRAMES, config)
-    return VideoDataset("synthetic", CITYSCAPES, (video,)), True
+    count = arguments.frames or STREET_FRAMES
+    video = RenderedVideo(arguments.seed, count, config, depth=not arguments.no_depth)
+    return VideoDataset("synthetic", CITYSCAPES, (video,))
 
 
 def _frames(dataset: VideoDataset, rate: float, limit: int | None) -> Iterator[RecordedFrame]:
@@ -188,22 +203,20 @@ def _frames(dataset: VideoDataset, rate: float, limit: int | None) -> Iterator[R
             if count == limit:
                 return
             stamp = round((begin + index / rate) * 1e9)
-            yield RecordedFrame(stamp, video.image(index), video.labels(index))
+            if isinstance(video, RenderedVideo):
+                frame = video.frame(index)
+                yield RecordedFrame(stamp, frame.image, frame.labels, frame.camera, frame.depth)
+            else:
+                yield RecordedFrame(stamp, video.image(index), video.labels(index))
             count += 1
         begin += len(video) / rate + VIDEO_GAP
 
 
-def _camera_info(frame: RecordedFrame, header: Header, calibrated: bool) -> CameraInfo:
+def _camera_info(frame: RecordedFrame, header: Header) -> CameraInfo:
+    if frame.camera:
+        return camera_info(frame.camera, header)
     height, width = frame.image.shape[:2]
-    info = CameraInfo(header=header, width=width, height=height)
-    if calibrated:
-        # Of the street's camera when it looks straight ahead: lmanet_core.data.synthetic.camera.
-        focal, u, v = 0.8 * width, 0.5 * width, 0.44 * height
-        info.distortion_model, info.d = "plumb_bob", [0.0] * 5
-        info.k = [focal, 0.0, u, 0.0, focal, v, 0.0, 0.0, 1.0]
-        info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
-        info.p = [focal, 0.0, u, 0.0, 0.0, focal, v, 0.0, 0.0, 0.0, 1.0, 0.0]
-    return info
+    return CameraInfo(header=header, width=width, height=height)
 
 
 def _compress(image: np.ndarray, header: Header, image_format: str) -> CompressedImage:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from lmanet_core.extras import program_needs
 from lmanet_ros.ending import EndRequest, end_process
 
 if TYPE_CHECKING:
@@ -37,7 +36,10 @@ def run_nodes(
         After a signal the process ends here, with 0.
     """
     end = EndRequest()
-    # Imported here because it takes seconds, in which Ctrl-C is to work already.
+    # Imported here because it takes seconds, in which Ctrl-C is to work already, and because it
+    # begins threads, which are not to get the signals.
+    from lmanet_core.extras import program_needs
+
     with program_needs(program, "ros"):
         import rclpy
         from rclpy.exceptions import ParameterException

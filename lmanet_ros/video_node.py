@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from itertools import islice
@@ -10,26 +11,37 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from geometry_msgs.msg import PoseStamped
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header, String
 
-from lmanet_core.data.synthetic import StreetConfig, StreetVideo
+from lmanet_core.classes import CITYSCAPES
+from lmanet_core.data.synthetic import StreetConfig, StreetFrame, StreetVideo
+from lmanet_core.data.synthetic.scene import Pose
 from lmanet_core.data.video_files import read_video
 from lmanet_core.resizing import resize_image
 from lmanet_ros.ending import EndRequest, end_process
+from lmanet_ros.messages.camera_info import camera_info
+from lmanet_ros.messages.class_json import to_json
+from lmanet_ros.messages.depth_image import DEPTH_ENCODINGS, from_depth
 from lmanet_ros.messages.image_conversion import from_array
 from lmanet_ros.node.parameter_fields import find_unknown
 from lmanet_ros.processes import ProcessError, init_ros
 
 QOS_DEPTH = 10
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 STREET_SIZE = (512, 256)
+STREET_FRAME = "street"
+"""Frame of the camera's poses."""
 USER_ERRORS = (ParameterException, ProcessError, ValueError, OSError)
 DELIVERY_TIMEOUT = 5.0
 """Seconds that reliable subscribers may take for the last frames."""
@@ -56,6 +68,18 @@ class PublisherParameters:
     flicker: float = _parameter(0.0, "Street: strength of the exposure flicker.")
     motion_blur: float = _parameter(0.0, "Street: strength of the motion blur.")
     occlusion_rate: float = _parameter(0.0, "Street: how often something covers the view.")
+    depth: bool = _parameter(False, "Street: whether to publish `depth`, as a depth camera does.")
+    depth_encoding: str = _parameter(
+        "16UC1", "Street: 16UC1 (millimetres, up to 65 m) or 32FC1 (metres)."
+    )
+    depth_noise: float = _parameter(
+        0.0,
+        "Street: standard deviation of the depth at 10 m, in metres; it grows with the square of "
+        "the distance.",
+    )
+    depth_holes: float = _parameter(
+        0.0, "Street: share of the depth image without measurement, 0..1; then edges have none."
+    )
 
     def __post_init__(self) -> None:
         if self.rate <= 0:
@@ -63,6 +87,11 @@ class PublisherParameters:
         for name in ("frames", "width", "height", "wait_for_subscribers", "seed"):
             if (value := getattr(self, name)) < 0:
                 raise ValueError(f"parameter '{name}': expected 0 or more, got {value}")
+        if self.depth_encoding not in DEPTH_ENCODINGS:
+            raise ValueError(
+                f"parameter 'depth_encoding': expected one of {', '.join(DEPTH_ENCODINGS)}, "
+                f"got '{self.depth_encoding}'"
+            )
         if (self.width == 0) != (self.height == 0):
             raise ValueError(
                 "parameters 'width' and 'height': expected both or neither to be 0, "
@@ -70,8 +99,19 @@ class PublisherParameters:
             )
 
 
+@dataclass(frozen=True)
+class PublishedFrame:
+    """A frame; what there is besides the image only the street has."""
+
+    image: np.ndarray
+    street: StreetFrame | None = None
+
+
 class VideoPublisher(Node):
-    """Publishes `image` (rgb8) and, of the street, `ground_truth` (mono8) with the same header.
+    """Publishes `image` (rgb8) and of the street, with the same header, what is exact about it.
+
+    That is `ground_truth` (mono8), whose classes are on `classes` (latched), `camera_info`, `pose`
+    and, if that is asked for, `depth`.
 
     Raises:
         ParameterException, ValueError: a parameter has a value that the node cannot start with.
@@ -85,13 +125,19 @@ class VideoPublisher(Node):
             raise ValueError("; ".join(unknown))
         self.is_done = False
         """Whether the last frame has been published."""
-        self._frame_id = parameters.frame_id
+        self._options = parameters
         self._subscribers_needed = parameters.wait_for_subscribers
         self._frames = _open_frames(parameters)
         self._images = self.create_publisher(Image, "image", QOS_DEPTH)
-        self._ground_truth = (
-            None if parameters.video else self.create_publisher(Image, "ground_truth", QOS_DEPTH)
-        )
+        self._of_street: dict[str, Publisher] = {}
+        if not parameters.video:
+            types = {"ground_truth": Image, "camera_info": CameraInfo, "pose": PoseStamped}
+            types |= {"depth": Image} if parameters.depth else {}
+            self._of_street = {
+                name: self.create_publisher(kind, name, QOS_DEPTH) for name, kind in types.items()
+            }
+            self._classes = self.create_publisher(String, "classes", LATCHED)
+            self._classes.publish(String(data=to_json(CITYSCAPES)))
         # Made ahead, so that a frame leaves when it is due, not when it has been rendered.
         self._next = next(self._frames, None)
         # The timer keeps to its schedule: it does not drift, and skips what it is too late for.
@@ -101,7 +147,7 @@ class VideoPublisher(Node):
 
     def is_delivered(self) -> bool:
         """Whether all reliable subscribers have what was published; waits a moment for it."""
-        publishers = filter(None, (self._images, self._ground_truth))
+        publishers = (self._images, *self._of_street.values())
         return all(publisher.wait_for_all_acked(A_MOMENT) for publisher in publishers)
 
     def _on_timer(self) -> None:
@@ -109,17 +155,36 @@ class VideoPublisher(Node):
             return
         self._subscribers_needed = 0
         if self._next:
-            self._publish(*self._next)
+            self._publish(self._next)
             self._next = next(self._frames, None)
         else:
             self.is_done = True
 
-    def _publish(self, image: np.ndarray, labels: np.ndarray | None) -> None:
-        header = Header(frame_id=self._frame_id)
+    def _publish(self, frame: PublishedFrame) -> None:
+        header = Header(frame_id=self._options.frame_id)
         header.stamp = self.get_clock().now().to_msg()
-        self._images.publish(from_array(image, header))
-        if self._ground_truth and labels is not None:
-            self._ground_truth.publish(from_array(labels, header))
+        if frame.street:
+            # What belongs to the image is there when the image comes.
+            for name, message in self._messages(frame.street, header):
+                self._of_street[name].publish(message)
+        self._images.publish(from_array(frame.image, header))
+
+    def _messages(self, frame: StreetFrame, header: Header) -> Iterator[tuple[str, Any]]:
+        yield "camera_info", camera_info(frame.camera, header)
+        yield "pose", pose_message(frame.pose, header)
+        if frame.depth is not None:
+            yield "depth", from_depth(frame.depth, header, self._options.depth_encoding)
+        yield "ground_truth", from_array(frame.labels, header)
+
+
+def pose_message(pose: Pose, header: Header) -> PoseStamped:
+    """Where the street's camera is: x ahead, y to the left, z up of where its drive has begun."""
+    message = PoseStamped(header=Header(stamp=header.stamp, frame_id=STREET_FRAME))
+    message.pose.position.x, message.pose.position.y = pose.ahead, -pose.right
+    # Turning to the left is positive.
+    message.pose.orientation.z = -math.sin(pose.heading / 2)
+    message.pose.orientation.w = math.cos(pose.heading / 2)
+    return message
 
 
 def publish(args: list[str] | None, end: EndRequest) -> None:
@@ -158,12 +223,11 @@ def _declare_parameters(node: Node) -> PublisherParameters:
     )
 
 
-def _open_frames(parameters: PublisherParameters) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Pairs of image and labels; a video has no labels."""
+def _open_frames(parameters: PublisherParameters) -> Iterator[PublishedFrame]:
     size = (parameters.width, parameters.height)
-    frames: Iterator[tuple[np.ndarray, np.ndarray | None]]
+    frames: Iterator[PublishedFrame]
     if parameters.video:
-        frames = ((_resize(image, size), None) for image in read_video(parameters.video))
+        frames = (PublishedFrame(_resize(image, size)) for image in read_video(parameters.video))
     else:
         config = StreetConfig(
             size=size if all(size) else STREET_SIZE,
@@ -172,8 +236,11 @@ def _open_frames(parameters: PublisherParameters) -> Iterator[tuple[np.ndarray, 
             flicker=parameters.flicker,
             motion_blur=parameters.motion_blur,
             occlusion_rate=parameters.occlusion_rate,
+            depth_noise=parameters.depth_noise,
+            depth_holes=parameters.depth_holes,
         )
-        frames = iter(StreetVideo(parameters.seed, config))
+        video = StreetVideo(parameters.seed, config, depth=parameters.depth)
+        frames = (PublishedFrame(f.image, f) for f in iter(video.next_frame, None))
     return islice(frames, parameters.frames or None)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 
-from lmanet_core.extras import program_needs
 from lmanet_ros.ending import EndRequest
 
 DESCRIPTION = "Publishes a video file, a folder of images or a synthetic street as a camera would."
@@ -26,7 +25,10 @@ def main(args: list[str] | None = None) -> int:
         ROS, 0 after --help. Otherwise the process ends here, with 0.
     """
     end = EndRequest()
-    # Imported here because it takes a while, in which Ctrl-C is to work already.
+    # Imported here because it takes a while, in which Ctrl-C is to work already, and because it
+    # begins threads, which are not to get the signals.
+    from lmanet_core.extras import program_needs
+
     with program_needs("video_publisher", "ros"):
         from lmanet_core.program import run_program
         from lmanet_ros.node_arguments import answer_arguments

@@ -1,11 +1,13 @@
-"""Depth image messages to arrays."""
+"""Depth image messages to arrays and back."""
 
 from __future__ import annotations
 
 import sys
+from array import array
 
 import numpy as np
 from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 
 from lmanet_ros.messages.message_error import MessageError
 
@@ -45,3 +47,24 @@ def to_depth(message: Image) -> np.ndarray:
     depth = np.ascontiguousarray(rows).view(kind)
     is_foreign = bool(message.is_bigendian) != (sys.byteorder == "big")
     return depth.byteswap() if is_foreign else depth
+
+
+def from_depth(depth: np.ndarray, header: Header, encoding: str) -> Image:
+    """Make a message of distances.
+
+    Args:
+        depth: (H, W) float32 in metres; 0 is no measurement.
+        header: taken over as it is.
+        encoding: 16UC1, whose millimetres end at 65 m: what is beyond is no measurement; or 32FC1.
+    """
+    if encoding == "16UC1":
+        millimetres = np.rint(depth * 1000)
+        depth = np.where(millimetres < 2**16, millimetres, 0).astype(np.uint16)
+    height, width = depth.shape
+    message = Image(header=header, height=height, width=width, encoding=encoding)
+    message.step = width * depth.itemsize
+    message.is_bigendian = sys.byteorder == "big"
+    # rclpy checks every single element of anything but an array('B').
+    message.data = array("B")
+    message.data.frombytes(np.ascontiguousarray(depth).view(np.uint8).data)
+    return message

@@ -1,6 +1,7 @@
 """Data sets recorded as rosbag2."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,8 @@ from lmanet_core.classes import CAMVID
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 from lmanet_ros.bags.reading import read_bag
 from lmanet_ros.make_bag import main
+from lmanet_ros.messages.camera_info import camera_model
+from lmanet_ros.messages.depth_image import to_depth
 from lmanet_ros.messages.image_conversion import to_rgb
 
 TYPES = {
@@ -52,14 +55,19 @@ def test_the_street_is_recorded_with_exact_labels_and_its_camera(tmp_path):
     arguments = ["--frames", "3", "--size", "64x32", "--seed", "3", "--noise", "0"]
     sensor = ["--flicker", "0", "--occlusion-rate", "0"]
     messages = record(tmp_path / "bag", *arguments, *sensor)
-    video = StreetVideo(3, StreetConfig(size=(64, 32)))
+    video = StreetVideo(3, StreetConfig(size=(64, 32)), depth=True)
     headers = [image.header for image in messages["/camera/image"]]
-    for topic in ("/camera/labels", "/camera/camera_info"):
+    topics = [f"/camera/{name}" for name in ("image", "labels", "depth", "camera_info")]
+    for topic in topics:
         assert [message.header for message in messages[topic]] == headers
-    for image, labels in zip(messages["/camera/image"], messages["/camera/labels"], strict=True):
-        picture, truth = next(video)
-        np.testing.assert_array_equal(pixels(image), picture)
-        np.testing.assert_array_equal(pixels(labels), truth)
+    for image, labels, depth, info in zip(*(messages[topic] for topic in topics), strict=True):
+        frame = video.next_frame()
+        np.testing.assert_array_equal(pixels(image), frame.image)
+        np.testing.assert_array_equal(pixels(labels), frame.labels)
+        assert depth.encoding == "16UC1"
+        near = frame.depth < 65
+        np.testing.assert_allclose(to_depth(depth)[near] / 1000, frame.depth[near], atol=6e-4)
+        assert camera_model(info) == replace(frame.camera, distortion=())
     info = messages["/camera/camera_info"][0]
     assert (info.width, info.height, info.k[0], info.k[2]) == (64, 32, 0.8 * 64, 32)
     assert names(messages) == list(CITYSCAPES.names)

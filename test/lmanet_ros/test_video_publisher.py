@@ -10,12 +10,14 @@ import cv2
 import numpy as np
 import pytest
 import rclpy
+from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from ros_harness import NodeProcess, pixels, seconds, street, wait_until
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
+from lmanet_ros.messages.depth_image import to_depth
 
 COMMAND = (sys.executable, "-m", "lmanet_ros.video_publisher", "--ros-args")
 RATE = 20.0
@@ -42,6 +44,9 @@ class Listener:
         qos = QoSProfile(depth=100)
         node.create_subscription(Image, "image", self.images.append, qos)
         node.create_subscription(Image, "ground_truth", self.ground_truth.append, qos)
+        self.others: dict[str, list] = {"depth": [], "camera_info": [], "pose": []}
+        for name, kind in (("depth", Image), ("camera_info", CameraInfo), ("pose", PoseStamped)):
+            node.create_subscription(kind, name, self.others[name].append, qos)
 
     def play(self, **parameters: object) -> None:
         """Run a publisher to its end."""
@@ -75,6 +80,22 @@ def test_the_street_is_published_with_exact_labels_under_the_same_header(listene
         assert image.header.frame_id == "front"
         np.testing.assert_array_equal(pixels(image), picture)
         np.testing.assert_array_equal(pixels(truth), labels)
+
+
+def test_the_street_is_measured_as_a_depth_camera_does_it(listener):
+    sensor = {"depth_noise": 0.1, "depth_holes": 0.1}
+    size = {"width": 64, "height": 32}
+    listener.play(frames=3, seed=3, depth="true", depth_encoding="32FC1", **size, **sensor)
+    listener.wait_until(lambda: all(len(o) == 3 for o in listener.others.values()), "the rest")
+    config = StreetConfig(size=(64, 32), frame_rate=RATE, **sensor)
+    video = StreetVideo(3, config, depth=True)
+    others = (listener.others[name] for name in ("depth", "camera_info", "pose"))
+    for image, depth, info, pose in zip(listener.images, *others, strict=True):
+        frame = video.next_frame()
+        assert depth.header == info.header == image.header
+        np.testing.assert_array_equal(to_depth(depth), frame.depth)
+        assert (info.k[0], info.k[2]) == (frame.camera.focal[0], frame.camera.center[0])
+        assert pose.pose.position.x == frame.pose.ahead
 
 
 def test_frames_come_at_the_rate_asked_for(listener):
