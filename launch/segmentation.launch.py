@@ -8,8 +8,16 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch_ros.actions import Node
 
-from lmanet_ros.launching.actions import argument, launch_description, rviz_node, segmentation_node
-from lmanet_ros.launching.arguments import node_parameters, switch
+from lmanet_ros.launching.actions import (
+    argument,
+    cameras_of,
+    cloud_nodes,
+    full_name,
+    launch_description,
+    rviz_node,
+    segmentation_node,
+)
+from lmanet_ros.launching.arguments import cloud_sources, node_parameters, switch
 
 RESPAWN_DELAY = 2.0
 """Seconds."""
@@ -54,6 +62,21 @@ def _arguments() -> list[DeclareLaunchArgument]:
             "segmentation_node",
         ),
         argument("respawn", "Whether the node is started again when it dies.", "false"),
+        argument(
+            "cloud",
+            "Whether to start semantic_cloud_node, too, for each camera: points that know their "
+            "class.",
+            "false",
+        ),
+        argument(
+            "depth_topic",
+            "Depth image that is registered to the camera, with a camera_info beside it; with "
+            "several cameras one for each, with commas. Default: depth.",
+        ),
+        argument("cloud_topic", "A lidar's cloud, instead of depth_topic."),
+        argument(
+            "cloud_params_file", "YAML file with parameters of semantic_cloud_node; none: ours."
+        ),
         argument("rviz", "Whether to open RViz on the topics of these arguments.", "false"),
         argument("emulate_tty", "Whether what is logged has colours.", "false"),
         argument(
@@ -68,16 +91,19 @@ def _arguments() -> list[DeclareLaunchArgument]:
 def _start(context: LaunchContext, arguments: dict[str, str]) -> list[Node]:
     parameters = node_parameters(arguments)
     name, namespace = arguments["node_name"], arguments["namespace"]
-    node = segmentation_node(
-        arguments["params_file"],
-        parameters,
-        arguments["log_level"],
-        name=name,
-        namespace=namespace,
-        respawn=switch("respawn", arguments["respawn"]),
-        respawn_delay=RESPAWN_DELAY,
-        emulate_tty=switch("emulate_tty", arguments["emulate_tty"]),
-    )
-    if not switch("rviz", arguments["rviz"]):
-        return [node]
-    return [node, rviz_node(context, name, namespace, parameters)]
+    options = {
+        "namespace": namespace,
+        "respawn": switch("respawn", arguments["respawn"]),
+        "respawn_delay": RESPAWN_DELAY,
+        "emulate_tty": switch("emulate_tty", arguments["emulate_tty"]),
+    }
+    log_level = arguments["log_level"]
+    nodes = [
+        segmentation_node(arguments["params_file"], parameters, log_level, name=name, **options)
+    ]
+    outputs = full_name(context, name, namespace)
+    clouds = cloud_sources(arguments, cameras_of(parameters), outputs)
+    nodes += cloud_nodes(clouds, arguments["cloud_params_file"], log_level, **options)
+    if switch("rviz", arguments["rviz"]):
+        nodes.append(rviz_node(context, name, namespace, parameters, clouds))
+    return nodes

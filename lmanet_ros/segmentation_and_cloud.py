@@ -20,7 +20,8 @@ def main(args: list[str] | None = None) -> int:
 
     Args:
         args: command line without the program's name; None: that of the process. What is to reach
-            one of the nodes only begins with its name: `-r semantic_cloud_node:depth:=/depth`.
+            one of the nodes only begins with its name: `-r segmentation_node:image:=/image_rect`.
+            The labels are those of this process.
 
     Returns:
         Exit status 1 if a node cannot start, 2 for arguments that are not for ROS, 0 after
@@ -39,7 +40,8 @@ def _load() -> tuple[type, list[Callable[[], ManagedNode]]]:
     class Parameters(NodeParameters, CloudParameters):
         """Those of both."""
 
-    return Parameters, [SegmentationNode, SemanticCloudNode]
+    beside = ["--ros-args", "-r", "labels:=segmentation_node/labels"]
+    return Parameters, [SegmentationNode, lambda: SemanticCloudNode(cli_args=beside)]
 
 
 if __name__ == "__main__":

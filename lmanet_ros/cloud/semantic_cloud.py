@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from time import perf_counter
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
@@ -283,13 +284,16 @@ class CloudWork:
 class SemanticCloudNode(ManagedNode[CloudParameters, CloudWork]):
     """Gives the points of a depth image or of a lidar the class of their pixel.
 
+    Args:
+        **options: of `rclpy.node.Node`.
+
     Raises:
         ParameterError: a parameter has a value that the node cannot start with.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
         self._reported: Counter[str] = Counter()
-        super().__init__("semantic_cloud_node", "semantic cloud", CloudParameters)
+        super().__init__("semantic_cloud_node", "semantic cloud", CloudParameters, **options)
 
     def _begin(self) -> CloudWork:
         self._reported = Counter()

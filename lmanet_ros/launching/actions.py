@@ -16,11 +16,17 @@ from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 from rclpy.expand_topic_name import expand_topic_name
 
-from lmanet_ros.launching.arguments import DEFAULT_PARAMS_FILE, existing_path
+from lmanet_ros.launching.arguments import (
+    CLOUD_PARAMS_FILE,
+    DEFAULT_PARAMS_FILE,
+    CloudSource,
+    existing_path,
+)
 from lmanet_ros.launching.rviz_view import rviz_view
 from lmanet_ros.network_choice import whole_choice
 
 PACKAGE = "lmanet_ros"
+CLOUD_NODE = "semantic_cloud_node"
 CONFIG = Path(get_package_share_directory(PACKAGE)) / "config"
 
 
@@ -69,6 +75,53 @@ def segmentation_node(
     Raises:
         ArgumentError: there is no such file.
     """
+    return _managed_node(
+        "segmentation_node",
+        DEFAULT_PARAMS_FILE,
+        params_file,
+        whole_choice(parameters),
+        log_level,
+        **options,
+    )
+
+
+def cloud_nodes(
+    sources: Sequence[CloudSource], params_file: str, log_level: str, namespace: str, **options: Any
+) -> list[Node]:
+    """A semantic cloud node for each camera, in a namespace of its name if there are several.
+
+    Args:
+        sources: what each is told.
+        params_file, log_level, options: as of `segmentation_node`.
+        namespace: of the segmentation node.
+
+    Raises:
+        ArgumentError: there is no such file.
+    """
+    return [
+        _managed_node(
+            CLOUD_NODE,
+            CLOUD_PARAMS_FILE,
+            params_file,
+            source.parameters,
+            log_level,
+            name=CLOUD_NODE,
+            namespace="/".join(filter(None, (namespace.rstrip("/"), source.camera))),
+            remappings=source.remappings,
+            **options,
+        )
+        for source in sources
+    ]
+
+
+def _managed_node(
+    executable: str,
+    default_file: str,
+    params_file: str,
+    parameters: Mapping[str, Any],
+    log_level: str,
+    **options: Any,
+) -> Node:
     # What ros_arguments hold comes first on the command line, and the last one counts.
     ros_arguments = ["--log-level", log_level]
     chosen: list[Any] = []
@@ -77,18 +130,35 @@ def segmentation_node(
         # Only where it is asked for, because replacing takes backslashes away.
         chosen.append(ParameterFile(str(path), allow_substs="$(" in path.read_text()))
     else:
-        ros_arguments += ["--params-file", str(CONFIG / DEFAULT_PARAMS_FILE)]
+        ros_arguments += ["--params-file", str(CONFIG / default_file)]
     if parameters:
-        asked_for = whole_choice(parameters)
-        chosen.append({name: _typed(value) for name, value in asked_for.items()})
+        chosen.append({name: _typed(value) for name, value in parameters.items()})
     return Node(
         package=PACKAGE,
-        executable="segmentation_node",
+        executable=executable,
         parameters=chosen,
         ros_arguments=ros_arguments,
         output="screen",
         **options,
     )
+
+
+def cameras_of(parameters: Mapping[str, Any]) -> list[str]:
+    """What the segmentation node calls its cameras; of a single one ''.
+
+    Args:
+        parameters: of the node, as far as they were asked for.
+    """
+    # Here, because it is needed for nothing else.
+    from lmanet_ros.node.arrival.camera import camera_names
+
+    topics = parameters.get("image_topics", ["image"])
+    return camera_names(topics) if len(topics) > 1 else [""]
+
+
+def full_name(context: LaunchContext, name: str, namespace: str) -> str:
+    """The full name of a node that is started with this name and namespace."""
+    return str(expand_topic_name("~", name, full_namespace(context, namespace)))
 
 
 def full_namespace(context: LaunchContext, namespace: str) -> str:
@@ -98,31 +168,44 @@ def full_namespace(context: LaunchContext, namespace: str) -> str:
 
 
 def rviz_node(
-    context: LaunchContext, node_name: str, namespace: str, parameters: Mapping[str, Any]
+    context: LaunchContext,
+    node_name: str,
+    namespace: str,
+    parameters: Mapping[str, Any],
+    clouds: Sequence[CloudSource] = (),
 ) -> Node:
-    """RViz with the package's view of a segmentation node.
+    """RViz with the package's view of a segmentation node, and of points that know their class.
 
     Args:
         context: where both are launched.
         node_name: name of the node.
         namespace: that the node is started with.
         parameters: of the node, as far as they were asked for.
+        clouds: of the semantic cloud nodes.
     """
-    # Here, because it is needed for nothing else.
-    from lmanet_ros.node.arrival.camera import camera_names
-
     topics = parameters.get("image_topics", ["image"])
-    names = camera_names(topics) if len(topics) > 1 else [""]
+    names = cameras_of(parameters)
     suffix = "/compressed" if parameters.get("compressed") else ""
-    namespace = full_namespace(context, namespace)
+    full = full_namespace(context, namespace)
     cameras = {
-        name: expand_topic_name(topic, node_name, namespace) + suffix
+        name: expand_topic_name(topic, node_name, full) + suffix
         for name, topic in zip(names, topics, strict=True)
     }
-    text = (CONFIG / "segmentation.rviz").read_text()
+    points = {
+        cloud.camera: expand_topic_name(
+            "~", CLOUD_NODE, "/" + "/".join(filter(None, (full.strip("/"), cloud.camera)))
+        )
+        for cloud in clouds
+    }
+    view = rviz_view(
+        (CONFIG / "segmentation.rviz").read_text(),
+        cameras,
+        full_name(context, node_name, namespace),
+        points,
+    )
     # Left behind, as launch does with parameters: nobody says when RViz has read it.
     with NamedTemporaryFile("w", prefix="lmanet_", suffix=".rviz", delete=False) as file:
-        file.write(rviz_view(text, cameras, expand_topic_name("~", node_name, namespace)))
+        file.write(view)
     clock = {name: value for name, value in parameters.items() if name == "use_sim_time"}
     return Node(
         package="rviz2",

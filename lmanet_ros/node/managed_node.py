@@ -91,13 +91,14 @@ class ManagedNode(LifecycleNode, Generic[P, W]):
         name: of the node.
         subject: what its diagnostics are about, in a word.
         kind: dataclass of its parameters.
+        **options: of `rclpy.node.Node`.
 
     Raises:
         ParameterError: a parameter has a value that the node cannot start with.
     """
 
-    def __init__(self, name: str, subject: str, kind: type[P]) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, subject: str, kind: type[P], **options: Any) -> None:
+        super().__init__(name, **options)
         answer_all_requests(self)
         self._subject = subject
         self._kind = kind

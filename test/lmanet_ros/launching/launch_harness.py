@@ -39,7 +39,7 @@ needs_ros2_launch = pytest.mark.skipif(
 def stand_in_prefix(folder: Path) -> Path:
     """Where package and RViz seem to be installed; programs say what they were told and end."""
     for package, programs in {
-        "lmanet_ros": ("segmentation_node", "evaluate_bag"),
+        "lmanet_ros": ("segmentation_node", "semantic_cloud_node", "evaluate_bag"),
         "rviz2": ("rviz2",),
     }.items():
         index = folder / "share" / "ament_index" / "resource_index" / "packages"

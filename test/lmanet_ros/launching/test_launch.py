@@ -160,3 +160,13 @@ def test_arguments_without_sense_are_named(stand_in, arguments, text):
         assert process.wait() != 0
     assert text in process.output
     assert "Traceback" not in process.output
+
+
+def test_points_that_know_their_class_are_started_beside_it(stand_in):
+    arguments = ("cloud:=true", "depth_topic:=/camera/depth", "namespace:=robot")
+    segmentation, cloud = told(stand_in, *LAUNCH, *arguments)
+    assert segmentation["name"] == "/robot/segmentation_node"
+    assert cloud["name"] == "/robot/semantic_cloud_node"
+    assert cloud["parameters"]["lazy"]
+    assert "labels:=/robot/segmentation_node/labels" in cloud["arguments"]
+    assert "depth:=/camera/depth" in cloud["arguments"]

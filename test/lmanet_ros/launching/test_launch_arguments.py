@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lmanet_ros.launching.arguments import ArgumentError, existing_path, node_parameters
+from lmanet_ros.launching.arguments import (
+    ArgumentError,
+    cloud_sources,
+    existing_path,
+    node_parameters,
+)
 from lmanet_ros.launching.rviz_view import rviz_view
 
 VIEW = Path(__file__).parents[3] / "config" / "segmentation.rviz"
@@ -64,3 +69,44 @@ def test_the_view_has_what_rviz_reads_without_a_default():
     """Whether docks are hidden is otherwise up to what its memory holds."""
     geometry = yaml.safe_load(VIEW.read_text())["Window Geometry"]
     assert geometry["Hide Left Dock"] is geometry["Hide Right Dock"] is False
+
+
+def test_each_camera_gets_a_semantic_cloud_node_of_its_own():
+    assert cloud_sources({}, [""], "/segmentation_node") == []
+    arguments = {"cloud": "true", "depth_topic": "/front/depth, /rear/depth", "autostart": "false"}
+    front, rear = cloud_sources(arguments, ["front", "rear"], "/robot/eyes")
+    assert (front.camera, rear.camera) == ("front", "rear")
+    assert dict(rear.remappings) == {
+        "labels": "/robot/eyes/rear/labels",
+        "classes": "/robot/eyes/classes",
+        "depth": "/rear/depth",
+    }
+    assert rear.parameters == {"autostart": False}
+    lidar = {"cloud": "true", "cloud_topic": "/points"}
+    for node in cloud_sources(lidar, ["front", "rear"], "/eyes"):
+        assert dict(node.remappings)["cloud"] == "/points"
+        assert node.parameters == {"range_source": "cloud"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"depth_topic": "/a"}, "depth_topic belongs to cloud:=true"),
+        ({"cloud": "true", "depth_topic": "/a", "cloud_topic": "/b"}, "got both"),
+        ({"cloud": "true", "depth_topic": "/a"}, "a topic for each of 2 cameras"),
+    ],
+)
+def test_topics_for_clouds_that_make_no_sense_are_named(arguments, text):
+    with pytest.raises(ArgumentError, match=text):
+        cloud_sources(arguments, ["front", "rear"], "/segmentation_node")
+
+
+def test_a_view_shows_points_in_the_colours_of_their_classes():
+    clouds = {"front": "/robot/front/semantic_cloud_node"}
+    view = yaml.safe_load(rviz_view(VIEW.read_text(), {"front": "/a"}, "/eyes", clouds))
+    displays = {display["Name"]: display for display in view["Visualization Manager"]["Displays"]}
+    points = displays["front: Points"]
+    assert points["Topic"]["Value"] == "/robot/front/semantic_cloud_node/points"
+    assert (points["Color Transformer"], points["Enabled"]) == ("RGB8", True)
+    assert not displays["front: Ground"]["Enabled"]
+    assert "front: Points" not in view["Window Geometry"]
