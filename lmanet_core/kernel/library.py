@@ -10,7 +10,8 @@ import os
 import struct
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from math import prod
@@ -232,7 +233,23 @@ def _array(view: View) -> _Array:
     return _Array(view.address, (ctypes.c_int64 * 5)(*strides))
 
 
+@contextmanager
+def another_build(path: Path | None) -> Iterator[None]:
+    """Within it the library of that file is called, for comparisons; None: the package's own."""
+    global _other_build
+    _other_build = None if path is None else _open(path)
+    try:
+        yield
+    finally:
+        _other_build = None
+
+
+_other_build: ctypes.CDLL | None = None
+
+
 def _loaded() -> ctypes.CDLL:
+    if _other_build is not None:
+        return _other_build
     if (library := _library()) is None:
         raise RuntimeError("the C++ kernel is not built; see the warning above")
     return library

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "arrays.h"
+#include "forward_products.h"
 #include "pairs.h"
-#include "products.h"
 #include "tiles.h"
 #include "vectors.h"
 
@@ -14,60 +14,78 @@ template <typename T> struct Softmax {
   // Scores may exceed the maximum so far by this much before the sums are scaled down: they stay
   // far from overflow, and scaling becomes rare.
   static constexpr T kSlack = 8;
+  // Scores that differ from a reference by no more than this need no maximum: neither their
+  // exponentials nor sums of these leave the range of numbers.
+  static constexpr T kReach = 60;
 
-  T maximum[kBlock];
-  T total[kBlock][Simd<T>::lanes];
+  T maximum[kMembers];
+  T total[kMembers][Simd<T>::lanes];
+  T furthest; // of all maxima from 0
 
   void clear() {
-    std::fill_n(maximum, kBlock, -std::numeric_limits<T>::infinity());
-    std::fill_n(&total[0][0], kBlock * Simd<T>::lanes, T(0));
+    std::fill_n(maximum, kMembers, -std::numeric_limits<T>::infinity());
+    std::fill_n(&total[0][0], kMembers * Simd<T>::lanes, T(0));
+    furthest = 0;
   }
 
-  // Let query i's sums refer to a higher maximum.
-  void raise(int64_t i, T higher, T *out, int64_t out_stride) {
-    const T scale = std::exp(maximum[i] - higher);
-    for (T &lane : total[i])
+  // Let a member's sums refer to a higher maximum.
+  void raise(int64_t member, T higher, T *out, int64_t out_stride) {
+    const T scale = std::exp(maximum[member] - higher);
+    for (T &lane : total[member])
       lane *= scale;
     for (int64_t c = 0; c < out_stride; ++c)
-      out[i * out_stride + c] *= scale;
-    maximum[i] = higher;
+      out[member * out_stride + c] *= scale;
+    maximum[member] = higher;
+    furthest = std::max(furthest, std::abs(higher));
   }
 
-  // Turn a band of scores into weights relative to the maximum, which rises where it must. Weights
-  // of what a query does not see are 0.
+  // Turn the scores of the first `rows` rows from `row` on into weights relative to the maximum,
+  // which rises where it must. Weights of what a query does not see are 0.
+  //
+  // largest: that no score's magnitude exceeds; NaN or infinite where there is no such number.
   template <typename O>
-  void update(const T *scores, const Tiling<T> &tiling, const typename Simd<T>::Integer *mask,
-              O *weights, T *out, int64_t out_stride) {
-    constexpr int64_t lanes = Simd<T>::lanes;
-    const int64_t stride = tiling.band_stride;
-    Mask<T> exceeds = {};
-    for (int64_t i = 0; i < kBlock; ++i)
-      for (int64_t x = 0; x < stride; x += lanes)
-        exceeds |= load(scores + i * stride + x) > broadcast(maximum[i] + kSlack);
-    if (__builtin_expect(any<T>(exceeds), 0))
-      raise_where_needed(scores, tiling, out, out_stride);
-    for (int64_t i = 0; i < kBlock; ++i) {
-      Vector<T> weights_total = load(total[i]);
-      for (int64_t x = 0; x < stride; x += lanes) {
-        const int64_t at = i * stride + x;
-        const Vector<T> seen = keep<T>(
-            Packing<O>::weights(load(scores + at) - broadcast(maximum[i])), mask + at);
-        store_packed(weights + at / Packing<O>::numbers, seen);
-        weights_total += seen;
+  void update(const T *scores, T largest, int64_t row, int64_t rows, const Tiling<T> &tiling,
+              const typename Simd<T>::Integer *mask, O *weights, T *out, int64_t out_stride) {
+    const bool bounded = largest + furthest <= kReach;
+    for (int64_t j = 0; j < kBlockColumns; ++j)
+      for (int64_t i = 0; i < rows; ++i) {
+        const int64_t member = j * kBlockRows + row + i;
+        const int64_t at = (j * kBlockRows + i) * tiling.band_stride;
+        if (!bounded)
+          raise_if_exceeded(member, scores + at, j, tiling, out, out_stride);
+        else if (maximum[member] == -std::numeric_limits<T>::infinity())
+          maximum[member] = 0;
+        weigh(member, scores + at, tiling, mask + j * tiling.band_stride,
+              weights + at / Packing<O>::numbers);
       }
-      store(total[i], weights_total);
-    }
   }
 
 private:
-  void raise_where_needed(const T *scores, const Tiling<T> &tiling, T *out, int64_t out_stride) {
-    for (int64_t i = 0; i < kBlock; ++i) {
-      T highest = maximum[i];
-      for (int64_t x = i; x < i + tiling.window; ++x)
-        highest = std::max(highest, scores[i * tiling.band_stride + x]);
-      if (highest > maximum[i])
-        raise(i, highest, out, out_stride);
+  void raise_if_exceeded(int64_t member, const T *scores, int64_t column, const Tiling<T> &tiling,
+                         T *out, int64_t out_stride) {
+    Mask<T> exceeds = {};
+    for (int64_t x = 0; x < tiling.band_stride; x += Simd<T>::lanes)
+      exceeds |= load(scores + x) > broadcast(maximum[member] + kSlack);
+    if (__builtin_expect(!any<T>(exceeds), 1))
+      return;
+    T highest = maximum[member];
+    for (int64_t x = column; x < column + tiling.window; ++x)
+      highest = std::max(highest, scores[x]);
+    if (highest > maximum[member])
+      raise(member, highest, out, out_stride);
+  }
+
+  template <typename O>
+  void weigh(int64_t member, const T *scores, const Tiling<T> &tiling,
+             const typename Simd<T>::Integer *mask, O *weights) {
+    Vector<T> sum = load(total[member]);
+    const typename Packing<O>::Exponential exponential(maximum[member]);
+    for (int64_t x = 0; x < tiling.band_stride; x += Simd<T>::lanes) {
+      const Vector<T> seen = keep<T>(exponential(load(scores + x)), mask + x);
+      store_packed(weights + x / Packing<O>::numbers, seen);
+      sum += seen;
     }
+    store(total[member], sum);
   }
 };
 
@@ -81,27 +99,26 @@ template <typename E, typename O> struct Forward {
   Array<T> log_sum_exp;
   int64_t value_stride = round_up(problem.value_channels, Simd<T>::lanes);
   int64_t key_planes = planes<O>(problem.key_channels);
-  Tiling<T> tiling{problem, value_stride};
+  // Wide tiles: a row of the memory is packed anew for each of them, with the halo.
+  Tiling<T> tiling{problem, value_stride, kBlockRows, kBlockColumns, 32};
   Scratch<typename Simd<T>::Integer> mask = window_mask(tiling);
+
+  // A tile is one row of blocks.
+  int64_t blocks = tiling.columns / kBlockColumns;
 
   struct Workspace {
     Scratch<O> queries, key_row, value_row, weights;
-    Scratch<T> scores, out;
+    Scratch<T> scores, out, lengths; // of a block's longest query
     Scratch<Softmax<T>> softmax;
 
     explicit Workspace(const Forward &f)
-        : queries(f.tiling.rows * f.tiling.columns * f.key_planes),
+        : queries(f.blocks * kMembers * f.key_planes),
           key_row(f.key_planes * f.tiling.planar_stride),
           value_row(planes<O>(f.tiling.halo_columns) * f.value_stride),
-          weights(kBlock * planes<O>(f.tiling.band_stride)),
-          scores(kBlock * f.tiling.band_stride),
-          out(f.tiling.rows * f.tiling.columns * f.value_stride),
-          softmax(f.tiling.rows * f.tiling.columns / kBlock) {}
+          weights(kMembers * planes<O>(f.tiling.band_stride)),
+          scores(kMembers * f.tiling.band_stride), out(f.blocks * kMembers * f.value_stride),
+          lengths(f.blocks), softmax(f.blocks) {}
   };
-
-  int64_t block_number(int64_t row, int64_t block) const {
-    return row * (tiling.columns / kBlock) + block;
-  }
 
   void run_tile(int64_t b, const Tile &tile, Workspace &work) const {
     start(b, tile, work);
@@ -113,41 +130,67 @@ template <typename E, typename O> struct Forward {
         int64_t stride;
         const O *value_row = interleaved_row(values, values.at(b, t, r), problem.value_channels,
                                              seen, work.value_row.get(), stride);
-        read_row(tile, r, value_row, stride, work);
+        const int64_t first = std::max(tile.top, r - tiling.radius);
+        const int64_t end = std::min(tile.bottom, r + tiling.radius + 1);
+        with_number<kBlockRows>(end - first, [&](auto rows) {
+          constexpr int kRows = decltype(rows)::value;
+          const int64_t row = first - tile.top;
+          // Those of the paper's networks and of the shipped default.
+          if (tiling.window == 21)
+            read_row<kRows, 21>(tile, row, value_row, stride, work);
+          else if (tiling.window == 15)
+            read_row<kRows, 15>(tile, row, value_row, stride, work);
+          else
+            read_row<kRows, 0>(tile, row, value_row, stride, work);
+        });
       }
     }
     finish(b, tile, work);
   }
 
   void start(int64_t b, const Tile &tile, Workspace &work) const {
+    std::fill_n(work.queries.get(), blocks * kMembers * key_planes, O(0));
     for (int64_t y = tile.top; y < tile.bottom; ++y)
-      copy_blocks(query, query.at(b, 0, y), problem.key_channels, tile, problem.width,
-                  work.queries.get() + (y - tile.top) * tiling.columns * key_planes);
-    std::fill_n(work.out.get(), tiling.rows * tiling.columns * value_stride, T(0));
-    for (int64_t n = 0; n < tiling.rows * tiling.columns / kBlock; ++n)
-      work.softmax.get()[n].clear();
+      for (int64_t x = 0; x < tile.columns; ++x) {
+        const E *from = query.at(b, 0, y) + (tile.left + x) * query.column;
+        O *to = work.queries.get() + x / kBlockColumns * kMembers * key_planes +
+                x % kBlockColumns * kBlockRows + y - tile.top;
+        for (int64_t c = 0; c < key_planes; ++c)
+          to[c * kMembers] = pack_channels<O>(from, query.channel, c, problem.key_channels);
+      }
+    for (int64_t block = 0; block < blocks; ++block) {
+      work.lengths.get()[block] =
+          longest<T>(work.queries.get() + block * kMembers * key_planes, key_planes, kMembers,
+                     kMembers);
+      work.softmax.get()[block].clear();
+    }
+    std::fill_n(work.out.get(), blocks * kMembers * value_stride, T(0));
   }
 
-  // Let all queries of the tile that see memory row r read it.
-  void read_row(const Tile &tile, int64_t r, const O *value_row, int64_t value_row_stride,
+  // Let kRows rows of the tile's queries, those that see a row of the memory, read it.
+  template <int kRows, int kWindow>
+  void read_row(const Tile &tile, int64_t row, const O *value_row, int64_t value_row_stride,
                 Workspace &work) const {
-    const int64_t first = std::max(tile.top, r - tiling.radius);
-    const int64_t end = std::min(tile.bottom, r + tiling.radius + 1);
     const int64_t weight_stride = tiling.band_stride / Packing<O>::numbers;
-    const int64_t block_stride = kBlock / Packing<O>::numbers * value_row_stride;
-    for (int64_t y = first; y < end; ++y)
-      for (int64_t block = 0; block < tile.blocks(); ++block) {
-        const int64_t number = block_number(y - tile.top, block);
-        T *out = work.out.get() + number * kBlock * value_stride;
-        correlate(work.queries.get() + number * kBlock * key_planes, key_planes,
-                  work.key_row.get() + block * kBlock, tiling.planar_stride, tiling.band,
-                  work.scores.get(), tiling.band_stride);
-        work.softmax.get()[number].update(work.scores.get(), tiling, mask.get(),
-                                          work.weights.get(), out, value_stride);
-        accumulate(work.weights.get(), weight_stride, tiling.window,
-                   value_row + block * block_stride, value_row_stride, out, value_stride,
-                   value_stride);
-      }
+    const T longest_key =
+        longest<T>(work.key_row.get(), key_planes, tiling.planar_stride, tiling.planar_stride);
+    T *scores = work.scores.get();
+    O *weights = work.weights.get();
+    for (int64_t block = 0; block < tile.blocks(); ++block) {
+      T *out = work.out.get() + block * kMembers * value_stride;
+      const O *block_values =
+          value_row + block * kBlockColumns / Packing<O>::numbers * value_row_stride;
+      correlate_block<kRows>(work.queries.get() + block * kMembers * key_planes + row, key_planes,
+                             work.key_row.get() + block * kBlockColumns, tiling.planar_stride,
+                             tiling.band_stride / Simd<T>::lanes, scores, tiling.band_stride);
+      work.softmax.get()[block].update(scores, work.lengths.get()[block] * longest_key, row, kRows,
+                                       tiling, mask.get(), weights, out, value_stride);
+      for (int64_t j = 0; j < kBlockColumns; ++j)
+        accumulate_column<kRows, kWindow>(j, weights + j * kBlockRows * weight_stride, weight_stride,
+                                 tiling.window, block_values, value_row_stride,
+                                 out + (j * kBlockRows + row) * value_stride, value_stride,
+                                 value_stride);
+    }
   }
 
   // Count the rows outside of the image, normalise, write.
@@ -158,20 +201,21 @@ template <typename E, typename O> struct Forward {
       const T padding = T(problem.frames * rows_outside * tiling.window);
       E *read_row = read.at(b, 0, y) + tile.left * read.column;
       for (int64_t x = 0; x < tile.columns; ++x) {
-        const int64_t number = block_number(y - tile.top, x / kBlock), i = x % kBlock;
-        Softmax<T> &softmax = work.softmax.get()[number];
-        T *out = work.out.get() + number * kBlock * value_stride;
-        if (padding > 0 && softmax.maximum[i] < 0)
-          softmax.raise(i, 0, out, value_stride);
-        T total = sum<T>(load(softmax.total[i]));
+        const int64_t block = x / kBlockColumns;
+        const int64_t member = x % kBlockColumns * kBlockRows + y - tile.top;
+        Softmax<T> &softmax = work.softmax.get()[block];
+        T *out = work.out.get() + block * kMembers * value_stride;
+        if (padding > 0 && softmax.maximum[member] < 0)
+          softmax.raise(member, 0, out, value_stride);
+        T total = sum<T>(load(softmax.total[member]));
         if (padding > 0)
-          total += padding * std::exp(-softmax.maximum[i]);
+          total += padding * std::exp(-softmax.maximum[member]);
         const T scale = 1 / total;
         for (int64_t c = 0; c < problem.value_channels; ++c)
           read_row[x * read.column + c * read.channel] =
-              to_element<E>(out[i * value_stride + c] * scale);
+              to_element<E>(out[member * value_stride + c] * scale);
         *(log_sum_exp.at(b, 0, y) + (tile.left + x) * log_sum_exp.column) =
-            softmax.maximum[i] + std::log(total);
+            softmax.maximum[member] + std::log(total);
       }
     }
   }

@@ -2,16 +2,19 @@
 // set by a file that defines VECTOR_BYTES and VECTOR_REGISTERS, and PAIRS if the forward pass of
 // bfloat16 is to multiply pairs of numbers.
 //
-// The band. Queries are taken in blocks of four neighbours in a row. Of one row of the memory, the
-// four see window_size + 3 columns between them: a band, in which each has its own window. Two
-// small matrix products do nearly all of the work:
+// The band. Neighbouring queries are taken in blocks. Of one row of the memory, a block sees a few
+// columns more than window_size: a band, in which each query has its own window. Two small matrix
+// products do nearly all of the work:
 //
-//   correlate    scores[4][band] = a[4][C] . b[C][band]        (b "planar": channels outermost)
-//   accumulate   out[4][C]    += p[4][band] . b[band][C]       (b "interleaved": innermost)
+//   correlate    scores[block][band] = a[block][C] . b[C][band]     (b "planar": channels outermost)
+//   accumulate   out[block][C]    += p[block][band] . b[band][C]    (b "interleaved": innermost)
+//
+// Forward, a block is four rows of one or two columns, so that windows hardly differ within it
+// (forward_products.h); backward it is four columns of a row (products.h).
 //
 // Between them stand an online softmax (forward) or the recomputed probabilities (backward), so
 // that no tensor of scores ever exists. The backward pass for keys and values is the same with the
-// roles swapped: a block of four memory locations and the band of queries that see them.
+// roles swapped: a block of memory locations and the band of queries that see them.
 //
 // The border. Memory outside of the image has score 0 and value 0 and counts in the softmax:
 // columns outside are packed as zeros, rows outside are left out and counted at the end.

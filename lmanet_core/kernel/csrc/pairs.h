@@ -58,11 +58,13 @@ inline void store_packed(Pair *to, Vector<float> vector) {
 
 #endif
 
+constexpr float kLog2E = 1.44269504088896341f;
+
 // exp(x) for x up to about 80, 2^-126 where that is larger, NaN for NaN. Relative error 1e-4, a
 // twentieth of bfloat16's: a polynomial for 2^r that is minimax there.
 inline Vector<float> short_exponential(Vector<float> x) {
   constexpr float kLowest = -126.0f, kRounder = 12582912.0f + 127.0f; // 1.5 * 2^23, the bias
-  x = x * 1.44269504088896341f;
+  x = x * kLog2E;
   x = broadcast(kLowest) > x ? broadcast(kLowest) : x;
   const Vector<float> shifted = x + kRounder;
   const Vector<float> r = x - (shifted - kRounder);
@@ -77,14 +79,43 @@ inline Vector<float> short_exponential(Vector<float> x) {
   return y * scale;
 }
 
-// How the forward pass packs numbers into the operands of its products.
+// How the forward pass packs numbers into the operands of its products, and the exponential that is
+// exact enough for them, relative to a reference.
 template <typename O> struct Packing {
   static constexpr int64_t numbers = 1;
-  static Vector<O> weights(Vector<O> scores) { return exponential(scores); }
+  struct Exponential {
+    O reference;
+    explicit Exponential(O reference) : reference(reference) {}
+    Vector<O> operator()(Vector<O> scores) const {
+      return exponential(scores - broadcast(reference));
+    }
+  };
 };
 template <> struct Packing<Pair> {
   static constexpr int64_t numbers = 2;
-  static Vector<float> weights(Vector<float> scores) { return short_exponential(scores); }
+#ifdef PAIR_INSTRUCTIONS
+  struct Exponential {
+    Vector<float> offset;
+    explicit Exponential(float reference) : offset(broadcast(-reference * kLog2E)) {}
+    // The same polynomial as in short_exponential, by what is between the whole powers of 2.
+    Vector<float> operator()(Vector<float> scores) const {
+      const Vector<float> x = scores * kLog2E + offset;
+      const Vector<float> r = (Vector<float>)_mm512_reduce_ps((__m512)x, 0x08); // to nearest
+      Vector<float> y = r * 0.05517177f + 0.24261137f;
+      y = y * r + 0.69326097f;
+      y = y * r + 0.99992803f;
+      return (Vector<float>)_mm512_scalef_ps((__m512)y, (__m512)(x - r));
+    }
+  };
+#else
+  struct Exponential {
+    float reference;
+    explicit Exponential(float reference) : reference(reference) {}
+    Vector<float> operator()(Vector<float> scores) const {
+      return short_exponential(scores - broadcast(reference));
+    }
+  };
+#endif
 };
 
 } // namespace

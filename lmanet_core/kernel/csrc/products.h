@@ -1,4 +1,4 @@
-// The two matrix products: correlate and accumulate.
+// The two matrix products of the backward pass: correlate and accumulate.
 #pragma once
 
 #include "pairs.h"
@@ -85,49 +85,6 @@ template <int kWindow, typename T, int kVectors>
       add_products<T, kVectors, 3, 3>(sums, p + x + 3, p_stride, b + (x + 3) * b_stride);
     }
   }
-}
-
-// sums[member] += p * b for one half of the pairs. The other one's weight is 0, but its value may
-// be NaN.
-template <int kMember, Pair kHalf, int kVectors>
-[[gnu::always_inline]] inline void add_half_products(Vector<float> (&sums)[kBlock][kVectors],
-                                                     const Pair *p, int64_t p_stride,
-                                                     const Pair *b) {
-  const Vector<Pair> factor = broadcast(p[kMember * p_stride]);
-  for (int v = 0; v < kVectors; ++v)
-    add_product(sums[kMember][v], factor, load(b + v * Simd<Pair>::lanes) & kHalf);
-}
-
-// Member i's window is window / 2 whole pairs and half a pair: before these where i is odd, after
-// them where it is even.
-template <int kWindow, int kVectors>
-[[gnu::always_inline]] inline void add_windows(Vector<float> (&sums)[kBlock][kVectors],
-                                               const Pair *p, int64_t p_stride,
-                                               int64_t any_window, const Pair *b,
-                                               int64_t b_stride) {
-  static_assert(kBlock == 4, "the ends of the band are written out for blocks of four");
-  const int64_t whole = (kWindow ? kWindow : any_window) / 2;
-  // Halves beside the whole pairs of the same columns, so that these are in registers once.
-  add_half_products<1, kSecondHalf>(sums, p, p_stride, b);
-  add_half_products<3, kSecondHalf>(sums, p + 1, p_stride, b + b_stride);
-  if (whole >= 2) {
-    add_products<float, kVectors, 0, 0>(sums, p, p_stride, b);
-    add_products<float, kVectors, 0, 2>(sums, p + 1, p_stride, b + b_stride);
-#pragma GCC unroll 4
-    for (int64_t x = 2; x < whole; ++x)
-      add_products<float, kVectors, 0, 3>(sums, p + x, p_stride, b + x * b_stride);
-  } else if (whole == 1) {
-    add_products<float, kVectors, 0, 0>(sums, p, p_stride, b);
-    add_products<float, kVectors, 1, 2>(sums, p + 1, p_stride, b + b_stride);
-  }
-  p += whole;
-  b += whole * b_stride;
-  add_half_products<0, kFirstHalf>(sums, p, p_stride, b);
-  if (whole >= 2)
-    add_products<float, kVectors, 1, 3>(sums, p, p_stride, b);
-  add_half_products<2, kFirstHalf>(sums, p + 1, p_stride, b + b_stride);
-  if (whole >= 1)
-    add_products<float, kVectors, 3, 3>(sums, p + 1, p_stride, b + b_stride);
 }
 
 template <typename T, int kVectors, int kWindow, typename O>

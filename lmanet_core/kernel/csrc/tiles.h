@@ -16,21 +16,23 @@ template <typename T> struct Tiling {
   static constexpr int64_t kAccumulatorBytes = 1 << 18;
 
   int64_t height, width, window, radius;
-  int64_t rows = 4, columns = 16;       // locations of a tile
+  int64_t rows = 4, columns;            // locations of a tile
+  int64_t block_columns;                // of a block
   int64_t band, band_stride;            // columns that a block sees
   int64_t halo_columns, planar_stride;  // columns that a tile sees
 
-  Tiling(const LmanetProblem &problem, int64_t accumulated_channels)
+  Tiling(const LmanetProblem &problem, int64_t accumulated_channels, int64_t block_rows = 1,
+         int64_t block_columns = kBlock, int64_t most_columns = 16)
       : height(problem.height), width(problem.width), window(problem.window_size),
-        radius(window / 2) {
+        radius(window / 2), columns(most_columns), block_columns(block_columns) {
     while (rows * columns * accumulated_channels * int64_t(sizeof(T)) > kAccumulatorBytes &&
-           rows * columns > kBlock)
-      rows > 1 ? rows /= 2 : columns /= 2;
-    band = window + kBlock - 1;
+           rows * columns > block_rows * block_columns)
+      rows > block_rows ? rows /= 2 : columns /= 2;
+    band = window + block_columns - 1;
     band_stride = round_up(band, lanes);
     halo_columns = columns + window - 1;
     // The last block's band is read in whole vectors.
-    planar_stride = round_up(columns - kBlock + band_stride, lanes);
+    planar_stride = round_up(columns - block_columns + band_stride, lanes);
   }
 
   int64_t tile_rows() const { return (height + rows - 1) / rows; }
@@ -43,20 +45,22 @@ template <typename T> struct Tiling {
 
 struct Tile {
   int64_t top, bottom, left, columns; // rows top .. bottom - 1
+  int64_t block_columns;
 
   template <typename T>
   Tile(const Tiling<T> &tiling, int64_t number)
       : top(number / tiling.tile_columns() * tiling.rows),
         bottom(std::min(top + tiling.rows, tiling.height)),
         left(number % tiling.tile_columns() * tiling.columns),
-        columns(std::min(tiling.columns, tiling.width - left)) {}
+        columns(std::min(tiling.columns, tiling.width - left)),
+        block_columns(tiling.block_columns) {}
 
-  int64_t blocks() const { return (columns + kBlock - 1) / kBlock; }
+  int64_t blocks() const { return (columns + block_columns - 1) / block_columns; }
 };
 
 // The columns that the tile's blocks see: whole blocks, also where the image ends within one.
 template <typename T> Span Tiling<T>::columns_seen(const Tile &tile) const {
-  return {tile.left - radius, tile.blocks() * kBlock + window - 1, width};
+  return {tile.left - radius, tile.blocks() * block_columns + window - 1, width};
 }
 
 // The rows of the image that the tile sees.
@@ -67,10 +71,10 @@ template <typename T> int64_t Tiling<T>::end_of_rows_seen(const Tile &tile) cons
   return std::min(tile.bottom + radius, height);
 }
 
-// mask[i][x]: whether column x of the band lies in the window of the block's member i.
+// mask[i][x]: whether column x of the band lies in the window of the block's column i.
 template <typename T> Scratch<typename Simd<T>::Integer> window_mask(const Tiling<T> &tiling) {
-  Scratch<typename Simd<T>::Integer> mask(kBlock * tiling.band_stride);
-  for (int64_t i = 0; i < kBlock; ++i)
+  Scratch<typename Simd<T>::Integer> mask(tiling.block_columns * tiling.band_stride);
+  for (int64_t i = 0; i < tiling.block_columns; ++i)
     for (int64_t x = 0; x < tiling.band_stride; ++x)
       mask.get()[i * tiling.band_stride + x] = x >= i && x < i + tiling.window ? -1 : 0;
   return mask;
@@ -79,6 +83,39 @@ template <typename T> Scratch<typename Simd<T>::Integer> window_mask(const Tilin
 // How many operands hold so many channels.
 template <typename O> constexpr int64_t planes(int64_t channels) {
   return (channels + Packing<O>::numbers - 1) / Packing<O>::numbers;
+}
+
+// The channels of a location that the operand number c holds; what is beyond the last one is 0.
+template <typename O, typename E>
+O pack_channels(const E *from, int64_t channel_stride, int64_t c, int64_t channels) {
+  if constexpr (Packing<O>::numbers == 1)
+    return to_compute(from[c * channel_stride]);
+  else
+    return from[2 * c * channel_stride].bits |
+           (2 * c + 1 < channels ? Pair(from[(2 * c + 1) * channel_stride].bits) << 16 : 0);
+}
+
+// The length of the longest of `count` vectors from[plane * stride + x]; infinite where one is not
+// finite.
+template <typename T, typename O>
+T longest(const O *from, int64_t planes, int64_t stride, int64_t count) {
+  constexpr int64_t lanes = Simd<T>::lanes;
+  T longest = 0;
+  for (int64_t x = 0; x < count; x += lanes) {
+    Vector<T> squares = {};
+    for (int64_t c = 0; c < planes; ++c) {
+      Vector<O> numbers = {};
+      std::memcpy(&numbers, from + c * stride + x,
+                  std::min(lanes, count - x) * int64_t(sizeof(O)));
+      add_product(squares, numbers, numbers);
+    }
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      if (!(squares[lane] <= std::numeric_limits<T>::max()))
+        return std::numeric_limits<T>::infinity();
+      longest = std::max(longest, squares[lane]);
+    }
+  }
+  return std::sqrt(longest);
 }
 
 // Copy a piece of a row to to[c * stride + x]; zeros outside.
@@ -137,6 +174,14 @@ const T *interleaved_row(const Array<E> &array, E *row, int64_t channels, Span s
   return copy;
 }
 
+// Numbers of 16 bits, each in the lower half of a pair.
+inline Vector<Pair> widen(const uint16_t *from) {
+  typedef uint16_t Halves __attribute__((vector_size(VECTOR_BYTES / 2)));
+  Halves halves;
+  std::memcpy(&halves, from, sizeof halves);
+  return __builtin_convertvector(halves, Vector<Pair>);
+}
+
 // The same as pairs of columns, copy[x / 2 * stride + c]; zeros beyond the channels, too.
 inline const Pair *interleaved_row(const Array<const Bfloat16> &array, const Bfloat16 *row,
                                    int64_t channels, Span span, Pair *copy, int64_t &stride) {
@@ -151,7 +196,13 @@ inline const Pair *interleaved_row(const Array<const Bfloat16> &array, const Bfl
     const Bfloat16 *first = column(x), *second = column(x + 1);
     const Pair kept = (begin <= x && x <= last ? kFirstHalf : 0) |
                       (begin <= x + 1 && x + 1 <= last ? kSecondHalf : 0);
-    for (int64_t c = 0; c < channels; ++c)
+    int64_t c = 0;
+    if (array.channel == 1) {
+      constexpr int64_t lanes = Simd<Pair>::lanes;
+      for (; c + lanes <= channels; c += lanes)
+        store(to + c, (widen(&first[c].bits) | widen(&second[c].bits) << 16) & kept);
+    }
+    for (; c < channels; ++c)
       to[c] = (first[c * array.channel].bits | Pair(second[c * array.channel].bits) << 16) & kept;
     std::fill(to + channels, to + stride, 0);
   }

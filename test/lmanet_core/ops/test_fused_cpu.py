@@ -164,6 +164,24 @@ def test_gradients_in_bfloat16(instruction_set):
         assert relative_error(actual, exact) < 2e-2
 
 
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("window_size", [3, 21])
+def test_scores_of_any_magnitude_and_sign(instruction_set, window_size):
+    """Small ones need no maximum; large ones may all be negative, or be those of some rows only."""
+    query, keys, values = random_inputs(height=11, width=37)
+    opposite = -query[:, None].expand_as(keys) * 20
+    uneven = keys.clone()
+    uneven[:, 1, :, 4:6] *= 40
+    for other_keys in (keys * 30, opposite, uneven, keys * 1e-3):
+        inputs = query, other_keys, values
+        expected = local_attention(
+            *(tensor.double() for tensor in inputs), window_size, implementation="reference"
+        )
+        read, log_sum_exp = fused_cpu.forward(*inputs, window_size, instruction_set)
+        assert relative_error(read, expected) < 1e-4
+        assert log_sum_exp.isfinite().all()
+
+
 def test_a_processor_whose_products_differ_computes_in_single_precision(monkeypatch):
     assert library.agree("emulated_bf16", "baseline")
     number = library.INSTRUCTION_SETS.index("avx512_bf16")

@@ -1,0 +1,64 @@
+"""The C++ kernel's forward pass in each instruction set, beside another build of it."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lmanet_core.benchmark.ops_cases import ERFNET, Size
+from lmanet_core.kernel import library
+from lmanet_core.ops.backends import fused_cpu
+from lmanet_core.tables import markdown_table
+from lmanet_core.timing import time_in_turns
+
+HELP = "the C++ kernel in each instruction set, and, in turns with it, another build"
+
+POINTS = {
+    "ERFNet": ERFNET,
+    "street": Size(window_size=15, key_channels=25, value_channels=96),
+    "few channels": Size(key_channels=2, value_channels=16),
+}
+"""At 1024x512; the last one shows what is neither of the two products."""
+_VARIANTS = (("avx2", "float32"), ("avx512", "float32"), ("avx512_bf16", "bfloat16"))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the benchmark's options on its sub-command."""
+    parser.add_argument("--against", type=Path, help="library of another build, such as an older")
+    parser.add_argument("--repeats", type=int, default=10)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Time all that this processor has, and print the table."""
+    best = library.INSTRUCTION_SETS.index(library.best_instruction_set())
+    rows = []
+    for point, size in POINTS.items():
+        for instructions, dtype in _VARIANTS:
+            if library.INSTRUCTION_SETS.index(instructions) > best:
+                continue
+            inputs = size.inputs(getattr(torch, dtype))
+            calls = {"this": partial(_read, inputs, size, instructions, None)}
+            if arguments.against:
+                other = partial(_read, inputs, size, instructions, arguments.against)
+                calls["other"] = other
+            times = time_in_turns(calls, arguments.repeats, warm_up=1)
+            cells = [point, f"{instructions} {dtype}", f"{times['this']:.1f}"]
+            cells.append(f"{size.flops / times['this'] / 1e6:.0f}")
+            if arguments.against:
+                cells += [f"{times['other']:.1f}", f"{times['this'] / times['other']:.2f}"]
+            rows.append(cells)
+    head = ["", "computed", "ms", "GFLOP/s", "other ms", "this / other"]
+    print(f"{torch.get_num_threads()} threads")
+    print(markdown_table(head[: len(rows[0])], rows))
+
+
+def _read(
+    inputs: tuple[Tensor, Tensor, Tensor], size: Size, instructions: str, other: Path | None
+) -> None:
+    with library.another_build(other):
+        fused_cpu.forward(*inputs, size.window_size, instructions)
