@@ -94,7 +94,7 @@ def load(path_or_name: str | Path | None = None) -> LMANet:
             tensors do not fit the network that its configuration describes.
         MissingExtraError: PyTorch is not installed.
     """
-    path = _resolve(path_or_name)
+    path = find_checkpoint(path_or_name)
     with needs_extra("torch", "running a checkpoint"):
         from lmanet_core.models import build_model
     config = _config(path, _metadata(path))
@@ -118,7 +118,7 @@ def load_config(path_or_name: str | Path | None = None) -> ModelConfig:
     Raises:
         CheckpointError: there is no such file, or it is not a checkpoint of this project.
     """
-    path = _resolve(path_or_name)
+    path = find_checkpoint(path_or_name)
     return _config(path, _metadata(path))
 
 
@@ -152,12 +152,36 @@ def _entry(
     path_or_name: str | Path | None, name: str, default: str, convert: Callable[[Any], Any]
 ) -> Any:
     """What the metadata have under a name, as JSON, in the form that it ought to have."""
-    path = _resolve(path_or_name)
+    path = find_checkpoint(path_or_name)
     text = _metadata(path).get(name, default)
     try:
         return convert(json.loads(text))
     except (TypeError, ValueError, LookupError) as error:
         raise CheckpointError(f"{path}: bad {name} in the metadata: {error}") from None
+
+
+def find_checkpoint(path_or_name: str | Path | None = None) -> Path:
+    """The file that holds a checkpoint.
+
+    Args:
+        path_or_name: as `load` takes it.
+
+    Raises:
+        CheckpointError: there is no such file.
+    """
+    path_or_name = DEFAULT_WEIGHTS if path_or_name is None else path_or_name
+    path = Path(path_or_name)
+    if path.is_file():
+        return path
+    # A name, not part of a path: of '/mine' nobody means '/mine.safetensors'.
+    if str(path_or_name) in shipped_weights():
+        return WEIGHTS_FOLDER / f"{path_or_name}.safetensors"
+    beside = path.with_name(f"{path.name}.safetensors")
+    hint = f"; did you mean '{beside}'?" if path.name and beside.is_file() else ""
+    raise CheckpointError(
+        f"no checkpoint '{path_or_name}': expected the path of a .safetensors file "
+        f"or one of the shipped weights {shipped_weights()}{hint}"
+    )
 
 
 def checkpoint_hash(path_or_name: str | Path | None = None) -> str:
@@ -169,7 +193,7 @@ def checkpoint_hash(path_or_name: str | Path | None = None) -> str:
     Raises:
         CheckpointError: there is no such file.
     """
-    return hashlib.sha256(_resolve(path_or_name).read_bytes()).hexdigest()
+    return hashlib.sha256(find_checkpoint(path_or_name).read_bytes()).hexdigest()
 
 
 def checkpoint_fingerprint(path_or_name: str | Path) -> str:
@@ -181,7 +205,7 @@ def checkpoint_fingerprint(path_or_name: str | Path) -> str:
     Raises:
         CheckpointError: there is no such file, or it is not a checkpoint of this project.
     """
-    path = _resolve(path_or_name)
+    path = find_checkpoint(path_or_name)
     config = load_config(path)
     _check_whole(path)
     arrays = {
@@ -204,22 +228,6 @@ def _digest(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> str:
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def _resolve(path_or_name: str | Path | None) -> Path:
-    path_or_name = DEFAULT_WEIGHTS if path_or_name is None else path_or_name
-    path = Path(path_or_name)
-    if path.is_file():
-        return path
-    # A name, not part of a path: of '/mine' nobody means '/mine.safetensors'.
-    if str(path_or_name) in shipped_weights():
-        return WEIGHTS_FOLDER / f"{path_or_name}.safetensors"
-    beside = path.with_name(f"{path.name}.safetensors")
-    hint = f"; did you mean '{beside}'?" if path.name and beside.is_file() else ""
-    raise CheckpointError(
-        f"no checkpoint '{path_or_name}': expected the path of a .safetensors file "
-        f"or one of the shipped weights {shipped_weights()}{hint}"
-    )
 
 
 def _config(path: Path, metadata: Mapping[str, str]) -> ModelConfig:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lmanet_core import kernel
 from lmanet_core.checkpoint import (
     checkpoint_fingerprint,
+    find_checkpoint,
     fingerprint,
     load,
     load_work_size,
@@ -49,6 +50,8 @@ class Choice:
 
     backend: str
     reason: str
+    file: Path | None = None
+    """What runs: an exported file or a checkpoint; None: a model that is in no file."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +121,10 @@ def open_segmenter(
         threads = threads or default_threads()
         wishes = _Wishes(memory_size, precision, device, work_size, work_pixels, threads)
         opened = _open_file(path, choice.backend, network, wishes)
-        return VideoSegmenter(opened, output_size=output_size), choice
+        return VideoSegmenter(opened, output_size=output_size), replace(choice, file=path)
     if model is None:
         model = load(name)
+        choice = replace(choice, file=find_checkpoint(name))
         known = load_work_size(name) if work_size is None and work_pixels is None else None
         work_pixels = math.prod(known) if known else work_pixels
     if threads:

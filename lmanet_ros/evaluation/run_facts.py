@@ -29,6 +29,8 @@ def run_facts(network: str, node_facts: dict[str, str]) -> dict[str, str]:
         "command": command_line(),
         "machine": _machine(),
         "software": software(),
+        "network": node_facts.get("network", network),
+        "model_file": node_facts.get("model_file", "not told"),
         "model_hash": node_facts.get("model_hash") or _hash(network),
         "backend": node_facts.get("backend", "not told"),
         "memory_size": node_facts.get("memory_size", "not told"),

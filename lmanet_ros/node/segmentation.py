@@ -25,18 +25,21 @@ class SegmentationNode(ManagedNode[NodeParameters, Pipeline]):
     """
 
     def __init__(self) -> None:
-        self._network = ""
-        self._model_hash = ""
+        self._network_values: dict[str, str] = {}
+        self._network_words = ""
         self._reported: dict[str, Counter[str]] = {}
         super().__init__("segmentation_node", "segmentation", NodeParameters)
 
     def _begin(self) -> Pipeline:
-        segmenter, self._network = load_network(self._settings)
-        # Of the file that runs, so that the one that was validated can be told from others.
-        self._model_hash = checkpoint_hash(
-            self._settings.engine or self._settings.checkpoint or None
-        )
-        pipeline = Pipeline(self, segmenter, self._settings)
+        network = load_network(self._settings)
+        self._network_words = network.words
+        self._network_values = {
+            "network": network.name,
+            "model_file": str(network.file.resolve()),
+            # So that the file that was validated can be told from others.
+            "model_hash": checkpoint_hash(network.file),
+        }
+        pipeline = Pipeline(self, network.segmenter, self._settings)
         self._reported = {name: Counter() for name in pipeline.cameras}
         return pipeline
 
@@ -49,7 +52,7 @@ class SegmentationNode(ManagedNode[NodeParameters, Pipeline]):
         assert self._work is not None
         cameras = self._work.cameras.values()
         topics = ", ".join(f"{camera.topic} (with {camera.info_topic})" for camera in cameras)
-        return f"segmenting {topics} with {self._network}; {CONVERSION}"
+        return f"segmenting {topics} with {self._network_words}; {CONVERSION}"
 
     def _work_statuses(self, work: Pipeline) -> list[DiagnosticStatus]:
         single = len(work.cameras) == 1
@@ -77,6 +80,6 @@ class SegmentationNode(ManagedNode[NodeParameters, Pipeline]):
             "work_size": "x".join(map(str, stream.segmenter.network_size or ())),
             "backend": f"{segmenter.backend} {segmenter.device} {segmenter.precision}",
             "local_attention": segmenter.attention,
-            "model_hash": self._model_hash,
+            **self._network_values,
         }
         return make_status(name, problems, state, values, hardware_id=listener.topic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -27,12 +28,13 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.client import Client as ServiceClient
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from lmanet_core import VideoSegmenter
+from lmanet_core import ClassTable, VideoSegmenter
 from lmanet_ros.processes import own_domain
 from lmanet_ros.ros_releases import stay_on_this_machine
 
@@ -56,6 +58,7 @@ NO_SPEED = ("-p", "warn_latency:=0.0", "-p", "error_latency:=0.0")
 """How fast a node is depends on what else the machine does; tests of that say what they expect."""
 OUTPUTS = ("labels", "confidence", "color", "overlay")
 RELIABLE = QoSProfile(depth=10)
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class NodeProcess:
@@ -265,6 +268,21 @@ class Client:
     def state(self) -> str:
         """Name of the state that the node is in."""
         return str(self.call(GetState, "get_state", GetState.Request()).current_state.label)
+
+    def class_table(self) -> ClassTable:
+        """As somebody who joins late gets it."""
+        received: list[str] = []
+        subscription = self.node.create_subscription(
+            String, f"{self.node_name}/classes", lambda m: received.append(m.data), LATCHED
+        )
+        self.wait_until(lambda: bool(received), "the class table")
+        self.node.destroy_subscription(subscription)
+        entries = json.loads(received[-1])["classes"]
+        assert [entry["label"] for entry in entries] == list(range(len(entries)))
+        return ClassTable(
+            tuple(entry["name"] for entry in entries),
+            tuple(tuple(bytes.fromhex(entry["color"][1:])) for entry in entries),
+        )
 
     def publisher_count(self, output: str) -> int:
         """How many nodes publish an output."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import NamedTuple
+
 from lmanet_core import CheckpointError, VideoSegmenter
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS, load_work_size
 from lmanet_core.extras import MissingExtraError
@@ -10,11 +13,20 @@ from lmanet_ros.node.parameter_fields import ParameterError
 from lmanet_ros.node.parameters import IMAGE_SIZE, NodeParameters
 
 
-def load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
-    """Load what the parameters ask for.
+class Network(NamedTuple):
+    """A network that runs, and what is to be told of it."""
 
-    Returns:
-        A stream on the network, and what runs in the words of a log line.
+    segmenter: VideoSegmenter
+    name: str
+    """As it was asked for: the path of a file, or the name of shipped weights."""
+    file: Path
+    """What runs, which may be the exported form of the shipped weights."""
+    words: str
+    """What runs, for a log line."""
+
+
+def load_network(parameters: NodeParameters) -> Network:
+    """Load what the parameters ask for.
 
     Raises:
         ParameterError: a parameter cannot be used, or does not fit the others.
@@ -42,9 +54,11 @@ def load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
     except ValueError as error:
         # The message begins with the name of the argument, which is that of the parameter.
         raise ParameterError(f"parameter {error}") from None
+    assert choice.file is not None
+    name = parameters.engine or parameters.checkpoint or DEFAULT_WEIGHTS
     classes = segmenter.classes
     words = (
-        f"{parameters.engine or parameters.checkpoint or DEFAULT_WEIGHTS} "
+        f"{name} "
         f"({len(classes)} classes: {', '.join(classes.names)}) "
         f"at {_describe_size(parameters)}, "
         f"a memory of {segmenter.memory_size} frames, "
@@ -52,7 +66,7 @@ def load_network(parameters: NodeParameters) -> tuple[VideoSegmenter, str]:
         f"on {segmenter.device} in {segmenter.precision}; "
         f"backend {choice.backend}: {choice.reason}"
     )
-    return segmenter, words
+    return Network(segmenter, name, choice.file, words)
 
 
 def _work_size(parameters: NodeParameters) -> tuple[int, int] | None:

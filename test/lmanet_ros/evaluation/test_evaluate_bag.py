@@ -122,6 +122,7 @@ def test_quality_and_latency_are_measured(summary):
 def test_the_summary_says_what_it_was_made_with(summary, checkpoint):
     run = summary["run"]
     assert run["model_hash"] == checkpoint_hash(checkpoint)
+    assert run["network"] == run["model_file"] == str(checkpoint)
     assert run["backend"].startswith("torch cpu")
     assert run["memory_size"] == "2"
     assert run["work_size"] == "64x32"
@@ -218,8 +219,13 @@ def test_an_exported_file_is_scored_with_its_classes_and_without_pytorch(tmp_pat
     assert summary["checkpoint"] == str(engine)
     assert tuple(summary["tally"]["classes"]) == CITYSCAPES.names
     assert str(engine) in (tmp_path / "result" / "report.html").read_text()
-    fleet = run([bag], tmp_path / "default", "--outputs", "labels")
-    assert fleet["labels_sha256"] == summary["labels_sha256"]
+    default = run([bag], tmp_path / "default", "--outputs", "labels")
+    assert default["labels_sha256"] == summary["labels_sha256"]
+    # What runs in place of the shipped weights is told.
+    for result, name in ((summary, str(engine)), (default, DEFAULT_WEIGHTS)):
+        assert result["run"]["network"] == result["checkpoint"] == name
+        assert result["run"]["model_file"] == str(engine)
+        assert result["run"]["model_hash"] == checkpoint_hash(engine)
 
 
 def test_live_a_running_node_is_played_to_and_what_it_drops_is_told(tmp_path, checkpoint):

@@ -5,6 +5,7 @@ import torch
 from ros_harness import NODE_COMMAND, REPORT_OFTEN, NodeProcess, answers_like, connected
 
 from lmanet_core import ModelConfig, VideoSegmenter, build_model, load, save_checkpoint
+from lmanet_core.checkpoint import DEFAULT_WEIGHTS, WEIGHTS_FOLDER, checkpoint_hash
 from lmanet_core.runtime import open_segmenter
 
 pytest.importorskip("openvino", reason="the extra `export` is missing")
@@ -61,6 +62,10 @@ def test_without_torch_the_shipped_network_runs(without_torch):
             assert "local attention: fused" in process.output
             assert "backend openvino: without a GPU it is faster" in process.output
             answers_like(client, open_segmenter(memory_size=2)[0])
+            exported = WEIGHTS_FOLDER / f"{DEFAULT_WEIGHTS}.lmanet"
+            assert client.diagnostics["network"] == DEFAULT_WEIGHTS
+            assert client.diagnostics["model_file"] == str(exported)
+            assert client.diagnostics["model_hash"] == checkpoint_hash(exported)
     finally:
         process.end()
 

@@ -1,15 +1,14 @@
 """Operating the running node: parameters, calibration, class table, diagnostics."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 
 import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from ros_harness import (
+    LATCHED,
     OUTPUTS,
     Client,
     connected,
@@ -19,12 +18,9 @@ from ros_harness import (
     street,
 )
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_msgs.msg import String
 
-from lmanet_core import ClassTable, load
+from lmanet_core import load
 from lmanet_core.visualization import blend
-
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 @pytest.fixture(scope="module")
@@ -37,22 +33,6 @@ def active(checkpoint) -> Iterator[Client]:
     ):
         assert "segmenting /image_rect (with /camera_info)" in process.output
         yield client
-
-
-def class_table(client: Client) -> ClassTable:
-    """As somebody who joins late gets it."""
-    received: list[str] = []
-    subscription = client.node.create_subscription(
-        String, f"{client.node_name}/classes", lambda m: received.append(m.data), LATCHED
-    )
-    client.wait_until(lambda: received, "the class table")
-    client.node.destroy_subscription(subscription)
-    entries = json.loads(received[-1])["classes"]
-    assert [entry["label"] for entry in entries] == list(range(len(entries)))
-    return ClassTable(
-        tuple(entry["name"] for entry in entries),
-        tuple(tuple(bytes.fromhex(entry["color"][1:])) for entry in entries),
-    )
 
 
 def test_outputs_have_the_size_and_calibration_asked_for(active):
@@ -75,13 +55,13 @@ def test_outputs_have_the_size_and_calibration_asked_for(active):
 
 def test_colours_and_opacity_change_while_the_node_runs(active, checkpoint):
     own = load(checkpoint).config.classes
-    assert class_table(active) == own
+    assert active.class_table() == own
     label = int(pixels(active.ask(image_message(street()))["labels"])[0, 0])
     name = own.names[label]
     results = active.set_parameters(palette=f"{name}=#010203", overlay_opacity=1.0)
     assert all(result.successful for result in results)
     expected = own.recolored({name: (1, 2, 3)})
-    assert class_table(active) == expected
+    assert active.class_table() == expected
     answer = active.ask(image_message(street()))
     color = expected.colorize(pixels(answer["labels"]))
     np.testing.assert_array_equal(pixels(answer["color"]), color)
@@ -202,6 +182,7 @@ def test_diagnostics_say_what_runs_and_how_fast(active, checkpoint):
         active.ask(image_message(street(), stamp=70 + index / 10))
     active.fresh_status()
     figures = active.diagnostics
+    assert figures["network"] == figures["model_file"] == str(checkpoint)
     assert figures["model_hash"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     assert figures["backend"].startswith("torch cpu")
     for origin in ("receipt", "stamp"):
