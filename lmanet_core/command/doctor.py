@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import statistics
+import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +29,10 @@ class Finding(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's options: there are none."""
+    """Declare the verb's options."""
+    parser.add_argument(
+        "--time", action="store_true", help="also how many images a second to expect: two seconds"
+    )
     parser.set_defaults(run=run)
 
 
@@ -43,6 +49,37 @@ def run(arguments: argparse.Namespace) -> None:
             if finding.advice:
                 print(f"  {'':18} -> {finding.advice}")
     print(f"a frame was segmented: {_segment_a_frame()}")
+    if arguments.time:
+        for width, height in _TIMED_SIZES:
+            milliseconds = _time_a_frame((width, height))
+            rate = f"{1e3 / milliseconds:.1f} images a second, {milliseconds:.0f} ms each"
+            print(f"expected at {width}x{height}: {rate}, with memory")
+
+
+_TIMED_SIZES = ((832, 416), (1024, 512))
+"""(width, height): the one that the shipped network runs at, and the paper's."""
+_TIMED_SECONDS = 1.0
+"""For each of them."""
+_FEWEST_TIMED = 3
+"""Frames, however long they take."""
+
+
+def _time_a_frame(size: tuple[int, int]) -> float:
+    """Median milliseconds of the shipped network's step with a full memory."""
+    from lmanet_core.runtime import open_segmenter
+
+    segmenter, _ = open_segmenter(work_size=size)
+    image = np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
+    times: list[float] = []
+    begin = inf
+    while len(times) < _FEWEST_TIMED or time.perf_counter() - begin < _TIMED_SECONDS:
+        start = time.perf_counter()
+        is_warm = segmenter.filled == segmenter.memory_size
+        segmenter.step(image)
+        if is_warm:
+            begin = min(begin, start)
+            times.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(times)
 
 
 def _machine() -> Iterator[Finding]:

@@ -1,5 +1,7 @@
 """The program `lmanet`, as a user runs it."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -233,8 +235,11 @@ def test_macs_of_a_single_frame_network_and_of_the_global_window():
 def test_doctor_tells_what_runs_here_and_ends_with_0_where_a_frame_can_be_segmented(
     capsys, monkeypatch
 ):
-    assert main(["doctor"]) == 0
+    monkeypatch.setattr(doctor, "_TIMED_SECONDS", 0)
+    monkeypatch.setattr(doctor, "_TIMED_SIZES", ((64, 32),))
+    assert main(["doctor", "--time"]) == 0
     page = capsys.readouterr().out
+    assert re.search(r"expected at 64x32: \d+\.\d images a second, \d+ ms each", page)
     subjects = ("processor", "C++ kernel", "PyTorch", "Triton", "GPU", "ONNX Runtime", "OpenVINO",
                 "TensorRT", "TensorRT-RTX", "rclpy", "RMW", "cv_bridge", "vision_msgs")  # fmt: skip
     assert all(f"  {subject} " in page for subject in subjects)
