@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -56,18 +55,3 @@ def needs_extra(extra: str, purpose: str) -> Iterator[None]:
             f"{purpose} needs the package {package}, which is not installed; {comes_with}: "
             f"pip install '.[{extra}]' in the folder of this repository"
         ) from None
-
-
-@contextmanager
-def program_needs(program: str, extra: str) -> Iterator[None]:
-    """For the imports of a program: where a package is missing, it ends with a line that says so.
-
-    Args:
-        program: its name.
-        extra: as of `needs_extra`.
-    """
-    try:
-        with needs_extra(extra, "this"):
-            yield
-    except MissingExtraError as error:
-        sys.exit(f"{program}: {error}")

@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from lmanet_core.extras import MissingExtraError, needs_extra
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as of any program that SIGINT ends."""
+
+
+@contextmanager
+def program_needs(program: str, extra: str) -> Iterator[None]:
+    """For the imports of a program, which take long enough for Ctrl-C to come among them.
+
+    The program ends with a line where a package is missing, and without a word at Ctrl-C.
+
+    Args:
+        program: its name.
+        extra: as of `needs_extra`.
+    """
+    try:
+        with needs_extra(extra, "this"):
+            yield
+    except MissingExtraError as error:
+        sys.exit(f"{program}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 def run_program(

@@ -19,7 +19,7 @@ from statistics import median
 from time import monotonic, perf_counter
 from typing import Any
 
-from lmanet_core.extras import program_needs
+from lmanet_core.program import program_needs, require_writable, run_program
 
 with program_needs("benchmark", "ros"):
     import numpy as np
@@ -32,7 +32,6 @@ with program_needs("benchmark", "ros"):
 
     from lmanet_core.arguments import image_size
     from lmanet_core.files import write_json
-    from lmanet_core.program import require_writable, run_program
     from lmanet_ros.messages.image_conversion import from_array
     from lmanet_ros.processes import ProcessError, as_yaml, own_network, start
 

@@ -10,12 +10,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lmanet_core.extras import program_needs
-from lmanet_core.program import require_writable, run_program
-from lmanet_ros.evaluation.limits import FIGURES, Limit, find_missed
-from lmanet_ros.network_choice import whole_choice
+from lmanet_core.program import program_needs, require_writable, run_program
 
 with program_needs("evaluate_bag", "evaluation"):
+    from lmanet_ros.evaluation.limits import FIGURES, Limit, find_missed
+    from lmanet_ros.network_choice import whole_choice
     from lmanet_ros.processes import ProcessError, YamlText, without_ros_arguments
 
 OUTPUTS = ("labels", "confidence", "color", "overlay")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from lmanet_core.extras import program_needs
+from lmanet_core.program import program_needs, require_writable, run_program
 
 with program_needs("make_bag", "evaluation"):
     import cv2
@@ -31,7 +31,6 @@ with program_needs("make_bag", "evaluation"):
     from lmanet_core.data.street_dataset import RenderedVideo
     from lmanet_core.data.synthetic import StreetConfig
     from lmanet_core.data.video import DatasetError, VideoDataset
-    from lmanet_core.program import require_writable, run_program
     from lmanet_ros.bags.writing import STORAGES, BagWriter
     from lmanet_ros.messages.camera_info import camera_info
     from lmanet_ros.messages.class_json import to_json

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from lmanet_core.extras import program_needs
+from lmanet_core.program import program_needs, require_writable, run_program
 
 with program_needs("rerun_view", "evaluation"):
     import numpy as np
@@ -25,7 +25,6 @@ with program_needs("rerun_view", "evaluation"):
     from std_msgs.msg import String
 
     from lmanet_core import ClassTable
-    from lmanet_core.program import require_writable, run_program
     from lmanet_core.runtime.network_classes import network_classes
     from lmanet_ros.bags.reading import read_bag
     from lmanet_ros.bags.topics import IMAGE_TYPES, LABEL_NAMES, deserialize

@@ -27,10 +27,9 @@ def main(args: list[str] | None = None) -> int:
     end = EndRequest()
     # Imported here because it takes a while, in which Ctrl-C is to work already, and because it
     # begins threads, which are not to get the signals.
-    from lmanet_core.extras import program_needs
+    from lmanet_core.program import program_needs, run_program
 
     with program_needs("video_publisher", "ros"):
-        from lmanet_core.program import run_program
         from lmanet_ros.node_arguments import answer_arguments
         from lmanet_ros.video_node import USER_ERRORS, PublisherParameters, publish
 

@@ -6,18 +6,20 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lmanet_core.command import (
-    adapt,
-    attention,
-    convert,
-    doctor,
-    evaluate,
-    export,
-    info,
-    join,
-    label,
-)
-from lmanet_core.program import run_program
+from lmanet_core.program import program_needs, run_program
+
+with program_needs("lmanet", "export"):
+    from lmanet_core.command import (
+        adapt,
+        attention,
+        convert,
+        doctor,
+        evaluate,
+        export,
+        info,
+        join,
+        label,
+    )
 
 VERBS = {
     "adapt": adapt,

@@ -1,10 +1,13 @@
 """The end of programs."""
 
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from lmanet_core.program import require_writable, run_program
+from lmanet_core.program import INTERRUPTED, require_writable, run_program
 
 
 def raise_(error: BaseException) -> None:
@@ -32,6 +35,35 @@ def test_a_status_passes_through_and_nothing_is_success():
     assert run_program("tool", lambda: 3) == 3
     assert run_program("tool", lambda: None) == 0
     assert run_program("tool", lambda: raise_(KeyboardInterrupt())) == 130
+
+
+INTERRUPTED_IMPORT = """
+import runpy, signal, sys
+class CtrlC:
+    def find_spec(self, name, *more):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, CtrlC())
+sys.argv = ["program", "--help"]
+runpy.run_module({program!r}, run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "module"),
+    [
+        ("lmanet_core.command", "lmanet_core.command.export"),
+        ("lmanet_ros.evaluate_bag", "lmanet_ros.processes"),
+        ("lmanet_ros.make_bag", "rclpy"),
+        ("lmanet_ros.demo", "lmanet_core.data.video_files"),
+    ],
+)
+def test_ctrl_c_among_the_imports_of_a_program_ends_it_without_a_word(program, module):
+    if program.startswith("lmanet_ros") and find_spec("rclpy") is None:
+        pytest.skip("rclpy is not installed")
+    script = INTERRUPTED_IMPORT.format(program=program, module=module)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr, ended.stdout) == (INTERRUPTED, "", "")
 
 
 @pytest.mark.parametrize(
