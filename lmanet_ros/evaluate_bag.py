@@ -69,6 +69,9 @@ def _parse_arguments(args: list[str]) -> argparse.Namespace:
     parser.add_argument("--image-topic", help="default: the only one with images")
     parser.add_argument("--label-topic", help="of true labels, or none; default: found by its name")
     parser.add_argument(
+        "--depth-topic", help="of registered depth, or none; default: beside the images"
+    )
+    parser.add_argument(
         "--outputs",
         nargs="+",
         choices=OUTPUTS,
@@ -181,6 +184,7 @@ def _evaluate_one(arguments: argparse.Namespace, args: list[str]) -> dict[str, A
         bag=arguments.bags[0],
         image_topic=arguments.image_topic,
         label_topic=arguments.label_topic,
+        depth_topic=arguments.depth_topic,
         mode=Mode(arguments.live, arguments.rate),
         outputs=("labels", *(name for name in OUTPUTS[1:] if name in arguments.outputs)),
         attach=arguments.attach,
@@ -227,6 +231,7 @@ def _options(arguments: argparse.Namespace) -> list[str]:
     values = {
         "image-topic": arguments.image_topic,
         "label-topic": arguments.label_topic,
+        "depth-topic": arguments.depth_topic,
         "rate": arguments.rate,
         "checkpoint": arguments.checkpoint,
         "params-file": arguments.params_file,

@@ -20,6 +20,7 @@ from lmanet_ros.bags.topics import (
     IMAGE_TYPES,
     Topic,
     TopicOptions,
+    choose_depth_topic,
     choose_image_topic,
     choose_label_topic,
     deserialize,
@@ -70,6 +71,10 @@ class Survey:
     """Of the frames whose true labels are there."""
     images_sha256: str
     """Of all messages of the camera: copies of a recording have the same, whatever their names."""
+    depth_topic: str | None = None
+    """Of depth images that are registered to the camera."""
+    depth_info_topic: str | None = None
+    """Of their calibration."""
     notes: tuple[str, ...] = field(default=())
     """What is damaged, missing or changes."""
 
@@ -78,7 +83,12 @@ class Survey:
         return self.bag.path
 
 
-def survey_bag(bag: Bag, image_topic: str | None = None, label_topic: str | None = None) -> Survey:
+def survey_bag(
+    bag: Bag,
+    image_topic: str | None = None,
+    label_topic: str | None = None,
+    depth_topic: str | None = None,
+) -> Survey:
     """Look at every message once, and at every image of the camera.
 
     Args:
@@ -86,6 +96,7 @@ def survey_bag(bag: Bag, image_topic: str | None = None, label_topic: str | None
         image_topic: of the camera; None: the only one, see `choose_image_topic`.
         label_topic: of the true labels; None: found by its name, see `choose_label_topic`;
             `NO_LABELS`: none.
+        depth_topic: of depth images; None: found, see `choose_depth_topic`; `NO_LABELS`: none.
 
     Raises:
         BagError: there is no such topic in it, or several from which to choose.
@@ -97,6 +108,8 @@ def survey_bag(bag: Bag, image_topic: str | None = None, label_topic: str | None
     frames, label_stamps, images_sha256 = _list_frames(bag, image, labels)
     class_topic = labels.sibling("classes") if labels else None
     info_topic = image.sibling("camera_info")
+    depth = choose_depth_topic(topics, depth_topic, image)
+    depth_info = depth.sibling("camera_info") if depth else None
     return Survey(
         bag=bag,
         image_topic=image.name,
@@ -109,6 +122,10 @@ def survey_bag(bag: Bag, image_topic: str | None = None, label_topic: str | None
         frames=frames,
         label_stamps=label_stamps,
         images_sha256=images_sha256,
+        depth_topic=depth.name if depth else None,
+        depth_info_topic=(
+            depth_info if topics.type_of(depth_info) == type_name(CameraInfo) else info_topic
+        ),
         notes=(
             *topics.notes,
             *notes_on_labels(topics, label_topic, image, labels, options),

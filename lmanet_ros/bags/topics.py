@@ -15,6 +15,7 @@ from lmanet_ros.bags.message import CDR, BagMessage
 from lmanet_ros.bags.reading import Bag, BagError
 from lmanet_ros.bags.writing import type_name
 from lmanet_ros.messages.class_json import from_json
+from lmanet_ros.messages.depth_image import DEPTH_ENCODINGS
 from lmanet_ros.messages.image_conversion import ImageError, check, to_rgb
 
 IMAGE_TYPES = {type_name(Image): Image, type_name(CompressedImage): CompressedImage}
@@ -26,6 +27,8 @@ UNREADABLE = "unreadable message"
 SEGMENTATION_NODE = "segmentation_node"
 _OUTPUTS_OF_ITS_OWN = ("overlay", "confidence")
 """Outputs of the node that nothing else publishes beside labels."""
+# As `_problem` ends for what is no picture.
+_DEPTH_PROBLEMS = tuple(f"'{encoding}'" for encoding in DEPTH_ENCODINGS)
 _VIDEO_TYPES = (
     "ffmpeg_image_transport_msgs/msg/FFMPEGPacket",
     "foxglove_msgs/msg/CompressedVideo",
@@ -180,6 +183,29 @@ def choose_label_topic(
                 f"with {options.labels}, or {NO_LABELS}"
             )
         if candidates:
+            return candidates[0]
+    return None
+
+
+def choose_depth_topic(topics: Topics, chosen: str | None, image: Topic) -> Topic | None:
+    """The topic of depth images that are registered to the camera.
+
+    Args:
+        topics: of the recording.
+        chosen: by the user; `NO_LABELS`: none; None: the one beside the images, or the only one.
+        image: the camera's topic.
+
+    Raises:
+        BagError: there is no such topic.
+    """
+    if chosen == NO_LABELS:
+        return None
+    if chosen is not None:
+        return _find(topics, chosen, "--depth-topic")
+    depths = [topic for topic in topics.topics if topic.problem.endswith(_DEPTH_PROBLEMS)]
+    beside = [topic for topic in depths if topic.namespace == image.namespace]
+    for candidates in (beside, depths):
+        if len(candidates) == 1:
             return candidates[0]
     return None
 

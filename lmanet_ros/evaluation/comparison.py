@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lmanet_ros.evaluation.summary import in_space
+
 SHARES = {
     "mIoU, %": "miou",
     "temporal consistency, %": "temporal_consistency",
@@ -61,6 +63,7 @@ def compare(
     rows.append(Row("answers per second", (one["fps"], other["fps"])))
     medians = (one["latency_ms"]["p50"], other["latency_ms"]["p50"])
     rows.append(Row("latency p50, ms", medians, more_is_better=False))
+    rows += _rows_in_space(one.get("cloud"), other.get("cloud"))
     classes = [*one["iou"], *(name for name in other["iou"] if name not in one["iou"])]
     ious = {name: (one["iou"].get(name), other["iou"].get(name)) for name in classes}
     rows += [
@@ -69,6 +72,16 @@ def compare(
         if before is not None or after is not None
     ]
     return Comparison(names, tuple(rows), tuple(_notes(one, other)))
+
+
+def _rows_in_space(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> list[Row]:
+    if not one or not other:
+        return []
+    before, after = in_space(dict(one)), in_space(dict(other))
+    return [
+        Row(name, (before[name], after[name]), more_is_better="own class" in name)
+        for name in before
+    ]
 
 
 def facts_of_both(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[dict[str, Any]]:

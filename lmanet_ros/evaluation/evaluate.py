@@ -17,6 +17,7 @@ from lmanet_core.files import write_json
 from lmanet_ros.bags.reading import Bag, BagError, is_recording
 from lmanet_ros.bags.survey import Survey, survey_bag
 from lmanet_ros.evaluation.answers import answered_frames
+from lmanet_ros.evaluation.depths import Depths
 from lmanet_ros.evaluation.html_report import picture, write_html
 from lmanet_ros.evaluation.node_client import IMAGE_TOPICS, NODE_NAME
 from lmanet_ros.evaluation.playback import Mode, Playback, play
@@ -41,7 +42,7 @@ class EvaluationConfig:
 
     Attributes:
         bag: a rosbag2.
-        image_topic, label_topic: as `survey_bag` takes them.
+        image_topic, label_topic, depth_topic: as `survey_bag` takes them.
         mode: live or not.
         outputs: of the node, to record; 'labels' among them.
         attach: whether to use the node that runs already in this ROS network and namespace, and
@@ -54,6 +55,7 @@ class EvaluationConfig:
     bag: Path
     image_topic: str | None = None
     label_topic: str | None = None
+    depth_topic: str | None = None
     mode: Mode = field(default_factory=Mode)
     outputs: tuple[str, ...] = ("labels", "overlay")
     attach: bool = False
@@ -95,7 +97,7 @@ def evaluate(
     """
     recording = output / "predictions"
     with Bag(config.bag) as bag:
-        survey = survey_bag(bag, config.image_topic, config.label_topic)
+        survey = survey_bag(bag, config.image_topic, config.label_topic, config.depth_topic)
         _check_survey(survey)
         _check_place(recording, config.bag)
         output.mkdir(parents=True, exist_ok=True)
@@ -166,7 +168,8 @@ def _report(
     baseline: dict[str, Any] | None,
 ) -> dict[str, Any]:
     answers = answered_frames(recording, survey, playback.frames)
-    scores = score(answers, playback.classes, survey.classes)
+    depths = Depths(survey) if survey.depth_topic else None
+    scores = score(answers, playback.classes, survey.classes, depths)
     summary = summarize(survey, mode, playback, scores)
     if baseline:
         summary["baseline"] = without_frames(baseline)

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from lmanet_core.cloud.judging import CloudTally
 from lmanet_core.evaluation import Tally
 from lmanet_core.files import write_json
 from lmanet_core.program import INTERRUPTED
@@ -21,7 +22,7 @@ from lmanet_ros.evaluation.html_report import write_fleet_html
 from lmanet_ros.evaluation.latencies import add_latencies, latency_percentiles
 from lmanet_ros.evaluation.request import request
 from lmanet_ros.evaluation.run_facts import command_line
-from lmanet_ros.evaluation.summary import SUMMARY, is_complete, without_frames
+from lmanet_ros.evaluation.summary import SUMMARY, cloud_figures, is_complete, without_frames
 from lmanet_ros.processes import start
 from lmanet_ros.progress import progress_bar
 
@@ -245,6 +246,10 @@ def _total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     tally, *others = (Tally.from_dict(row["tally"]) for row in rows)
     for other in others:
         tally += other
+    cloud = CloudTally()
+    for row in rows:
+        # Evaluations of before there were any have none.
+        cloud += CloudTally.from_dict(row.get("cloud_tally", {}))
     evaluation = asdict(tally.evaluation())
     frames = {name: sum(row["frames"][name] for row in rows) for name in rows[0]["frames"]}
     latencies = add_latencies(row["latency_counts"] for row in rows)
@@ -258,6 +263,8 @@ def _total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "seconds": round(seconds, 3),
         "fps": round(frames["answered"] / seconds, 2),
         "tally": tally.to_dict(),
+        "cloud": cloud_figures(cloud),
+        "cloud_tally": cloud.to_dict(),
     }
     baselines = [row["baseline"] for row in rows if "baseline" in row]
     if len(baselines) == len(rows):

@@ -20,7 +20,7 @@ from lmanet_core.visualization import blend, legend
 from lmanet_ros.evaluation import plots
 from lmanet_ros.evaluation.answers import AnsweredFrame
 from lmanet_ros.evaluation.comparison import Comparison, compare, facts_of_both
-from lmanet_ros.evaluation.summary import percent, scored_topics
+from lmanet_ros.evaluation.summary import in_space, percent, scored_topics
 
 PICTURE_WIDTH = 480
 MAX_PICTURE_HEIGHT = 960
@@ -135,7 +135,11 @@ def _write(path: Path, template: str, **values: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "scored_topics": scored_topics}
+    environment.filters |= {
+        "percent": percent,
+        "scored_topics": scored_topics,
+        "in_space": in_space,
+    }
     write_text(path, environment.get_template(template).render(**values))
 
 

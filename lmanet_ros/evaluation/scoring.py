@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from lmanet_core import ClassTable
-from lmanet_core.evaluation import Evaluation, FrameScore, Scorer, Tally, common_classes
+from lmanet_core.cloud.judging import CloudJudge, CloudTally
+from lmanet_core.evaluation import (
+    Evaluation,
+    FrameScore,
+    Scorer,
+    Tally,
+    at_size_of,
+    common_classes,
+)
 from lmanet_core.metrics import check_true_labels
 from lmanet_ros.bags.survey import BagFrame
 from lmanet_ros.evaluation.answers import AnsweredFrame
+from lmanet_ros.evaluation.depths import Depths
 from lmanet_ros.node.inference.continuity import FrameIdentity, find_break
 
 MAX_FRAME_GAP = 1.0
@@ -32,10 +43,15 @@ class Score:
     """Classes of the truth that are none of the network's; their pixels do not count."""
     label_problems: dict[int, str]
     """Why the truth of a frame could not be used, by the frame's number."""
+    cloud: CloudTally = field(default_factory=CloudTally)
+    """What figures in space are made of; of no frame where the recording has no depth."""
 
 
 def score(
-    answers: Iterable[AnsweredFrame], classes: ClassTable, true_classes: ClassTable | None
+    answers: Iterable[AnsweredFrame],
+    classes: ClassTable,
+    true_classes: ClassTable | None,
+    depths: Depths | None = None,
 ) -> Score:
     """Compare the node's labels with the truth and with each other.
 
@@ -46,9 +62,12 @@ def score(
         answers: in order.
         classes: of the node's network.
         true_classes: of the true labels; None: the same.
+        depths: of the recording, if it has any.
     """
     common = common_classes(classes, true_classes)
     scorer = Scorer(common.classes, common.known)
+    judge = CloudJudge(common.classes)
+    cloud = CloudTally()
     digest = hashlib.sha256()
     frames: dict[int, FrameScore] = {}
     problems: dict[int, str] = {}
@@ -69,6 +88,8 @@ def score(
             if answer.true is not None and not common.is_empty:
                 true = common.true[answer.true]
             frames[frame.number] = scorer.add(answer.image, predicted, true)
+            if depths and true is not None:
+                cloud += _judged(judge, depths, frame, predicted, true)
         except ValueError as error:
             problems[frame.number] = str(error)
             frames[frame.number] = scorer.add(answer.image, predicted)
@@ -79,7 +100,19 @@ def score(
         labels_sha256=digest.hexdigest(),
         unknown_classes=common.left_out,
         label_problems=problems,
+        cloud=cloud,
     )
+
+
+def _judged(
+    judge: CloudJudge, depths: Depths, frame: BagFrame, predicted: np.ndarray, true: np.ndarray
+) -> CloudTally:
+    """The counts of a frame, at the size of its true labels; none where nothing was measured."""
+    measured = depths.of(frame, true.shape[::-1])
+    if measured is None:
+        return CloudTally()
+    camera, depth = measured
+    return judge.judge(camera.rays(), depth, at_size_of(predicted, true), true)
 
 
 def _begin_where_one_ends(scorer: Scorer, before: BagFrame | None, frame: BagFrame) -> None:

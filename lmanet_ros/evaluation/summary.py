@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import asdict
 from typing import Any
 
+from lmanet_core.cloud.judging import CloudTally
 from lmanet_core.evaluation import common_classes
 from lmanet_ros.bags.survey import Survey
 from lmanet_ros.evaluation.latencies import count_latencies, latency_percentiles
@@ -54,6 +56,9 @@ def summarize(survey: Survey, mode: Mode, playback: Playback, score: Score) -> d
         "vc16": _rounded(evaluation.vc16),
         "labels_sha256": score.labels_sha256,
         "tally": score.tally.to_dict(),
+        "depth_topic": survey.depth_topic,
+        "cloud": cloud_figures(score.cloud),
+        "cloud_tally": score.cloud.to_dict(),
         "skipped": _skipped(playback, score),
         "notes": _notes(survey, playback),
         "worst_frames": worst_frames(playback, score),
@@ -139,13 +144,40 @@ def _figures(summary: dict[str, Any]) -> list[str]:
             for name, iou in summary["iou"].items()
             if iou is not None
         ]
+    if cloud := summary.get("cloud"):
+        lines += ["in space", *(f"  {name:48} {value}" for name, value in in_space(cloud).items())]
     if baseline := summary.get("baseline"):
         lines.append(
             f"single frame mIoU {percent(baseline['miou'])} %, "
             f"consistency {percent(baseline['temporal_consistency'])} %, "
             f"{baseline['fps']} answers per second"
         )
+        if cloud := baseline.get("cloud"):
+            lines += [f"  {name:48} {value}" for name, value in in_space(cloud).items()]
     return lines
+
+
+def cloud_figures(tally: CloudTally) -> dict[str, Any] | None:
+    """Figures in space as JSON can hold them; None where nothing was measured."""
+    figures = tally.figures()
+    return asdict(figures) if figures else None
+
+
+def in_space(cloud: dict[str, Any]) -> dict[str, float | None]:
+    """Figures in space by what they are called, as they are printed."""
+    named = {
+        f"points with the scene's own class, {band}, %": None if share is None else 100 * share
+        for band, share in cloud["accuracy"].items()
+    }
+    edge = cloud["edge_error"]
+    named |= {f"error of the ground's edge, {name}, m": edge[name] for name in edge}
+    named |= {
+        "ghost obstacles, points per frame": cloud["ghost_points"],
+        "ghost obstacles, cells per frame": cloud["ghost_cells"],
+        "frames with ghost obstacles, %": 100 * cloud["frames_with_ghosts"],
+        "obstacles missed, cells per frame": cloud["missed_cells"],
+    }
+    return {name: None if value is None else round(value, 2) for name, value in named.items()}
 
 
 def percent(share: float | None) -> str:
