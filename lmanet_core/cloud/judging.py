@@ -24,6 +24,8 @@ BANDS = (0.0, 10.0, 20.0, 40.0)
 """Metres from the camera: borders of the ranges that are judged apart; nothing beyond is."""
 EDGE_STEP = 0.1
 """Metres: errors of the ground's edge are counted in classes of this width."""
+GHOST_RANGE = 20.0
+"""Metres; obstacles that are farther away concern no costmap."""
 CELL = 0.5
 """Side of a cell of the ground, in metres."""
 
@@ -37,7 +39,8 @@ class CloudFigures:
             where there are no points.
         edge_error: metres between where the ground ends in an image column and where it does in
             truth: its mean, median and 95th percentile.
-        ghost_points: points of an obstacle class with no obstacle near, per frame.
+        ghost_points: points within `GHOST_RANGE` of an obstacle class with no obstacle in their
+            cell of the ground or beside it, per frame.
         ghost_cells: cells of the ground with such points, per frame.
         frames_with_ghosts: share of the frames with any, 0..1.
         missed_cells: cells of the ground with an obstacle of which no point has an obstacle class,
@@ -166,7 +169,9 @@ class CloudJudge:
         steps = np.bincount(
             np.rint(errors / EDGE_STEP).astype(int), minlength=len(CloudTally().edge_errors)
         )
-        ghost_points, ghosts, missed = self._ghosts(rays, depth, predicted, true, known)
+        with np.errstate(invalid="ignore"):
+            near = known & (distance < GHOST_RANGE)
+        ghost_points, ghosts, missed = self._ghosts(rays, depth, predicted, true, near)
         return CloudTally(
             points=tuple(np.bincount(band, minlength=bands).tolist()),
             correct=tuple(np.bincount(band[right], minlength=bands).tolist()),
@@ -199,7 +204,7 @@ class CloudJudge:
         known: np.ndarray,
     ) -> tuple[int, int, int]:
         """Points and cells of obstacles where there are none, and cells of obstacles missed."""
-        side = round(BANDS[-1] / CELL)
+        side = round(GHOST_RANGE / CELL)
         column = np.broadcast_to(rays.x, depth.shape)[known] * depth[known]
         # Cells of the ground: ahead, and to both sides.
         cell = (depth[known] / CELL).astype(int), (column / CELL + side).astype(int)

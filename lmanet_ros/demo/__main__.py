@@ -37,7 +37,10 @@ MAX_VIDEO_PIXELS = 640 * 480
 """Larger videos are scaled down, for machines without a GPU."""
 SENSOR = {"noise": 16.0, "flicker": 0.05, "occlusion_rate": 2.0}
 """What the street's camera suffers from: what a memory is for."""
-FILES = "contact_sheet.png, demo.mp4, summary.json, bag/ (MCAP rosbag2), *.log"
+FILES = (
+    "contact_sheet.png, from_above.png (of the street), demo.mp4, summary.json, "
+    "bag/ (MCAP rosbag2), *.log"
+)
 
 
 def main() -> int:
@@ -103,6 +106,8 @@ def _run(arguments: argparse.Namespace) -> None:
     pictures.write_contact_sheet(
         bag, output / "contact_sheet.png", summary["answered"], single_frame, single_frame.classes
     )
+    if result.way:
+        pictures.write_map(output / "from_above.png", result)
     rate = arguments.rate * summary["answered"] / summary["frames"]["published"]
     if not pictures.write_video(bag, output / "demo.mp4", rate):
         print("OpenCV cannot write MPEG-4 videos here: no demo.mp4", file=sys.stderr)
@@ -113,7 +118,7 @@ def _video(arguments: argparse.Namespace) -> dict[str, Any]:
     """Parameters of the publisher that say what to play."""
     if arguments.video:
         return {"rate": arguments.rate, "video": arguments.video}
-    return {"rate": arguments.rate, "seed": arguments.seed, **SENSOR}
+    return {"rate": arguments.rate, "seed": arguments.seed, "depth": True, **SENSOR}
 
 
 def _fitting_size(video: str | None) -> tuple[int, int]:

@@ -10,9 +10,11 @@ import numpy as np
 from tqdm import tqdm
 
 from lmanet_core import CITYSCAPES, ClassTable, VideoSegmenter
+from lmanet_core.cloud.above import draw_from_above
 from lmanet_core.files import replacing, write_picture
 from lmanet_core.visualization import contact_sheet, legend
 from lmanet_ros.demo.bag import AnsweredFrame, answered_frames
+from lmanet_ros.demo.scoring import Score
 
 SHEET_ROWS = 5
 CODEC = cv2.VideoWriter.fourcc(*"mp4v")
@@ -52,6 +54,19 @@ def write_contact_sheet(
     sheet = contact_sheet([list(row.values()) for row in rows], list(rows[0]))
     sheet = np.vstack([sheet, legend(classes, sheet.shape[1])])
     write_picture(path, sheet)
+
+
+def write_map(path: Path, score: Score) -> None:
+    """Write what the labels make of the ground, seen from above, with the way of the camera.
+
+    Args:
+        path: image file to write.
+        score: with maps, at least one frame of each.
+    """
+    titles = {"exact": "exact labels", "node": "with memory", "single_frame": "single frame"}
+    maps = {title: score.maps[name] for name, title in titles.items()}
+    picture = draw_from_above(maps, score.way, score.classes)
+    write_picture(path, picture)
 
 
 def write_video(bag: Path, path: Path, rate: float) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lmanet_ros.demo.scoring import Score
+from lmanet_ros.evaluation.summary import cloud_figures, in_space
 
 OUTCOMES = ("published", "received", "processed", "dropped", "refused", "failed", "lost")
 MATRIX_TITLES = {"node": "the node", "single_frame": "single-frame network, same frames"}
@@ -24,6 +25,11 @@ def summarize(score: Score) -> dict[str, Any]:
         "iou": {
             name: dict(zip(score.classes.names, map(_rounded, matrix.iou()), strict=True))
             for name, matrix in score.matrices.items()
+        },
+        "in_space": {
+            name: in_space(figures)
+            for name, tally in score.clouds.items()
+            if (figures := cloud_figures(tally))
         },
     }
 
@@ -43,6 +49,8 @@ def format_summary(summary: dict[str, Any]) -> str:
         lines.append("mIoU      not scored: the network has none of the street's classes")
     if len(summary["iou"]) > 0:
         lines += ["", *_class_table(summary["iou"])]
+    if summary["in_space"]:
+        lines += ["", *_space_table(summary["in_space"])]
     return "\n".join(lines)
 
 
@@ -53,6 +61,15 @@ def _class_table(iou: dict[str, dict[str, float | None]]) -> list[str]:
         values = [column[class_name] for column in columns]
         if any(value is not None for value in values):
             lines.append(f"{class_name:14}" + "".join(f"{_percent(value):>14}" for value in values))
+    return lines
+
+
+def _space_table(figures: dict[str, dict[str, float | None]]) -> list[str]:
+    columns = list(figures.values())
+    lines = [f"{'in space':48}" + "".join(f"{name:>14}" for name in figures)]
+    for name in columns[0]:
+        values = ("-" if column[name] is None else str(column[name]) for column in columns)
+        lines.append(f"{name:48}" + "".join(f"{value:>14}" for value in values))
     return lines
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from lmanet_core import CITYSCAPES, ClassTable, VideoSegmenter
+from lmanet_core.cloud.above import MapFromAbove, Place
+from lmanet_core.cloud.judging import CloudJudge, CloudTally
 from lmanet_core.evaluation import common_classes
 from lmanet_core.metrics import ConfusionMatrix
-from lmanet_ros.demo.bag import answered_frames, last_frame_counts
+from lmanet_ros.demo.bag import Measurement, answered_frames, last_frame_counts
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,18 @@ class Score:
         matrices: labels against the exact ones, on the same frames, of 'node' and 'single_frame';
             empty if exact labels are not known, or in classes of which the network has none.
         classes: of the matrices.
+        clouds: what the figures in space of 'node' and 'single_frame' are made of.
+        maps: what they, and the exact labels ('exact'), make of the ground.
+        way: the camera's places.
     """
 
     frame_counts: dict[str, int]
     latencies: list[float] = field(default_factory=list)
     matrices: dict[str, ConfusionMatrix] = field(default_factory=dict)
     classes: ClassTable = CITYSCAPES
+    clouds: dict[str, CloudTally] = field(default_factory=dict)
+    maps: dict[str, MapFromAbove] = field(default_factory=dict)
+    way: list[Place] = field(default_factory=list)
 
 
 def score(bag: Path, single_frame: VideoSegmenter) -> Score:
@@ -41,6 +51,7 @@ def score(bag: Path, single_frame: VideoSegmenter) -> Score:
     """
     common = common_classes(single_frame.classes, CITYSCAPES)
     result = Score(last_frame_counts(bag), classes=common.classes)
+    judge = CloudJudge(common.classes)
     progress = tqdm(
         answered_frames(bag), "scoring", result.frame_counts.get("processed"), unit="frame"
     )
@@ -54,4 +65,25 @@ def score(bag: Path, single_frame: VideoSegmenter) -> Score:
         for name, labels in predictions.items():
             matrix = result.matrices.setdefault(name, ConfusionMatrix(len(common.classes)))
             matrix.update(common.counted[labels], common.true[frame.ground_truth])
+        if frame.measurement:
+            known = {name: common.predicted[labels] for name, labels in predictions.items()}
+            exact = common.true[frame.ground_truth]
+            _add_measured(result, judge, frame.measurement, known, exact)
     return result
+
+
+def _add_measured(
+    score: Score,
+    judge: CloudJudge,
+    measured: Measurement,
+    predictions: Mapping[str, np.ndarray],
+    exact: np.ndarray,
+) -> None:
+    rays, depth = measured.camera.rays(), measured.depth
+    for name, labels in predictions.items():
+        tally = judge.judge(rays, depth, labels, exact)
+        score.clouds[name] = score.clouds.get(name, CloudTally()) + tally
+    for name, labels in {"exact": exact, **predictions}.items():
+        drawn = score.maps.setdefault(name, MapFromAbove())
+        drawn.add(rays, depth, labels, measured.place)
+    score.way.append(measured.place)

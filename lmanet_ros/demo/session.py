@@ -9,8 +9,9 @@ from pathlib import Path
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from tqdm import tqdm
 
 from lmanet_ros.bags.writing import BagWriter
@@ -21,6 +22,9 @@ from lmanet_ros.processes import NodeProcess, ProcessError, own_network, started
 
 RECORDED = {
     **dict.fromkeys((topics.IMAGE, topics.GROUND_TRUTH, *topics.OUTPUTS), Image),
+    topics.DEPTH: Image,
+    topics.CAMERA_INFO: CameraInfo,
+    topics.POSE: PoseStamped,
     topics.DIAGNOSTICS: DiagnosticArray,
 }
 # Every frame is to reach the node, so that those it drops are those it is too slow for.

@@ -2,6 +2,9 @@
 
 IMAGE = "/image"
 GROUND_TRUTH = "/ground_truth"
+DEPTH = "/depth"
+CAMERA_INFO = "/camera_info"
+POSE = "/pose"
 LABELS = "/segmentation_node/labels"
 CONFIDENCE = "/segmentation_node/confidence"
 COLOR = "/segmentation_node/color"

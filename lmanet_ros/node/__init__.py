@@ -2,5 +2,6 @@
 
 `arrival`: a message is taken in or refused. `inference`: from the mailbox to the network and
 back. `publishing`: the pictures and what they mean. `reporting`: what became of the frames.
-`managed_node` holds them together: `parameters` as they change, a `pipeline` while configured.
+`segmentation` holds them together, as a `managed_node`: `parameters` as they change, a `pipeline`
+while configured.
 """

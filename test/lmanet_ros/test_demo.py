@@ -104,6 +104,17 @@ def test_the_pictures_show_input_labels_overlay_and_truth(demo):
     assert video.get(cv2.CAP_PROP_FRAME_WIDTH) > 4 * WIDTH
 
 
+def test_the_ground_is_pictured_from_above_and_judged(demo):
+    picture = cv2.imread(str(demo / "from_above.png"))
+    red, green, blue = CITYSCAPES.palette[CITYSCAPES.names.index("road")]
+    # A third of it is exact.
+    assert (picture == (blue, green, red)).all(2).mean() > 0.02
+    summary = json.loads((demo / "summary.json").read_text())
+    for figures in summary["in_space"].values():
+        assert 0 <= figures["points with the scene's own class, 0-10 m, %"] <= 100
+        assert figures["ghost obstacles, points per frame"] >= 0
+
+
 def test_a_folder_of_images_is_segmented_without_a_score(tmp_path, checkpoint):
     video = tmp_path / "video"
     video.mkdir()
@@ -114,7 +125,8 @@ def test_a_folder_of_images_is_segmented_without_a_score(tmp_path, checkpoint):
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["frames"]["published"] == 4
     assert summary["size"] == "96x64"
-    assert summary["miou"] == {}
+    assert summary["miou"] == summary["in_space"] == {}
+    assert not (tmp_path / "out" / "from_above.png").exists()
     assert "mIoU" not in result.stdout
     assert (tmp_path / "out" / "contact_sheet.png").exists()
 
