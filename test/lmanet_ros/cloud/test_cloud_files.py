@@ -44,8 +44,16 @@ def test_the_policy_allows_what_the_node_does_and_nothing_else():
     with running_cloud_node("-r", "labels:=/segmentation_node/labels"):
         client = CloudClient(outputs=("points",))
         try:
-            client.wait_until(lambda: client.reports > 0, "the node")
             graph, name = client.node, NODE_NAME.strip("/")
+            client.wait_until(
+                lambda: (
+                    client.reports > 0
+                    and name in graph.get_node_names()
+                    and graph.count_subscribers("/depth") > 0
+                    and graph.count_publishers(f"{NODE_NAME}/transition_event") > 0
+                ),
+                "the node",
+            )
             used = {
                 ("topics", "publish"): graph.get_publisher_names_and_types_by_node,
                 ("topics", "subscribe"): graph.get_subscriber_names_and_types_by_node,
