@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lmanet_core.training.batch_statistics import Judgement
 
 HELP = "fit a network to one's own camera from its video, without labels, in seconds"
-SHARES = (0.2, 0.1, 0.05)
+SHARES = (0.1, 0.05)
 """Tried one after the other, until one of them is no worse."""
 PAIRS = 15
 """Of neighbouring frames that are judged."""
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--share",
         type=float,
         help="0..1, how far the statistics move towards those of the video; default: the first of "
-        f"{', '.join(map(str, SHARES))} that makes nothing worse",
+        f"{', '.join(map(str, SHARES))} that makes it hardly less sure and steady",
     )
     parser.set_defaults(run=run)
 
@@ -86,9 +86,9 @@ def run(arguments: argparse.Namespace) -> None:
             print(f"written to {arguments.output}")
             return
     raise ValueError(
-        f"{arguments.output} was not written: adapted to {arguments.video}, the network is less "
-        f"sure or less steady on the last third of it; {arguments.checkpoint} fits it better as "
-        "it is"
+        f"{arguments.output} was not written: adapted to {arguments.video}, the network is much "
+        f"less sure or less steady on the last third of it; {arguments.checkpoint} fits it better "
+        "as it is"
     )
 
 
