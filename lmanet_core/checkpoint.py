@@ -31,6 +31,8 @@ _LENGTH_BYTES = 8
 """In which a safetensors file begins with the length of its header."""
 DEFAULT_WEIGHTS = "street"
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+_EXPORTED = (".lmanet", ".onnx", ".engine")
+"""What names of exported files end in."""
 MOST_LISTED = 10
 """Tensors that a message names; of more it tells the number."""
 
@@ -246,6 +248,11 @@ def _metadata(path: Path) -> dict[str, str]:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
+        if path.suffix in _EXPORTED:
+            raise CheckpointError(
+                f"{path} is an exported file, which the node, evaluate_bag and the demo take as "
+                "`engine`; expected the checkpoint that it was made of"
+            ) from None
         raise CheckpointError(
             f"{path} is not a readable safetensors file ({error}). Checkpoints of other formats, "
             "such as PyTorch .pth files, are not opened because unpickling can run code; "

@@ -102,6 +102,11 @@ def test_pickle_is_refused_and_never_executed(tmp_path):
         load(path)
 
 
+def test_an_exported_file_is_no_checkpoint_and_what_takes_it_is_told():
+    with pytest.raises(CheckpointError, match=r"street\.lmanet is an exported file.*`engine`"):
+        load(WEIGHTS_FOLDER / f"{DEFAULT_WEIGHTS}.lmanet")
+
+
 def test_truncated_file_is_refused(checkpoint):
     checkpoint.write_bytes(checkpoint.read_bytes()[:-1000])
     with pytest.raises(CheckpointError, match="not a readable safetensors"):

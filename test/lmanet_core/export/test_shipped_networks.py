@@ -4,14 +4,19 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from lmanet_core import VideoSegmenter, load
-from lmanet_core.checkpoint import DEFAULT_WEIGHTS, shipped_weights
+from lmanet_core.checkpoint import DEFAULT_WEIGHTS, load_work_size, shipped_weights
 from lmanet_core.command.__main__ import main
+from lmanet_core.data.datasets import open_dataset
+from lmanet_core.data.recording import CLASSES, read_classes
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 from lmanet_core.runtime import open_segmenter
+from lmanet_core.runtime.engine_file import read_engine
+from lmanet_core.runtime.network_classes import network_classes
 
 pytest.importorskip("onnxruntime", reason="the extra `export` is missing")
 pytest.importorskip("onnxscript", reason="the extra `export` is missing")
@@ -25,16 +30,33 @@ EVERY_NETWORK = pytest.mark.parametrize(
         for name in shipped_weights()
     ],
 )
-# What is exported, what runs it, and the share of pixels whose label is that of PyTorch in fp32.
-FORMS = [
-    ("network.lmanet", "openvino", 0.999),
-    ("network.lmanet", "onnxruntime", 0.999),
-    ("int8.lmanet", "openvino", 0.85),
-]
-OPTIONS = {
+# What is exported and with which options.
+FORMS = {
     "network.lmanet": [],
+    "half.lmanet": ["--half-weights"],
     "int8.lmanet": ["--precision", "int8", "--calibrate", "synthetic", "--calibration-frames", "6"],
+    "fp32.onnx": [],
+    "fp16.onnx": ["--precision", "fp16"],
 }
+# What runs it, in which precision, and the share of pixels whose label is that of PyTorch in fp32.
+RUNS = [
+    ("network.lmanet", "openvino", "fp32", 0.999),
+    ("network.lmanet", "onnxruntime", "auto", 0.999),
+    *(
+        pytest.param(*run, marks=pytest.mark.slow)
+        for run in [
+            ("network.lmanet", "openvino", "bf16", 0.97),
+            ("half.lmanet", "openvino", "fp32", 0.98),
+            ("half.lmanet", "openvino", "bf16", 0.97),
+            ("half.lmanet", "onnxruntime", "auto", 0.98),
+            ("int8.lmanet", "openvino", "auto", 0.85),
+            ("fp32.onnx", "openvino", "fp32", 0.999),
+            ("fp32.onnx", "onnxruntime", "auto", 0.999),
+            ("fp16.onnx", "openvino", "auto", 0.97),
+            ("fp16.onnx", "onnxruntime", "auto", 0.97),
+        ]
+    ),
+]
 
 
 @cache
@@ -60,24 +82,71 @@ def export(tmp_path_factory):
         path = folder / f"{network}-{form}"
         width, height = SIZE
         arguments = ["export", network, str(path), "--size", f"{width}x{height}"]
-        assert main([*arguments, *OPTIONS[form]]) == 0
+        assert main([*arguments, *FORMS[form]]) == 0
         return path
 
     return export
 
 
 @EVERY_NETWORK
-@pytest.mark.parametrize(("form", "backend", "least"), FORMS)
-def test_an_export_gives_the_labels_of_the_checkpoint(export, network, form, backend, least):
+@pytest.mark.parametrize(("form", "backend", "precision", "least"), RUNS)
+def test_an_export_gives_the_labels_of_the_checkpoint(
+    export, network, form, backend, precision, least
+):
     if form == "int8.lmanet":
         pytest.importorskip("nncf", reason="the extra `int8` is missing")
     labels, library = expected(network)
-    exported, _ = open_segmenter(
-        network, engine=export(network, form), backend=backend, precision="fp32"
+    engine = export(network, form)
+    exported, choice = open_segmenter(
+        network, engine=engine, backend=backend, precision=precision, device="cpu"
     )
     found = [exported.step(image).labels for image in clip()]
     shares = [(ours == theirs).mean() for ours, theirs in zip(found, labels, strict=True)]
     assert min(shares) >= least
-    assert exported.classes == library.classes
+    assert choice.file == engine
+    assert exported.classes == network_classes(engine) == library.classes
     assert exported.network_size == library.network_size == SIZE
     assert exported.memory_size == exported.filled == library.filled == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", shipped_weights())
+@pytest.mark.parametrize("form", ["lmanet", "onnx"])
+def test_without_a_size_it_runs_at_the_one_that_the_checkpoint_records(network, form, tmp_path):
+    path = tmp_path / f"{network}.{form}"
+    assert main(["export", network, str(path)]) == 0
+    exported, _ = open_segmenter(engine=path)
+    library, _ = open_segmenter(load(network), work_size=load_work_size(network))
+    width, height = load_work_size(network)
+    for segmenter in (exported, library):
+        segmenter.step(np.zeros((height, width, 3), np.uint8))
+    assert exported.network_size == library.network_size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", shipped_weights())
+def test_an_engine_is_built_for_it(network, tmp_path):
+    pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed")
+    path = tmp_path / f"{network}.engine"
+    arguments = ["export", network, str(path), "--runtime", "tensorrt_rtx", "--gpus", "89"]
+    assert main([*arguments, "--size", "128x64"]) == 0
+    info, plan = read_engine(path)
+    assert info.graph.classes == network_classes(path) == network_classes(network)
+    assert info.graph.work_size == SIZE
+    assert len(plan) > 1_000_000
+
+
+@EVERY_NETWORK
+def test_label_gives_the_labels_of_the_network(network, tmp_path):
+    labels, library = expected(network)
+    video, output = tmp_path / "drive", tmp_path / "out"
+    video.mkdir()
+    for number, image in enumerate(clip()):
+        cv2.imwrite(str(video / f"{number}.png"), image[:, :, ::-1])
+    options = ["--scales", "1", "--no-mirror", "--sure", "0"]
+    assert main(["label", network, str(video), str(output), *options]) == 0
+    assert read_classes(output / CLASSES) == library.classes
+    (recorded,) = open_dataset("recording", output, "all").videos
+    # The teacher computes in bfloat16 where the processor does.
+    for number, expected_labels in enumerate(labels):
+        assert (recorded.labels(number) == expected_labels).mean() >= 0.97

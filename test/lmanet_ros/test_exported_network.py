@@ -1,0 +1,116 @@
+"""A shipped network that is not the default, exported, in all programs that take exported files."""
+
+import json
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rclpy.serialization import deserialize_message
+from ros_harness import NODE_COMMAND, REPORT_OFTEN, NodeProcess, connected, image_message, pixels
+from sensor_msgs.msg import Image
+
+from lmanet_core import VideoSegmenter, load
+from lmanet_core.checkpoint import checkpoint_hash, load_work_size
+from lmanet_core.classes import CITYSCAPES
+from lmanet_core.command.__main__ import main
+from lmanet_core.data.synthetic import StreetConfig, StreetVideo
+from lmanet_core.evaluation import common_classes
+from lmanet_ros.bags.reading import read_bag
+from lmanet_ros.make_bag import main as make_bag
+
+pytest.importorskip("openvino", reason="the extra `export` is missing")
+pytest.importorskip("onnxscript", reason="the extra `export` is missing")
+pytestmark = pytest.mark.slow
+
+NETWORK = "street-camvid"
+"""Its classes and its size are not those of the default."""
+SIZE = (160, 96)
+SEED = 3
+FRAMES = [image for image, _ in islice(StreetVideo(SEED, StreetConfig(size=SIZE)), 6)]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "robot.lmanet"
+    assert main(["export", NETWORK, str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def library() -> VideoSegmenter:
+    """The checkpoint in PyTorch."""
+    width, height = load_work_size(NETWORK)
+    return VideoSegmenter(load(NETWORK), precision="fp32", device="cpu", work_pixels=width * height)
+
+
+@pytest.fixture(scope="module")
+def expected(library) -> list[np.ndarray]:
+    library.reset()
+    return [library.step(image).labels for image in FRAMES]
+
+
+def program(name: str, output: Path, *arguments: str | Path) -> None:
+    command = [sys.executable, "-m", name, *arguments, "--output", output]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def size_text(library: VideoSegmenter) -> str:
+    return "x".join(map(str, library.network_size))
+
+
+def test_the_node_says_what_the_checkpoint_says(engine, library, expected):
+    options = ("-p", f"engine:={engine}", "-p", "precision:=fp32")
+    process = NodeProcess([*NODE_COMMAND, "--ros-args", *REPORT_OFTEN, *options])
+    try:
+        with connected(process) as client:
+            for number, image in enumerate(FRAMES):
+                answer = client.ask(image_message(image, stamp=1 + number / 15))
+                assert (pixels(answer["labels"]) == expected[number]).mean() > 0.999
+            assert client.class_table() == library.classes
+            client.fresh_status()
+            assert client.diagnostics["memory_filled"] == str(library.filled)
+            assert client.diagnostics["work_size"] == size_text(library)
+            assert client.diagnostics["network"] == client.diagnostics["model_file"] == str(engine)
+            assert client.diagnostics["model_hash"] == checkpoint_hash(engine)
+    finally:
+        process.end()
+
+
+def test_evaluate_bag_scores_it_in_its_classes(engine, library, expected, tmp_path):
+    bag = tmp_path / "bag"
+    width, height = SIZE
+    street = ["--seed", str(SEED), "--frames", str(len(FRAMES)), "--size", f"{width}x{height}"]
+    clean = ["--noise", "0", "--flicker", "0", "--occlusion-rate", "0", "--no-depth"]
+    assert make_bag(["--output", str(bag), *street, *clean]) == 0
+    options = ("-p", f"engine:={engine}", "-p", "precision:=fp32", "--outputs", "labels")
+    program("lmanet_ros.evaluate_bag", tmp_path / "result", bag, *options)
+    summary = json.loads((tmp_path / "result" / "evaluation.json").read_text())
+    assert summary["run"]["work_size"] == size_text(library)
+    assert summary["run"]["model_hash"] == checkpoint_hash(engine)
+    common = common_classes(library.classes, CITYSCAPES)
+    assert tuple(summary["tally"]["classes"]) == common.classes.names
+    found = [
+        pixels(deserialize_message(message.data, Image))
+        for message in read_bag(tmp_path / "result" / "predictions", report=pytest.fail)
+        if message.topic == "/segmentation_node/labels"
+    ]
+    shares = [(ours == theirs).mean() for ours, theirs in zip(found, expected, strict=True)]
+    assert min(shares) > 0.999
+
+
+def test_the_demo_scores_it_in_its_classes(engine, library, tmp_path):
+    width, height = SIZE
+    options = ("--engine", engine, "--frames", "12", "--size", f"{width}x{height}")
+    program("lmanet_ros.demo", tmp_path / "demo", *options)
+    summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
+    assert summary["engine"] == str(engine)
+    assert summary["answered"] > 0
+    classes = common_classes(library.classes, CITYSCAPES).classes
+    for name in ("node", "single_frame"):
+        assert tuple(summary["iou"][name]) == classes.names
+        # Label numbers of other classes would agree by accident only.
+        assert summary["miou"][name] > 0.2
