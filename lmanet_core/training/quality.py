@@ -37,10 +37,10 @@ def fit_quality(quality: FrameQuality, good: Tensor, worse: Tensor) -> None:
     scores, worse_scores = before @ direction, after @ direction
     variance = (scores.var() + worse_scores.var()).clamp_min(SMALLEST_DEVIATION) / 2
     direction *= (scores.mean() - worse_scores.mean()) / variance
-    middle = (before.mean(0) + after.mean(0)) @ direction / 2
     weight = direction / deviation
     quality.weight.copy_(weight)
-    quality.bias.copy_(-(mean @ weight) - middle)
+    # In the middle between the means of good and worse frames, either is as likely.
+    quality.bias.copy_(-(mean @ weight))
 
 
 def _deviation(moments: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -77,13 +79,23 @@ def test_scaling_keeps_labels_on_their_pixels() -> None:
         assert np.median(difference) <= 1
 
 
+def test_another_aspect_makes_frames_wider() -> None:
+    images, labels = draw(coordinates(), replace(PLAIN, aspect=(2.0, 2.0)))
+    np.testing.assert_array_equal(images[0, :, 30, 1], np.arange(40))
+    assert np.ptp(labels[0]) == pytest.approx(30, abs=1)
+
+
 def test_crops_show_rare_classes_more_often_than_chance() -> None:
     labels = np.zeros((1, 40, 100), np.uint8)
     labels[0, 22, 70] = 11
     clip = Clip(np.zeros((1, 40, 100, 3), np.uint8), labels)
     config = AugmentationConfig((20, 10), flip=False, translate=0, class_centred=1.0)
     crops = [draw(clip, config, seed).labels for seed in range(300)]
-    assert np.mean([11 in crop for crop in crops]) > 0.4  # chance: about 0.07
+    always = np.mean([11 in crop for crop in crops])
+    assert always > 0.4  # chance: about 0.07
+    config = replace(config, class_centred=0.5)
+    half = np.mean([11 in draw(clip, config, seed).labels for seed in range(300)])
+    assert half == pytest.approx(always / 2, abs=0.1)
 
 
 def test_a_last_frame_without_truth_is_cropped_anywhere() -> None:
@@ -108,12 +120,35 @@ def test_light_changes_alike_in_all_frames_and_leaves_labels_alone() -> None:
     assert any(len(set(value)) == 3 for value in values)
 
 
+def test_frames_get_brighter_or_darker() -> None:
+    clip = Clip(np.full((2, 8, 8, 3), 100, np.uint8), np.ones((2, 8, 8), np.uint8))
+    drawn = [draw(clip, replace(PLAIN, brightness=0.1), seed).images.mean() for seed in range(40)]
+    assert 74 <= min(drawn) < 90 < 110 < max(drawn) <= 126
+
+
+def test_half_of_the_clips_are_blurred_and_all_their_frames_alike() -> None:
+    frame = np.random.default_rng(0).integers(256, size=(16, 16, 3), dtype=np.uint8)
+    clip = Clip(np.stack([frame] * 2), np.ones((2, 16, 16), np.uint8))
+    deviations = []
+    for seed in range(40):
+        images, _ = draw(clip, replace(PLAIN, blur=2.0), seed)
+        np.testing.assert_array_equal(images[0], images[1])
+        deviations.append(images.std())
+    blurred = [deviation for deviation in deviations if deviation < 0.95 * frame.std()]
+    assert 8 <= len(blurred) <= 32
+
+
 def test_noise_is_new_in_every_frame() -> None:
     clip = Clip(np.full((2, 32, 32, 3), 100, np.uint8), np.ones((2, 32, 32), np.uint8))
     images, _ = draw(clip, AugmentationConfig(flip=False, translate=0, noise=10.0))
     assert (images[0] != images[1]).any()
     assert images[0].std() == pytest.approx(images[1].std(), rel=0.2)
     assert images[0].std() < 11
+    drawn = [
+        draw(clip, AugmentationConfig(flip=False, translate=0, noise=10.0), seed).images.std()
+        for seed in range(20)
+    ]
+    assert min(drawn) < 4 < 7 < max(drawn) < 11
 
 
 def test_noise_has_the_deviation_that_is_asked_for() -> None:

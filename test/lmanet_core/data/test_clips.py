@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,13 +128,21 @@ def test_what_comes_into_view_in_a_pseudo_clip_has_no_truth() -> None:
     assert shares.min() == 0
 
 
-def test_every_frame_of_a_pseudo_clip_has_noise_of_its_own(camvid: Path) -> None:
+def test_a_camera_turns_by_degrees() -> None:
+    motion = MotionConfig((0, 0), translation=0, rotation=3, shear=0, flicker=0)
+    before, after = draw(PseudoClips(RECTANGLE, 2, motion)).labels == 1
+    assert (before & after).sum() > 0.85 * before.sum()
+    assert (before != after).any()
+
+
+def test_every_frame_of_a_pseudo_clip_has_a_sensor_of_its_own(camvid: Path) -> None:
     dataset = open_dataset("camvid", camvid, "train")
-    still = MotionConfig((0, 0), 0, 0, 0, flicker=0, noise=20, blur=1)
-    images, labels = draw(PseudoClips(dataset, 3, still))
-    assert (images[0] != images[1]).any()
-    assert (images[1] != images[2]).any()
-    np.testing.assert_array_equal(labels[0], labels[2])
+    still = MotionConfig((0, 0), 0, 0, 0, flicker=0)
+    for sensor in ({"noise": 20}, {"blur": 3}, {"flicker": 0.3}):
+        images, labels = draw(PseudoClips(dataset, 3, replace(still, **sensor)))
+        assert (images[0] != images[1]).any()
+        assert (images[1] != images[2]).any()
+        np.testing.assert_array_equal(labels[0], labels[2])
 
 
 def test_streets_have_labels_for_every_frame() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lmanet_core.classes import CAMVID, CITYSCAPES
+from lmanet_core.data.clips import Clip
 from lmanet_core.data.config import DataConfig, open_clips
 from lmanet_core.data.meanings import (
     CAMVID_IN_CITYSCAPES,
@@ -14,6 +15,7 @@ from lmanet_core.data.meanings import (
     known_meanings,
     read_meanings,
 )
+from lmanet_core.data.mixture import MixedClips, Part
 from lmanet_core.data.samples import TrainingSamples
 
 STREET = {"streets": 4, "clips_per_street": 2, "size": [64, 32]}
@@ -67,6 +69,36 @@ def test_own_meanings_are_taken_and_what_is_not_mentioned_is_ignored(camvid: Pat
     assert {10, 19, 255} <= seen
 
 
+class Counted:
+    """Clips that tell their number."""
+
+    classes, groups = CITYSCAPES, ()
+
+    def __init__(self, shuffle: bool) -> None:
+        self.shuffle = shuffle
+
+    def __len__(self) -> int:
+        return 10
+
+    def clip(self, index: int, random: np.random.Generator) -> Clip:
+        labels = np.full((1, 2, 2), index, np.uint8)
+        return Clip(np.full((1, 2, 2, 3), int(self.shuffle), np.uint8), labels)
+
+
+def test_in_an_epoch_all_clips_have_their_turn_in_order_or_at_random() -> None:
+    mixed_clips = MixedClips([Part(Counted(False), 0.25), Part(Counted(True), 0.75)])
+    assert len(mixed_clips) == 40
+    random = np.random.default_rng(0)
+    drawn: dict[int, list[int]] = {0: [], 1: []}
+    for index in range(40):
+        images, labels = mixed_clips.clip(index, random)
+        drawn[int(images.max())].append(int(labels.max()))
+    assert drawn[0] == sorted(drawn[0])
+    assert len(set(drawn[0])) > 4
+    assert drawn[1] != sorted(drawn[1])
+    assert len(set(drawn[1])) > 7
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -102,3 +134,13 @@ def test_groups_of_several_data_sets_keep_their_labels() -> None:
     both = Translation.make(CAMVID, CITYSCAPES, CAMVID_IN_CITYSCAPES, one.groups)
     assert both.groups[: len(one.groups)] == one.groups
     assert len(set(both.groups)) == len(both.groups)
+    # In whichever order they are written.
+    turned = Translation.make(CAMVID, CITYSCAPES, {"car": ("bus", "car")})
+    assert turned.groups == one.groups
+
+
+def test_labels_are_translated_by_name() -> None:
+    lookup = Translation.make(CAMVID, CITYSCAPES, CAMVID_IN_CITYSCAPES).lookup
+    for name in ("sky", "pole", "road", "fence"):
+        assert CITYSCAPES.names[lookup[CAMVID.names.index(name)]] == name
+    assert lookup[255] == 255

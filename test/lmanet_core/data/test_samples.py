@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from lmanet_core.classes import CAMVID, CITYSCAPES
 from lmanet_core.data.augmentation import AugmentationConfig
 from lmanet_core.data.config import DataConfig, open_clips
+from lmanet_core.data.datasets import open_dataset
 from lmanet_core.data.pseudo_clips import MotionConfig
 from lmanet_core.data.samples import TrainingSamples
 from lmanet_core.data.video import DatasetError
@@ -29,6 +30,13 @@ def test_a_sample_is_a_clip_as_tensors(camvid: Path) -> None:
     assert images.dtype == torch.uint8
     assert labels.shape == (2, 16, 32)
     assert labels.dtype == torch.uint8
+
+
+def test_a_sample_has_the_colours_of_its_image(camvid: Path) -> None:
+    images, _ = TrainingSamples(open_clips(DataConfig("camvid", camvid)), 1, 1)[0]
+    picture = images[0].permute(1, 2, 0).numpy()
+    frames = open_dataset("camvid", camvid, "train").labelled_frames
+    assert any((video.image(index) == picture).all() for video, index in frames)
 
 
 def test_a_sample_depends_on_seed_and_number_alone(camvid: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +44,38 @@ class PlainClips:
         return Clip(np.stack([frame] * 3), np.ones((3, 24, 32), np.uint8))
 
 
+def only(way: str, amount: float) -> WorseningConfig:
+    return WorseningConfig(chance=1, **{**NOTHING, way: amount})
+
+
+def worse_copies(image: np.ndarray, way: str, amount: float, number: int = 20) -> np.ndarray:
+    """(number, H, W, 3), each drawn anew."""
+    config = only(way, amount)
+    return np.stack([worsen(image, config, np.random.default_rng(n)) for n in range(number)])
+
+
 def drawn(config: WorseningConfig) -> Iterator[Clip]:
     source = WorsenedClips(PlainClips(), config, last_only=True)
     return (source.clip(index, np.random.default_rng(index)) for index in range(200))
+
+
+class Grey:
+    """A video of three grey frames."""
+
+    name, labelled = "grey", ()
+
+    def __len__(self) -> int:
+        return 3
+
+    def image(self, index: int) -> np.ndarray:
+        return GREY
+
+    def labels(self, index: int) -> None:
+        return None
+
+
+GREY = np.full((24, 32, 3), 128, np.uint8)
+GREYS = VideoDataset("grey", DAVIS, (Grey(), Grey()))
 
 
 def test_of_some_clips_the_last_frame_and_nothing_else_is_worse() -> None:
@@ -70,15 +99,14 @@ def test_any_frame_may_be_worse_by_itself() -> None:
 
 @pytest.mark.parametrize("way", NOTHING)
 def test_each_way_makes_frames_worse_by_itself(way: str) -> None:
-    config = WorseningConfig(chance=1, **{**NOTHING, way: 0.9})
+    config = only(way, 0.9)
     changed = [(clip.images[2] != clip.images[1]).any() for clip in drawn(config)]
     # Some are drawn too weak to be seen in a value of 0..255.
     assert np.mean(changed) > 0.2
-    assert worsen(np.zeros((8, 8, 3), np.uint8), config, np.random.default_rng(0)).shape == (
-        8,
-        8,
-        3,
-    )
+    for seed in range(5):
+        image = np.zeros((8, 8, 3), np.uint8)
+        assert worsen(image, config, np.random.default_rng(seed)).shape == (8, 8, 3)
+        assert not image.any(), "the image itself stays as it is"
 
 
 def test_frames_are_worse_in_runs() -> None:
@@ -119,21 +147,20 @@ def test_a_worsened_video_is_the_same_whenever_it_is_read(davis: Path) -> None:
 
 
 def test_no_two_videos_are_worse_in_the_same_way() -> None:
-    class Grey:
-        name, labelled = "grey", ()
-
-        def __len__(self) -> int:
-            return 1
-
-        def image(self, index: int) -> np.ndarray:
-            return np.full((24, 32, 3), 128, np.uint8)
-
-        def labels(self, index: int) -> None:
-            return None
-
-    config = WorseningConfig(**{**NOTHING, "noise": 60.0}, chance=1)
-    one, other = worsened(VideoDataset("grey", DAVIS, (Grey(), Grey())), config).videos
+    one, other = worsened(GREYS, only("noise", 60.0)).videos
     assert (one.image(0) != other.image(0)).any()
+
+
+def test_frames_of_a_run_have_noise_of_their_own() -> None:
+    video = worsened(GREYS, replace(only("noise", 60.0), run_length=3)).videos[0]
+    first, second, third = (video.image(index) for index in range(3))
+    assert (first != second).any()
+    assert (second != third).any()
+
+
+def test_no_frame_of_a_video_is_worse_without_a_chance() -> None:
+    video = worsened(GREYS, replace(only("noise", 60.0), chance=0.0)).videos[0]
+    assert all((video.image(index) == 128).all() for index in range(3))
 
 
 def test_every_frame_of_a_paired_source_is_followed_by_its_worse_copy(davis: Path) -> None:
@@ -172,3 +199,68 @@ def test_a_worsened_video_is_worse_in_runs(davis: Path) -> None:
         changed = [bool((worse.image(i) != video.image(i)).any()) for i in range(4)]
         assert changed[0] == changed[1]
         assert changed[2] == changed[3]
+
+
+def test_the_last_frame_is_the_one_that_training_makes_worse(davis: Path) -> None:
+    plain = DataConfig("davis", davis, frames=2)
+    worse = replace(plain, last_frame=only("noise", 60.0))
+    before, after = (open_clips(c).clip(1, np.random.default_rng(0)) for c in (plain, worse))
+    np.testing.assert_array_equal(after.images[0], before.images[0])
+    assert (after.images[1] != before.images[1]).any()
+
+
+def test_covers_lie_anywhere() -> None:
+    covered = (worse_copies(GREY, "cover", 0.9, 60) != 128).any(3)
+    for axis in (1, 2):
+        assert covered.any((0, axis)).all()
+    assert not covered.all(0).any()
+
+
+@pytest.mark.parametrize("way", ["blur", "motion", "defocus"])
+def test_blurs_leave_what_is_even_as_it_is(way: str) -> None:
+    copies = worse_copies(GREY, way, 5.0)
+    assert np.abs(copies.astype(int) - 128).max() <= 1
+
+
+def test_a_point_out_of_focus_becomes_a_disc() -> None:
+    image = np.zeros((33, 33, 3), np.uint8)
+    image[16, 16] = 255
+    _, rows, columns, _ = np.nonzero(worse_copies(image, "defocus", 5.0))
+    assert 4 < np.hypot(rows - 16, columns - 16).max() < 6
+
+
+def test_lost_pixels_are_black_or_white_and_no_more_than_asked_for() -> None:
+    copies = worse_copies(GREY, "lost_pixels", 0.2)
+    assert set(np.unique(copies)) == {0, 128, 255}
+    assert (copies == 0).mean() == pytest.approx((copies == 255).mean(), rel=0.2)
+    assert (copies != 128).mean((1, 2, 3)).max() < 0.23
+
+
+def test_dirt_covers_no_more_than_asked_for() -> None:
+    assert (worse_copies(GREY, "dirt", 0.2) != 128).any(3).mean((1, 2)).max() < 0.23
+
+
+def test_nights_are_dark() -> None:
+    assert worse_copies(GREY, "night", 1.0).mean((1, 2, 3)).max() < 128
+
+
+def test_lamps_that_flicker_change_rows_and_nothing_bright_gets_dark() -> None:
+    copies = worse_copies(np.full((24, 32, 3), 250, np.uint8), "banding", 0.5)
+    assert (copies == copies[:, :, :1]).all()
+    assert (copies != copies[:, :1]).any()
+    assert copies.min() > 120
+
+
+def test_the_lower_the_bit_rate_the_less_detail_is_left() -> None:
+    image = np.random.default_rng(0).integers(256, size=(48, 64, 3), dtype=np.uint8)
+    some, little = (worse_copies(image, "low_bit_rate", amount).std() for amount in (0.1, 3.0))
+    assert little < 0.8 * some
+
+
+def test_a_little_compression_takes_little_away() -> None:
+    image = np.repeat(np.arange(0, 192, 6, dtype=np.uint8), 3).reshape(1, 32, 3).repeat(24, 0)
+    little, much = (
+        np.abs(worse_copies(image, "compression", amount).astype(int) - image).mean()
+        for amount in (0.05, 0.95)
+    )
+    assert little < 1 < much

@@ -29,3 +29,16 @@ def test_runs_of_frames_end_with_a_video_and_with_a_frame_that_is_left_out() -> 
             scorer.add(IMAGE, RIGHT, RIGHT)
         result = scorer.result()
         assert (result.vc8, result.vc16) == (None, None)
+
+
+def test_the_sum_of_two_evaluations_is_that_of_both_together() -> None:
+    whole, parts = Scorer(DAVIS), (Scorer(DAVIS), Scorer(DAVIS))
+    for part in parts:
+        for number in range(17):
+            predicted = WRONG if number == 0 and part is parts[0] else RIGHT
+            for scorer in (whole, part):
+                scorer.add(IMAGE, predicted, RIGHT)
+        whole.begin_video()
+    both = parts[0].tally() + parts[1].tally()
+    assert both == whole.tally()
+    assert both.evaluation().vc16 == 0.75

@@ -6,7 +6,13 @@ import torch
 from torch.nn import functional
 
 from lmanet_core import ModelConfig, VideoSegmenter, build_model, load, save_checkpoint
-from lmanet_core.models.fusion import BlendFusion, BottleneckFusion, ConcatenationFusion
+from lmanet_core.models.fusion import (
+    BlendFusion,
+    BottleneckFusion,
+    ConcatenationFusion,
+    GatedFusion,
+    ResidualFusion,
+)
 from lmanet_core.runtime import RingBuffer
 
 
@@ -119,6 +125,31 @@ def test_blend_lies_between_the_features_and_what_was_read():
     better = read + 1
     assert (fusion.memory_gate(features, better) > 0.9).all()
     assert (fusion.memory_gate(better, features) < 0.1).all()
+
+
+@pytest.mark.parametrize("kind", [GatedFusion, BottleneckFusion, ResidualFusion])
+@torch.no_grad()
+def test_what_was_read_comes_through_the_memory_s_gate(kind):
+    fusion = kind(8, 8).eval()
+    features, read, other = torch.rand(3, 1, 8, 3, 5)
+    layer = fusion.gate_and_correction if kind is ResidualFusion else fusion.gate
+    of_memory = slice(0, 8) if kind is ResidualFusion else slice(8, 16)
+    layer.weight[of_memory] = 0
+    if kind is ResidualFusion:
+        layer.weight[8:].normal_()
+    else:
+        layer.weight[:8] = 0
+    for bias, open_share in ((-30, 0.0), (30, 1.0)):
+        layer.bias[of_memory] = bias
+        gate = fusion.memory_gate(features, read)
+        torch.testing.assert_close(gate, torch.full_like(gate, open_share))
+        fused = fusion(features, read, features)
+        assert torch.allclose(fused, fusion(features, other, features), atol=1e-6) != open_share
+
+
+@torch.no_grad()
+def test_without_gates_the_memory_always_comes_through():
+    assert (ConcatenationFusion(4, 8).memory_gate(*torch.rand(2, 1, 4, 3, 5)) == 1).all()
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,9 @@ def test_the_memory_starts_with_keys_and_values_like_the_query_s() -> None:
     frame = memory.project(torch.rand(1, 128, 4, 4))
     assert torch.equal(frame.query_key, frame.memory_key)
     assert torch.equal(frame.query_value, frame.memory_value)
+    # What is read counts as what is seen does.
+    query, read = memory.fusion.expand(torch.rand(1, 64, 4, 4).repeat(1, 2, 1, 1)).chunk(2, 1)
+    torch.testing.assert_close(query, read)
 
 
 def test_weights_of_another_backbone_are_refused() -> None:

@@ -6,7 +6,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lmanet_core.training.loss import LabelLoss, feature_loss, prediction_loss
+from lmanet_core.training.loss import (
+    LabelLoss,
+    consistency_loss,
+    feature_loss,
+    prediction_loss,
+)
 
 
 def test_a_group_costs_what_the_sum_of_its_classes_probabilities_says() -> None:
@@ -48,6 +53,13 @@ def test_predictions_cost_what_they_diverge_from_the_target_per_pixel() -> None:
     target = torch.zeros(2, 4, 3, 3)
     target[:, 0] = 1
     assert prediction_loss(torch.zeros(2, 4, 3, 3), target).item() == pytest.approx(math.log(4))
+
+
+def test_predictions_that_have_nothing_in_common_are_as_inconsistent_as_can_be() -> None:
+    logits = torch.zeros(2, 4, 3, 3)
+    logits[:, 0] = 100
+    assert consistency_loss(logits, logits.roll(1, 1)).item() == pytest.approx(math.log(2))
+    assert consistency_loss(logits, logits).item() == pytest.approx(0)
 
 
 def test_features_count_alike_whatever_their_spread() -> None:

@@ -14,6 +14,7 @@ from lmanet_core.data.config import DataConfig
 from lmanet_core.data.worsening import WorseningConfig
 from lmanet_core.training.config import StageConfig, TeachingConfig, TrainingError
 from lmanet_core.training.data_module import PartBatches
+from lmanet_core.training.degradation import degrade
 from lmanet_core.training.stage_module import SHAPES, StageModule
 
 STAGE = StageConfig(
@@ -122,15 +123,17 @@ def test_a_network_is_taught_by_itself_as_it_was_to_say_of_worse_copies_what_it_
 def test_the_teacher_s_weight_and_consistency_are_two_losses() -> None:
     images = torch.randint(256, (1, 2, 3, 32, 64), dtype=torch.uint8)
     no_labels = torch.full((1, 2, 32, 64), 255, dtype=torch.uint8)
-    by_teacher, alike, both = (
+    by_teacher, alike, both, half = (
         teaching_module(teaching).loss(images, no_labels).item()
         for teaching in (
             TeachingConfig(weight=2.0),
             TeachingConfig(weight=0.0, consistency=3.0),
             TeachingConfig(weight=2.0, consistency=3.0),
+            TeachingConfig(weight=1.0, consistency=1.5),
         )
     )
     assert by_teacher > 0 < alike
+    assert half == pytest.approx(both / 2, rel=1e-4)
     assert both == pytest.approx(by_teacher + alike, rel=1e-4)
 
 
@@ -230,6 +233,33 @@ def test_an_average_of_weights_soon_follows_and_later_hardly_moves() -> None:
     assert averages[-1] == pytest.approx(0.5, abs=1e-3)
 
 
+def test_an_average_has_the_statistics_that_go_with_its_weights() -> None:
+    module = module_for(replace(STAGE, weight_average=0.5))
+    assert module.average is not None
+    for value in (0.0, 2.0):
+        module.model.memory.fusion.bn.running_mean.fill_(value)
+        module.average.update_parameters(module.model)
+    assert module.result.memory.fusion.bn.running_mean.mean().item() == pytest.approx(2 * 9 / 11)
+
+
+def test_what_is_frozen_stays_as_it_is() -> None:
+    module = module_for(replace(STAGE, frozen=("memory.fusion",)))
+    for _ in range(2):
+        fusion = module.model.memory.fusion
+        assert not any(p.requires_grad for p in fusion.parameters())
+        assert not any(part.training for part in fusion.modules())
+        assert module.model.memory.heads.weight.requires_grad
+        module.eval()
+        module.train()
+
+
+def test_frames_are_degraded_anew_each_time_and_without_a_chance_not_at_all() -> None:
+    clips = torch.randint(256, (2, 2, 3, 16, 24), dtype=torch.uint8)
+    one, other = (degrade(clips, WorseningConfig(1.0)) for _ in range(2))
+    assert (one != other).any()
+    assert torch.equal(degrade(clips, WorseningConfig(0.0)), clips)
+
+
 def test_learning_rates_rise_and_fall_as_their_schedule_has_it() -> None:
     one_cycle = SHAPES["one_cycle"]
     assert [one_cycle(at) for at in (0.0, 0.1, 0.55, 1.0)] == pytest.approx([0.04, 1, 0.5, 0])
@@ -242,6 +272,12 @@ def test_the_encoder_may_have_a_learning_rate_of_its_own() -> None:
     stage = replace(STAGE, trains=("encoder", "decoder"), encoder_learning_rate=1e-5)
     groups = module_for(stage).configure_optimizers()["optimizer"].param_groups
     assert [group["lr"] for group in groups] == [1e-5, 2e-4]
+
+
+def test_weights_decay_as_asked_for() -> None:
+    module = module_for(replace(STAGE, weight_decay=0.02))
+    groups = module.configure_optimizers()["optimizer"].param_groups
+    assert {group["weight_decay"] for group in groups} == {0.02}
 
 
 def test_statistics_that_learn_have_the_momentum_asked_for() -> None:

@@ -66,6 +66,9 @@ def test_similar_locations_attract_attention():
     scores = torch.einsum("nkp,nkq->npq", frame.query_key.flatten(2), keys)
     itself = scores.diagonal(dim1=1, dim2=2)
     assert (itself > scores.mean(2) + scores.std(2)).float().mean() > 0.9
+    # Neither all of 64 locations nor itself alone.
+    share = scores.softmax(2).diagonal(dim1=1, dim2=2).mean()
+    assert 0.1 < share < 0.5
 
 
 def test_another_fusion_is_refused():
