@@ -11,7 +11,9 @@ from lmanet_core import CheckpointError, ClassTable, ModelConfig, build_model, l
 from lmanet_core.checkpoint import (
     DEFAULT_WEIGHTS,
     WEIGHTS_FOLDER,
+    checkpoint_fingerprint,
     checkpoint_hash,
+    fingerprint,
     load_work_size,
     shipped_weights,
 )
@@ -71,6 +73,14 @@ def test_half_precision_halves_the_file_and_loads_as_float32(model, checkpoint, 
     save_checkpoint(model, half, dtype=torch.float16)
     assert half.stat().st_size < 0.52 * checkpoint.stat().st_size
     assert next(load(half).parameters()).dtype == torch.float32
+
+
+def test_the_fingerprint_is_that_of_the_network_however_it_is_stored(model, checkpoint, tmp_path):
+    assert checkpoint_fingerprint(checkpoint) == fingerprint(model)
+    save_checkpoint(model, tmp_path / "half.safetensors", dtype=torch.float16)
+    half = load(tmp_path / "half.safetensors")
+    assert checkpoint_fingerprint(tmp_path / "half.safetensors") == fingerprint(half)
+    assert fingerprint(half) != fingerprint(model)
 
 
 def test_the_hash_is_that_of_the_file(checkpoint):

@@ -99,6 +99,24 @@ def test_totals_are_made_of_counts_not_of_averages(files, tmp_path, capsys):
     assert "scored       /image against /labels in 2 of them" in printed
 
 
+def test_a_total_has_a_baseline_where_all_have_one_and_tells_of_different_weights(files, tmp_path):
+    def write(number: int, **more: Any) -> None:
+        file = Path(files[number])
+        file.write_text(json.dumps(json.loads(file.read_text()) | more))
+
+    write(0, baseline=summary("drives/long", 800, 100))
+    assert run("--merge", *files, "--output", str(tmp_path / "all")) == 0
+    some = merged(tmp_path / "all")
+    assert "baseline" not in some["total"]
+    assert not any("weights" in note for note in some["notes"])
+    run_facts = {"date": "today", "model_hash": "other", "command": "evaluate_bag"}
+    write(1, baseline=summary("drives/short", 10, 90), run=run_facts)
+    assert run("--merge", *files, "--output", str(tmp_path / "all")) == 0
+    total = merged(tmp_path / "all")
+    assert total["total"]["baseline"]["iou"]["road"] == 810 / 1000
+    assert "figures of different weights were added, by their hash" in total["notes"]
+
+
 def test_sums_can_be_added_again_but_no_recording_counts_twice(files, tmp_path, capsys):
     for name, file in zip(("one", "two"), files, strict=True):
         assert run("--merge", file, "--output", str(tmp_path / name)) == 0

@@ -10,8 +10,9 @@ from lmanet_core.classes import CAMVID
 from lmanet_ros.bags.survey import BagFrame
 from lmanet_ros.evaluation.answers import AnsweredFrame
 from lmanet_ros.evaluation.html_report import picture
-from lmanet_ros.evaluation.playback import PlayedFrame
+from lmanet_ros.evaluation.playback import Playback, PlayedFrame
 from lmanet_ros.evaluation.scoring import score
+from lmanet_ros.evaluation.summary import worst_frames
 
 CLASSES = ClassTable(("road", "sky", "car"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
 SIZE = (64, 32)
@@ -133,3 +134,12 @@ def test_equal_labels_have_equal_hashes():
         score([answer(0, labels(value))], CLASSES, None).labels_sha256 for value in (1, 1, 2)
     )
     assert first == same != other
+
+
+def test_the_worst_frames_are_pictured_worst_first_and_one_of_each_place():
+    true, half_wrong, wrong = halves(0, 1), halves(0, 0), halves(1, 0)
+    shown = [true, true, true, half_wrong, true, wrong, wrong, true]
+    stamps = [0, 10, 20, 30, 40, 50, 51, 60]
+    answers = [answer(n, shown[n], true, stamp=10**8 * stamps[n]) for n in range(len(shown))]
+    playback = Playback(tuple(a.played for a in answers), {}, "network", CLASSES, 1.0, {})
+    assert worst_frames(playback, score(answers, CLASSES, None)) == [5, 3, 0, 1, 2, 4]
