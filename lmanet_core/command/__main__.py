@@ -19,6 +19,7 @@ with program_needs("lmanet", "export"):
         info,
         join,
         label,
+        mix,
     )
 
 VERBS = {
@@ -31,6 +32,7 @@ VERBS = {
     "info": info,
     "join": join,
     "label": label,
+    "mix": mix,
 }
 
 

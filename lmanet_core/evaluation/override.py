@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
+
 from lmanet_core.models import LMANet, build_model
 
 
@@ -51,3 +53,37 @@ def with_memory_of(network: LMANet, other: LMANet) -> LMANet:
     assert joined.memory is not None
     joined.memory.load_state_dict(other.memory.state_dict())
     return joined.train(network.training)
+
+
+def between(before: LMANet, after: LMANet, share: float) -> LMANet:
+    """Encoder and decoder on the straight way from those of a network to what they became.
+
+    What was learned for bad days is so had for less of what is lost on good ones.
+
+    Args:
+        before: stays as it is; the memory, if there is one, is that of this one.
+        after: the same network, trained on from there; stays as it is.
+        share: 0..1, of the way.
+
+    Raises:
+        ValueError: they differ in backbone or classes.
+
+    Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
+    """
+    one, other = before.config, after.config
+    if (one.backbone, one.classes) != (other.backbone, other.classes):
+        raise ValueError(
+            f"there is no way between networks of two kinds: '{one.backbone}' with "
+            f"{len(one.classes)} classes and '{other.backbone}' with {len(other.classes)}"
+        )
+    mixed = build_model(one)
+    mixed.load_state_dict(before.state_dict())
+    for name in ("encoder", "decoder"):
+        state, became = getattr(before, name).state_dict(), getattr(after, name).state_dict()
+        getattr(mixed, name).load_state_dict(
+            {
+                key: torch.lerp(value, became[key], share) if value.is_floating_point() else value
+                for key, value in state.items()
+            }
+        )
+    return mixed.train(before.training)

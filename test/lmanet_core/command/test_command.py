@@ -147,6 +147,32 @@ def test_label_makes_a_data_set_of_a_video_and_leaves_out_what_is_unsure(tmp_pat
     assert (unsure.labels(0) == 255).all()
 
 
+def test_mix_goes_a_share_of_the_way_and_leaves_the_memory(tmp_path, capsys):
+    before, after = (build_model(ModelConfig(memory_size=s, window_size=3)) for s in (1, 0))
+    files = [tmp_path / name for name in ("before.safetensors", "after.safetensors")]
+    save_checkpoint(before, files[0], work_size=(64, 32), provenance={"data": "streets"})
+    save_checkpoint(after, files[1], provenance={"stage": "single", "step": 240})
+    mix = ["mix", *map(str, files), str(tmp_path / "mixed.safetensors")]
+    assert main([*mix, "--share", "0.25"]) == 0
+    mixed = load(mix[3])
+    for part in ("encoder", "decoder"):
+        one, other = getattr(before, part).state_dict(), getattr(after, part).state_dict()
+        for name, tensor in getattr(mixed, part).state_dict().items():
+            if tensor.is_floating_point():
+                torch.testing.assert_close(tensor, 0.75 * one[name] + 0.25 * other[name])
+    memory = before.memory.state_dict()
+    assert all(torch.equal(t, memory[name]) for name, t in mixed.memory.state_dict().items())
+    assert load_work_size(mix[3]) == (64, 32)
+    assert load_provenance(mix[3]) == {
+        "data": "streets",
+        "mixed": "0.25 of the way to after, stage single, step 240",
+    }
+    assert main([*mix, "--share", "2"]) == 1
+    assert "--share must be in 0..1, got 2" in capsys.readouterr().err
+    assert main(["mix", str(files[0]), "street", mix[3]]) == 1
+    assert "no way between networks of two kinds" in capsys.readouterr().err
+
+
 def test_adapt_writes_the_first_share_that_is_as_sure_and_steady_or_nothing(
     tmp_path, capsys, monkeypatch
 ):

@@ -1,0 +1,52 @@
+"""`lmanet mix`: weights between those of a network and those that it became."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lmanet_core.checkpoint import load, load_provenance, load_work_size, save_checkpoint
+from lmanet_core.program import require_writable
+
+HELP = "take weights between a network's and those that training has made of them"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options."""
+    parser.add_argument("before", help="the network; also a name of shipped weights")
+    parser.add_argument("after", help="the same network, trained on")
+    parser.add_argument("output", type=Path, metavar="OUT", help="file to write, .safetensors")
+    parser.add_argument(
+        "--share",
+        type=float,
+        default=0.3,
+        help="0..1, of the way from BEFORE to AFTER; default: %(default)s",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the checkpoint. Its memory, if BEFORE has one, is that of BEFORE.
+
+    Raises:
+        CheckpointError: one of the two cannot be used.
+        ValueError: the share is out of range, or the networks differ in more than their weights.
+    """
+    if not 0 <= arguments.share <= 1:
+        raise ValueError(f"--share must be in 0..1, got {arguments.share}")
+    require_writable(arguments.output, folder=False)
+    before, after = load(arguments.before), load(arguments.after)
+    from lmanet_core.evaluation.override import between
+
+    trained = load_provenance(arguments.after)
+    provenance = load_provenance(arguments.before) | {
+        "mixed": f"{arguments.share:g} of the way to {Path(arguments.after).stem}, "
+        f"stage {trained.get('stage', 'not told')}, step {trained.get('step', 'not told')}"
+    }
+    save_checkpoint(
+        between(before, after, arguments.share),
+        arguments.output,
+        provenance=provenance,
+        work_size=load_work_size(arguments.before),
+    )
+    print(f"written to {arguments.output}")
