@@ -23,6 +23,7 @@ from training_miniature import run_settings
 from lmanet_core import build_model, load
 from lmanet_core.checkpoint import load_provenance, load_work_size
 from lmanet_core.data.config import DataConfig
+from lmanet_core.data.samples import TrainingSamples
 from lmanet_core.data.video import DatasetError
 from lmanet_core.training import run
 from lmanet_core.training.config import TrainingError
@@ -151,6 +152,33 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     for name in ("lma2.csv", "lma2-validation.csv"):
         assert (tmp_path / "killed" / name).read_text() == (tmp_path / "whole" / name).read_text()
     one, other = (load(tmp_path / run / "lma2-last.safetensors") for run in ("whole", "killed"))
+    assert same(one, other)
+
+
+def test_a_network_is_taught_by_what_it_was_also_after_an_interruption(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings |= {"validation": None, "save_every": 1}
+    data = settings["data"] | {"worse_copy": {"noise": 60, "defocus": 2, "haze": 0.9}}
+    robust = settings["stages"][0] | {"name": "robust", "data": data, "supervise": "all"}
+    robust |= {"teaching": {"weight": 2, "consistency": 1}, "steps": 3}
+    robust["fixed_statistics"] = robust["trains"]
+    settings["stages"] = [robust]
+    train(settings, tmp_path / "whole")
+    read = TrainingSamples.__getitem__
+
+    def read_or_fail(self: TrainingSamples, number: int) -> Any:
+        if number == 5:
+            raise RuntimeError("interrupted")
+        return read(self, number)
+
+    monkeypatch.setattr(TrainingSamples, "__getitem__", read_or_fail)
+    with pytest.raises(RuntimeError, match="interrupted"):
+        train(settings, tmp_path / "interrupted")
+    assert (tmp_path / "interrupted" / "robust.ckpt").exists()
+    monkeypatch.setattr(TrainingSamples, "__getitem__", read)
+    train(settings, tmp_path / "interrupted")
+    one, other = (load(tmp_path / run / "robust.safetensors") for run in ("whole", "interrupted"))
     assert same(one, other)
 
 
