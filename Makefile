@@ -69,7 +69,8 @@ test-oldest-torch:
 	$(PYTHON) test/oldest_torch.py $(ARGS)
 
 # About a quarter of an hour.
-SOAK_TESTS := $(addprefix test/lmanet_ros/node/,test_soak.py test_faults.py arrival/test_large_images.py)
+SOAK_TESTS := $(addprefix test/lmanet_ros/node/,test_soak.py test_faults.py arrival/test_large_images.py) \
+	test/lmanet_ros/cloud/test_chain.py
 SOAK_LENGTH := --soak-frames 10000 --soak-malformed 1000 --soak-cycles 50 --soak-images 32
 
 soak: $(INSTALLED)

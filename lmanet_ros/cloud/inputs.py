@@ -55,6 +55,8 @@ class Inputs:
         self._count = count
         self._is_cloud = parameters.range_source == CLOUD
         self._infos: OrderedDict[int, CameraInfo] = OrderedDict()
+        self._infos_match = True
+        self._held: tuple[int, Labelled, Range] | None = None
         self._confident = StampMatcher[Labelled, Image](
             0, CONFIDENCE_PATIENCE, self._on_no_confidence
         )
@@ -114,6 +116,7 @@ class Inputs:
         """Fit the publishers, and let go of what has waited too long; do this now and then."""
         for subscription in self._subscriptions:
             subscription.look()
+        self._hand_on_held()
         now = perf_counter()
         self._confident.expire(now)
         self._pairs.expire(now)
@@ -123,6 +126,7 @@ class Inputs:
         for subscription in self._subscriptions:
             subscription.close()
         self._infos.clear()
+        self._held = None
         self._confident.clear()
         self._pairs.clear()
 
@@ -180,17 +184,32 @@ class Inputs:
         if pair is None:
             return
         self._last_pair = perf_counter()
+        self._hand_on_held()
         labelled, range_ = pair
         of = labelled.labels.header if self._is_cloud else range_.header
+        self._held = (_stamp(of), labelled, range_)
+        if _stamp(of) in self._infos or not self._infos_match:
+            self._hand_on_held()
+
+    def _hand_on_held(self) -> None:
+        """Hand on what may have waited for its calibration, with that or with the newest."""
+        if self._held is None:
+            return
+        stamp, labelled, range_ = self._held
+        self._held = None
+        # A camera that zooms or turns its image has one for each frame; others need not.
+        self._infos_match = stamp in self._infos
         newest = next(reversed(self._infos.values()), None)
-        # A camera that zooms or turns its image has one for each frame.
-        self._on_frame(labelled, range_, self._infos.get(_stamp(of), newest))
+        self._on_frame(labelled, range_, self._infos.get(stamp, newest))
 
     def _on_info(self, message: CameraInfo) -> None:
-        self._infos[_stamp(message.header)] = message
-        self._infos.move_to_end(_stamp(message.header))
+        stamp = _stamp(message.header)
+        self._infos[stamp] = message
+        self._infos.move_to_end(stamp)
         if len(self._infos) > KEPT_INFOS:
             self._infos.popitem(last=False)
+        if self._held and self._held[0] == stamp:
+            self._hand_on_held()
 
     def _on_lost(self, times: int) -> None:
         self._count("lost", times=times)

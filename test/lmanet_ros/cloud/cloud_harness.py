@@ -77,6 +77,7 @@ class CloudClient:
         outputs: to subscribe to.
         classes: that are published, latched; None: none are.
         calibrated: whether a `camera_info` is sent with each frame.
+        prefix: namespace of the node.
     """
 
     def __init__(
@@ -84,8 +85,10 @@ class CloudClient:
         outputs: tuple[str, ...] = OUTPUTS,
         classes: ClassTable | None = CITYSCAPES,
         calibrated: bool = True,
+        prefix: str = "",
     ) -> None:
-        self.node = rclpy.create_node("cloud_client")
+        self.node_name = prefix + NODE_NAME
+        self.node = rclpy.create_node(f"cloud_client{prefix.replace('/', '_')}")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         types = {"labels": Image, "confidence": Image, "depth": Image, "cloud": PointCloud2}
@@ -108,7 +111,7 @@ class CloudClient:
 
     def subscribe(self, name: str) -> None:
         self._subscriptions[name] = self.node.create_subscription(
-            PointCloud2, f"{NODE_NAME}/{name}", self.received[name].append, 10
+            PointCloud2, f"{self.node_name}/{name}", self.received[name].append, 10
         )
 
     def unsubscribe(self, name: str) -> None:
@@ -217,7 +220,7 @@ class CloudClient:
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name == f"{NODE_NAME}: semantic cloud":
+            if status.name == f"{self.node_name}: semantic cloud":
                 self.status = status
                 self.reports += 1
 
