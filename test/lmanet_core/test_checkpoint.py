@@ -14,6 +14,7 @@ from lmanet_core.checkpoint import (
     checkpoint_fingerprint,
     checkpoint_hash,
     fingerprint,
+    load_config,
     load_work_size,
     shipped_weights,
 )
@@ -92,6 +93,12 @@ def test_the_hash_is_that_of_the_file(checkpoint):
 def test_missing_file_is_named_and_shipped_weights_are_listed():
     with pytest.raises(CheckpointError, match=r"no checkpoint 'nothing'.*shipped weights"):
         load("nothing")
+
+
+def test_a_file_comes_before_shipped_weights_of_its_name(model, checkpoint, monkeypatch):
+    checkpoint.rename(checkpoint.with_name(DEFAULT_WEIGHTS))
+    monkeypatch.chdir(checkpoint.parent)
+    assert load_config(DEFAULT_WEIGHTS) == model.config
 
 
 def test_a_missing_file_opens_none_of_a_similar_name(checkpoint):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -103,6 +104,19 @@ def test_a_file_keeps_its_mode(old: Path) -> None:
     old.chmod(0o604)
     write_text(old, "new")
     assert (old.read_text(), mode(old)) == ("new", 0o604)
+
+
+def test_what_only_shows_when_the_disk_is_written_to_is_told_too(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = old.read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=f"No space left on device: '{old}'"):
+        write_text(old, "new")
+    assert old.read_bytes() == before
 
 
 def test_whatever_ends_the_writing_leaves_the_old_file(old: Path) -> None:

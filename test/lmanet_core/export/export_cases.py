@@ -49,8 +49,18 @@ class TinyResizedBackbone(TinyBackbone):
         self.decoder = ResizedDecoder(num_classes)
 
 
+class TinyAlignedBackbone(TinyBackbone):
+    """The same, enlarged so that corners stay in their place."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes)
+        enlarge = nn.Upsample(scale_factor=8, mode="bilinear", align_corners=True)
+        self.decoder = nn.Sequential(nn.Conv2d(16, num_classes, 1), enlarge)
+
+
 BACKBONES["tiny"] = TinyBackbone
 BACKBONES["tiny_resized"] = TinyResizedBackbone
+BACKBONES["tiny_aligned"] = TinyAlignedBackbone
 TINY = ModelConfig(
     backbone="tiny", memory_size=MEMORY_SIZE, window_size=5, key_channels=4, value_channels=8
 )

@@ -50,7 +50,7 @@ def test_a_clip_from_a_cold_start_gets_the_labels_of_the_library(tiny, clip, tin
         ),
         (
             {
-                "backbone": "tiny_resized",
+                "backbone": "tiny_aligned",
                 "value_channels": None,
                 "fusion": "blend",
                 "key_form": "located",
@@ -61,7 +61,7 @@ def test_a_clip_from_a_cold_start_gets_the_labels_of_the_library(tiny, clip, tin
     ],
 )
 def test_other_memories_are_exported_too(clip, tmp_path, setting, backend):
-    """None, and one of the features themselves that keeps every second frame."""
+    """None, and those of the features themselves, one of which keeps every second frame."""
     model = build_model(replace(TINY, **setting)).eval()
     export_network(model, tmp_path / "model.lmanet", work_size=SIZE)
     exported, _ = open_segmenter(
