@@ -70,10 +70,12 @@ def test_num_classes_must_leave_room_for_ignored_pixels():
 def test_the_bootstrap_s_interval_is_that_of_the_mean_difference():
     random = np.random.default_rng(1)
     before = random.uniform(0.4, 0.9, 400)
-    gain = paired_bootstrap(before, before + random.normal(0.01, 0.02, 400))
-    # 1.96 standard errors of 0.02 / sqrt(400).
+    differences = random.normal(0.01, 0.02, 400)
+    gain = paired_bootstrap(before, before + differences)
     assert gain.mean == pytest.approx(0.01, abs=0.003)
-    assert gain.high - gain.low == pytest.approx(2 * 1.96 * 0.001, rel=0.15)
+    # 95 % are within 1.96 standard errors.
+    error = differences.std() / 400**0.5
+    assert gain.high - gain.low == pytest.approx(2 * 1.96 * error, rel=0.08)
     assert gain.low < gain.mean < gain.high
     assert gain.gaining == pytest.approx(0.69, abs=0.08)
 

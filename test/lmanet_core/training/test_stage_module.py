@@ -299,3 +299,5 @@ def test_clips_of_all_lengths_are_drawn() -> None:
     data = replace(STAGE.data, frames=4)
     module = module_for(replace(STAGE, data=data, shortest_clip=2))
     assert {module._clip_length(step) for step in range(60)} == {2, 3, 4}
+    # A frame and its worse copy.
+    assert teaching_module(TeachingConfig())._clip_length(0) == 2

@@ -46,6 +46,11 @@ def test_what_follows_the_motion_costs_nothing_and_what_does_not_does() -> None:
     backwards = steadiness_loss(moving_labels(24, -2), images).item()
     assert following < 0.3 * staying
     assert staying < backwards
+    # Wherever a place is seen twice, and nowhere else, all that could change has changed.
+    flickering = torch.eye(2)[[0, 1, 0]][None, :, :, None, None].expand(1, 3, 2, 16, 24)
+    assert steadiness_loss(flickering, images).item() == pytest.approx(2)
+    still = images[:, :1].expand_as(images)
+    assert steadiness_loss(moving_labels(24, 0), still).item() == pytest.approx(0, abs=1e-6)
     assert steadiness_loss(moving_labels(24, 0)[:, :1], images[:, :1]).item() == 0
 
 
