@@ -233,6 +233,9 @@ def test_random_draws_memory_size_frames_while_training():
     assert len(draws) > 10
     assert all(len(set(draw)) == 3 and max(draw) < 9 for draw in draws)
     assert model.remembered(2) == [0, 1], "no more than there are"
+    itself = build(memory_size=3, memory_policy="random", write_before_read=True).train()
+    draws = [itself.remembered(9) for _ in range(10)]
+    assert all(len(draw) == 3 and draw[-1] == 9 and max(draw[:2]) < 9 for draw in draws)
     model(torch.rand(2, 5, 3, 16, 16)).sum().backward()
     assert model.memory.heads.weight.grad.abs().sum() > 0
 
