@@ -53,12 +53,22 @@ def test_an_engine_says_what_it_is(engine, tiny):
     assert len(plan) > 1000
 
 
-def test_erfnet_builds_for_all_chips_in_single_precision(erfnet_onnx):
+def test_erfnet_builds_for_all_chips_in_single_precision(erfnet_onnx, monkeypatch):
+    shapes = []
+    add_profile = trt.IBuilderConfig.add_optimization_profile
+
+    def record_shapes(config, profile):
+        shapes.extend(map(tuple, profile.get_shape("image")))
+        return add_profile(config, profile)
+
+    monkeypatch.setattr(trt.IBuilderConfig, "add_optimization_profile", record_shapes)
     info = EngineInfo(
         read_onnx_info(erfnet_onnx), "tensorrt_rtx", trt.__version__, CHIPS, (640, 480)
     )
     assert info.graph.precision == "fp32"
     assert len(build_plan(erfnet_onnx, info)) > 1000
+    # Rows come first: any image up to 640x480, fast where none is resized.
+    assert shapes == [(1, 1, 3), (*SIZE[::-1], 3), (480, 640, 3)]
 
 
 def test_a_file_is_rebuilt_if_it_is_stale_and_left_alone_otherwise(
