@@ -14,8 +14,10 @@ from torch import Tensor
 from lmanet_core.ops.backends.fused_cuda_kernels import INFINITY, LOG2_E, at
 from lmanet_core.ops.backends.triton_launch import Launch
 
-_LOGITS = 2048
-"""That a program holds; 16 for each of its threads."""
+_WARPS = 4
+_LOGITS_PER_THREAD = 16
+_LOGITS_PER_ENLARGING_THREAD = 4
+"""Fewer, because each is made of four, whose addresses take registers."""
 
 
 def classify(
@@ -52,7 +54,9 @@ def classify_launch(logits: Tensor, maps: Tensor, corners_aligned: bool = False)
     batch, classes, *logits_size = logits.shape
     height, width = maps.shape[2:]
     class_block = triton.next_power_of_2(classes)
-    pixel_block = _LOGITS // class_block
+    enlarged = (height, width) != tuple(logits_size)
+    per_thread = _LOGITS_PER_ENLARGING_THREAD if enlarged else _LOGITS_PER_THREAD
+    pixel_block = per_thread * 32 * _WARPS // class_block
     names = ("stream", "channel", "row", "column")
     strides = zip((f"logits_{name}" for name in names), logits.stride(), strict=True)
     return Launch(
@@ -70,13 +74,13 @@ def classify_launch(logits: Tensor, maps: Tensor, corners_aligned: bool = False)
             "logits_width": logits_size[1],
         },
         {
-            "enlarged": (height, width) != tuple(logits_size),
+            "enlarged": enlarged,
             "corners_aligned": corners_aligned,
             "classes": classes,
             "class_block": class_block,
             "pixel_block": pixel_block,
         },
-        warps=4,
+        warps=_WARPS,
     )
 
 
