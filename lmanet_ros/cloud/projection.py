@@ -86,6 +86,10 @@ def check(
         MessageError: they do not.
     """
     labels = to_labels(labelled.labels)
+    if labels.size == 0:
+        raise MessageError(
+            "zero size", f"expected labels of 1x1 pixels or more, got {_size(labels)}"
+        )
     confidence = None if labelled.confidence is None else to_labels(labelled.confidence)
     if confidence is not None and confidence.shape != labels.shape:
         raise MessageError(
@@ -133,7 +137,11 @@ class Projection:
         Raises:
             MessageError: there is no such cloud in the message.
         """
-        colors = self._colors_of(classes)
+        # Whatever is in a message that claims to be points or a calibration.
+        with np.errstate(all="ignore"):
+            return self._points(measured, self._colors_of(classes), voxel_size)
+
+    def _points(self, measured: Measured, colors: np.ndarray, voxel_size: float) -> Points:
         if measured.to_camera is None:
             made = self._of_depth(measured, colors)
         else:

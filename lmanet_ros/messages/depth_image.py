@@ -37,7 +37,7 @@ def to_depth(message: Image) -> np.ndarray:
     kind = np.dtype(_TYPES[message.encoding])
     row_bytes = message.width * kind.itemsize
     size = message.step * message.height
-    if message.step < row_bytes or not size == len(message.data) > 0:
+    if row_bytes == 0 or message.step < row_bytes or not size == len(message.data) > 0:
         raise MessageError(
             "wrong depth length",
             f"expected {message.height} rows of step {message.step} for {message.width} pixels of "

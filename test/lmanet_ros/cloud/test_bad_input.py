@@ -46,6 +46,12 @@ def depth_that_is_cut_off(number: int) -> dict[str, Any]:
     return messages
 
 
+def labels_without_width(number: int) -> dict[str, Any]:
+    messages = good(number)
+    messages["labels"].width = 0
+    return messages
+
+
 def colour_for_labels(number: int) -> dict[str, Any]:
     colours = np.zeros((*SHAPE, 3), np.uint8)
     return good(number) | {"labels": picture(colours, "rgb8", number)}
@@ -60,6 +66,7 @@ BAD = {
     "wrong depth encoding": (colour_for_depth, "expected 16UC1", "got 'rgb8'"),
     "wrong depth length": (depth_that_is_cut_off, "expected 13 rows", "got 768 bytes"),
     "no label encoding": (colour_for_labels, "expected mono8 or 8UC1, got 'rgb8'"),
+    "zero size": (labels_without_width, "labels of 1x1 pixels or more, got 0x12"),
     "no labels and depth with stamps": (
         stamps_of_another_clock,
         "for 2 s: the newest labels are of 10",
