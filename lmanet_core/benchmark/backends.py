@@ -68,6 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--frames", type=int, default=8, help="to compare labels on")
     parser.add_argument("--calibration-frames", type=int, default=10, help="for int8; 0: no int8")
+    parser.add_argument(
+        "--processor-time",
+        action="store_true",
+        help="one thread, and the processor's time: for a machine on which much else runs",
+    )
     parser.add_argument("--no-start", action="store_true", help="start no processes")
     parser.add_argument(
         "--json",
@@ -113,6 +118,7 @@ class Contender:
             backend=self.backend,
             precision=self.precision,
             work_pixels=0 if self.backend == "torch" else None,
+            threads=torch.get_num_threads(),
         )[0]
 
 
@@ -147,6 +153,8 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ValueError: the extra `export` is missing, or the file of figures is none.
     """
+    if arguments.processor_time:
+        torch.set_num_threads(1)
     processor = _processor(arguments.size)
     print(f"{processor}; packages of a node: {_environment()}", flush=True)
     rows = _read_rows(arguments.json)
@@ -222,7 +230,8 @@ def _compare(
         for _ in range(stream.memory_size):
             stream.step(frames[0])
     steps = {c.name: partial(stream.step, frames[0]) for c, stream in streams.items()}
-    times = time_in_turns(steps, arguments.repeats, warm_up=1)
+    clock = time.process_time if arguments.processor_time else time.perf_counter
+    times = time_in_turns(steps, arguments.repeats, warm_up=1, clock=clock)
     baseline = contenders[0]
     rows = []
     for contender in contenders:

@@ -99,17 +99,18 @@ template <typename E, typename O> struct Forward {
   Array<T> log_sum_exp;
   int64_t value_stride = round_up(problem.value_channels, Simd<T>::lanes);
   int64_t key_planes = planes<O>(problem.key_channels);
-  // Wide tiles: a row of the memory is packed anew for each of them, with the halo.
-  Tiling<T> tiling{problem, value_stride, kBlockRows, kBlockColumns, 32};
+  // Large tiles: a row of the memory is packed anew for each of them, with the halo.
+  Tiling<T> tiling{problem, value_stride, kBlockRows, kBlockColumns, 2 * kBlockRows, 32};
   Scratch<typename Simd<T>::Integer> mask = window_mask(tiling);
 
-  // A tile is one row of blocks.
-  int64_t blocks = tiling.columns / kBlockColumns;
+  int64_t blocks_across = tiling.columns / kBlockColumns;
+  int64_t blocks = tiling.rows / kBlockRows * blocks_across;
 
   struct Workspace {
     Scratch<O> queries, key_row, value_row, weights;
     Scratch<T> scores, out, lengths; // of a block's longest query
     Scratch<Softmax<T>> softmax;
+    T longest_key = 0; // of those in the row
 
     explicit Workspace(const Forward &f)
         : queries(f.blocks * kMembers * f.key_planes),
@@ -130,22 +131,40 @@ template <typename E, typename O> struct Forward {
         int64_t stride;
         const O *value_row = interleaved_row(values, values.at(b, t, r), problem.value_channels,
                                              seen, work.value_row.get(), stride);
-        const int64_t first = std::max(tile.top, r - tiling.radius);
-        const int64_t end = std::min(tile.bottom, r + tiling.radius + 1);
-        with_number<kBlockRows>(end - first, [&](auto rows) {
-          constexpr int kRows = decltype(rows)::value;
-          const int64_t row = first - tile.top;
-          // Those of the paper's networks and of the shipped default.
-          if (tiling.window == 21)
-            read_row<kRows, 21>(tile, row, value_row, stride, work);
-          else if (tiling.window == 15)
-            read_row<kRows, 15>(tile, row, value_row, stride, work);
-          else
-            read_row<kRows, 0>(tile, row, value_row, stride, work);
-        });
+        work.longest_key =
+            longest<T>(work.key_row.get(), key_planes, tiling.planar_stride, tiling.planar_stride);
+        for (int64_t top = tile.top; top < tile.bottom; top += kBlockRows) {
+          const int64_t first = std::max(top, r - tiling.radius);
+          const int64_t end = std::min({top + kBlockRows, tile.bottom, r + tiling.radius + 1});
+          if (first < end)
+            read_rows(tile, first - tile.top, end - first, value_row, stride, work);
+        }
       }
     }
     finish(b, tile, work);
+  }
+
+  // Let rows of queries, all of one row of blocks, read a row of the memory that they see.
+  void read_rows(const Tile &tile, int64_t first, int64_t count, const O *value_row,
+                 int64_t value_row_stride, Workspace &work) const {
+    with_number<kBlockRows>(count, [&](auto rows) {
+      constexpr int kRows = decltype(rows)::value;
+      // Those of the paper's networks and of the shipped default.
+      if (tiling.window == 21)
+        read_row<kRows, 21>(tile, first, value_row, value_row_stride, work);
+      else if (tiling.window == 15)
+        read_row<kRows, 15>(tile, first, value_row, value_row_stride, work);
+      else
+        read_row<kRows, 0>(tile, first, value_row, value_row_stride, work);
+    });
+  }
+
+  // The block of a tile's location, and which of its members that is.
+  int64_t block_of(int64_t y, int64_t x) const {
+    return y / kBlockRows * blocks_across + x / kBlockColumns;
+  }
+  static int64_t member_of(int64_t y, int64_t x) {
+    return x % kBlockColumns * kBlockRows + y % kBlockRows;
   }
 
   void start(int64_t b, const Tile &tile, Workspace &work) const {
@@ -153,8 +172,8 @@ template <typename E, typename O> struct Forward {
     for (int64_t y = tile.top; y < tile.bottom; ++y)
       for (int64_t x = 0; x < tile.columns; ++x) {
         const E *from = query.at(b, 0, y) + (tile.left + x) * query.column;
-        O *to = work.queries.get() + x / kBlockColumns * kMembers * key_planes +
-                x % kBlockColumns * kBlockRows + y - tile.top;
+        O *to = work.queries.get() + block_of(y - tile.top, x) * kMembers * key_planes +
+                member_of(y - tile.top, x);
         for (int64_t c = 0; c < key_planes; ++c)
           to[c * kMembers] = pack_channels<O>(from, query.channel, c, problem.key_channels);
       }
@@ -167,24 +186,23 @@ template <typename E, typename O> struct Forward {
     std::fill_n(work.out.get(), blocks * kMembers * value_stride, T(0));
   }
 
-  // Let kRows rows of the tile's queries, those that see a row of the memory, read it.
   template <int kRows, int kWindow>
-  void read_row(const Tile &tile, int64_t row, const O *value_row, int64_t value_row_stride,
+  void read_row(const Tile &tile, int64_t first, const O *value_row, int64_t value_row_stride,
                 Workspace &work) const {
     const int64_t weight_stride = tiling.band_stride / Packing<O>::numbers;
-    const T longest_key =
-        longest<T>(work.key_row.get(), key_planes, tiling.planar_stride, tiling.planar_stride);
+    const int64_t row = first % kBlockRows;
     T *scores = work.scores.get();
     O *weights = work.weights.get();
-    for (int64_t block = 0; block < tile.blocks(); ++block) {
+    for (int64_t across = 0; across < tile.blocks(); ++across) {
+      const int64_t block = block_of(first, across * kBlockColumns);
       T *out = work.out.get() + block * kMembers * value_stride;
       const O *block_values =
-          value_row + block * kBlockColumns / Packing<O>::numbers * value_row_stride;
+          value_row + across * kBlockColumns / Packing<O>::numbers * value_row_stride;
       correlate_block<kRows>(work.queries.get() + block * kMembers * key_planes + row, key_planes,
-                             work.key_row.get() + block * kBlockColumns, tiling.planar_stride,
+                             work.key_row.get() + across * kBlockColumns, tiling.planar_stride,
                              tiling.band_stride / Simd<T>::lanes, scores, tiling.band_stride);
-      work.softmax.get()[block].update(scores, work.lengths.get()[block] * longest_key, row, kRows,
-                                       tiling, mask.get(), weights, out, value_stride);
+      work.softmax.get()[block].update(scores, work.lengths.get()[block] * work.longest_key, row,
+                                       kRows, tiling, mask.get(), weights, out, value_stride);
       for (int64_t j = 0; j < kBlockColumns; ++j)
         accumulate_column<kRows, kWindow>(j, weights + j * kBlockRows * weight_stride, weight_stride,
                                  tiling.window, block_values, value_row_stride,
@@ -201,8 +219,7 @@ template <typename E, typename O> struct Forward {
       const T padding = T(problem.frames * rows_outside * tiling.window);
       E *read_row = read.at(b, 0, y) + tile.left * read.column;
       for (int64_t x = 0; x < tile.columns; ++x) {
-        const int64_t block = x / kBlockColumns;
-        const int64_t member = x % kBlockColumns * kBlockRows + y - tile.top;
+        const int64_t block = block_of(y - tile.top, x), member = member_of(y - tile.top, x);
         Softmax<T> &softmax = work.softmax.get()[block];
         T *out = work.out.get() + block * kMembers * value_stride;
         if (padding > 0 && softmax.maximum[member] < 0)

@@ -16,15 +16,15 @@ template <typename T> struct Tiling {
   static constexpr int64_t kAccumulatorBytes = 1 << 18;
 
   int64_t height, width, window, radius;
-  int64_t rows = 4, columns;            // locations of a tile
+  int64_t rows, columns;                // locations of a tile
   int64_t block_columns;                // of a block
   int64_t band, band_stride;            // columns that a block sees
   int64_t halo_columns, planar_stride;  // columns that a tile sees
 
   Tiling(const LmanetProblem &problem, int64_t accumulated_channels, int64_t block_rows = 1,
-         int64_t block_columns = kBlock, int64_t most_columns = 16)
+         int64_t block_columns = kBlock, int64_t most_rows = 4, int64_t most_columns = 16)
       : height(problem.height), width(problem.width), window(problem.window_size),
-        radius(window / 2), columns(most_columns), block_columns(block_columns) {
+        radius(window / 2), rows(most_rows), columns(most_columns), block_columns(block_columns) {
     while (rows * columns * accumulated_channels * int64_t(sizeof(T)) > kAccumulatorBytes &&
            rows * columns > block_rows * block_columns)
       rows > block_rows ? rows /= 2 : columns /= 2;
