@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from export_cases import MEMORY_SIZE, SIZE, TINY, assert_streams_alike
+from export_cases import MEMORY_SIZE, SIZE, TINY, TinyBackbone, assert_streams_alike
 
 from lmanet_core import VideoSegmenter, build_model, kernel
 from lmanet_core.command.__main__ import main
 from lmanet_core.runtime import GraphFileError, choice, open_segmenter
 from lmanet_core.runtime.graph_info import GraphInfo
 from lmanet_core.runtime.network_file import read_network_file, write_network_file
+from lmanet_core.size_rule import SizeRule
 
 pytest.importorskip("onnxruntime", reason="the extra `export` is missing")
 pytest.importorskip("onnxscript", reason="the extra `export` is missing")
@@ -110,6 +111,13 @@ def test_a_file_for_any_size_keeps_the_proportions_of_each_camera(tiny, tiny_net
     fixed, _ = open_segmenter(engine=path, precision="fp32", work_size=(90, 30))
     library = VideoSegmenter(tiny, precision="fp32", work_size=(90, 30))
     assert_streams_alike(library, fixed, clip, least=0.98)
+
+
+def test_a_network_whose_sides_are_odd_has_no_file_for_any_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(TinyBackbone, "size_rule", SizeRule(multiple=8, offset=1))
+    model = build_model(TINY).eval()
+    with pytest.raises(ValueError, match="any_size is for networks that take all multiples"):
+        export_network(model, tmp_path / "no.lmanet", work_size=SIZE, any_size=True)
 
 
 @pytest.mark.parametrize("has_instructions", [True, False])

@@ -16,7 +16,7 @@ from lmanet_core.runtime.pytorch.tensorrt_backend import check_engine, check_ima
 
 trt = pytest.importorskip("tensorrt_rtx", reason="the extra `export` is missing")
 
-from lmanet_core.export import EngineOptions, build_engine  # noqa: E402
+from lmanet_core.export import EngineOptions, build_engine, tensorrt_engine  # noqa: E402
 from lmanet_core.export.tensorrt_engine import build_plan  # noqa: E402
 
 CHIPS = ("sm_86", "sm_89", "sm_120")
@@ -69,6 +69,22 @@ def test_erfnet_builds_for_all_chips_in_single_precision(erfnet_onnx, monkeypatc
     assert len(build_plan(erfnet_onnx, info)) > 1000
     # Rows come first: any image up to 640x480, fast where none is resized.
     assert shapes == [(1, 1, 3), (*SIZE[::-1], 3), (480, 640, 3)]
+
+
+def test_the_graph_in_an_engine_is_what_the_engine_says(tiny, tmp_path, monkeypatch):
+    built = []
+
+    def build(onnx_path, info, timing_cache):
+        built.append(read_onnx_info(onnx_path))
+        return b"plan"
+
+    monkeypatch.setattr(tensorrt_engine, "build_plan", build)
+    options = EngineOptions(
+        "tensorrt_rtx", precision="fp32", work_size=(64, 32), memory_size=2, chips=(89,)
+    )
+    build_engine(tiny, tmp_path / "a.engine", options, say=lambda _: None)
+    assert built == [read_engine(tmp_path / "a.engine")[0].graph]
+    assert (built[0].memory_size, built[0].work_size) == (2, (64, 32))
 
 
 def test_a_file_is_rebuilt_if_it_is_stale_and_left_alone_otherwise(
