@@ -93,6 +93,8 @@ def test_crops_show_rare_classes_more_often_than_chance() -> None:
     crops = [draw(clip, config, seed).labels for seed in range(300)]
     always = np.mean([11 in crop for crop in crops])
     assert always > 0.4  # chance: about 0.07
+    columns = {int(np.nonzero(crop == 11)[2][0]) for crop in crops if 11 in crop}
+    assert len(columns) > 10, "anywhere in the crop"
     config = replace(config, class_centred=0.5)
     half = np.mean([11 in draw(clip, config, seed).labels for seed in range(300)])
     assert half == pytest.approx(always / 2, abs=0.1)
@@ -169,3 +171,15 @@ def test_noise_has_the_deviation_that_is_asked_for() -> None:
 def test_impossible_augmentations_are_refused(arguments: dict, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         AugmentationConfig(**arguments)
+
+
+def test_a_frame_that_is_enlarged_keeps_its_middle() -> None:
+    config = replace(PLAIN, crop_size=(120, 80), scale=(2.0, 2.0))
+    images, _ = draw(coordinates(), config)
+    assert images[0, 20:60, 20:100].mean((0, 1)) == pytest.approx([29.5, 19.5, 0], abs=0.1)
+
+
+def test_factors_are_as_likely_up_as_down() -> None:
+    clip = Clip(np.full((1, 4, 4, 3), 100, np.uint8), np.ones((1, 4, 4), np.uint8))
+    values = [draw(clip, replace(PLAIN, gamma=0.5), seed).images.mean() for seed in range(60)]
+    assert 20 < np.sum(np.array(values) < 100) < 40

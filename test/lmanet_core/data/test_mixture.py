@@ -135,7 +135,7 @@ def test_groups_of_several_data_sets_keep_their_labels() -> None:
     assert both.groups[: len(one.groups)] == one.groups
     assert len(set(both.groups)) == len(both.groups)
     # In whichever order they are written.
-    turned = Translation.make(CAMVID, CITYSCAPES, {"car": ("bus", "car")})
+    turned = Translation.make(CAMVID, CITYSCAPES, {"car": ("bus", "car")}, one.groups)
     assert turned.groups == one.groups
 
 

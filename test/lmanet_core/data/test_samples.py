@@ -48,6 +48,12 @@ def test_a_sample_depends_on_seed_and_number_alone(camvid: Path) -> None:
     assert not torch.equal(camvid_samples(camvid, seed=2)[3][0], in_order[3][0])
 
 
+def test_a_clip_is_changed_anew_in_every_epoch(camvid: Path) -> None:
+    samples = camvid_samples(camvid, length=22)
+    first, second = ({samples[n + start][0].sum().item() for n in range(11)} for start in (0, 11))
+    assert not first & second
+
+
 def test_loader_processes_do_not_change_the_samples(camvid: Path) -> None:
     samples = camvid_samples(camvid, length=4)
     loaded = DataLoader(samples, batch_size=2, num_workers=1)

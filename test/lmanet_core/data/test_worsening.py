@@ -264,3 +264,21 @@ def test_a_little_compression_takes_little_away() -> None:
         for amount in (0.05, 0.95)
     )
     assert little < 1 < much
+
+
+def test_one_way_or_two_at_once_make_a_frame_worse() -> None:
+    config = WorseningConfig(**{**NOTHING, "banding": 0.5, "lost_pixels": 0.5})
+    copies = (worsen(GREY, config, np.random.default_rng(seed)) for seed in range(20))
+    ways = {
+        (bool(np.isin(copy, (0, 255)).any()), not np.isin(copy, (0, 128, 255)).all())
+        for copy in copies
+    }
+    assert ways == {(True, False), (False, True), (True, True)}
+
+
+def test_a_blurred_lens_does_not_blur_the_sensor_s_noise() -> None:
+    config = WorseningConfig(**{**NOTHING, "blur": 5.0, "noise": 60.0})
+    for seed in range(20):
+        grain = worsen(GREY, config, np.random.default_rng(seed)).astype(float) - 128
+        neighbours = (grain[:, 1:] * grain[:, :-1]).mean()
+        assert neighbours <= 0.3 * grain.var()
