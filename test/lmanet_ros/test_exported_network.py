@@ -1,6 +1,7 @@
 """A shipped network that is not the default, exported, in all programs that take exported files."""
 
 import json
+import math
 import subprocess
 import sys
 from itertools import islice
@@ -28,22 +29,26 @@ pytestmark = pytest.mark.slow
 NETWORK = "street-camvid"
 """Its classes and its size are not those of the default."""
 SIZE = (160, 96)
+LEAST = 0.997
+"""Share of the pixels with the label of PyTorch: images are enlarged on either side."""
 SEED = 3
 FRAMES = [image for image, _ in islice(StreetVideo(SEED, StreetConfig(size=SIZE)), 6)]
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("exported") / "robot.lmanet"
+@pytest.fixture(scope="module", params=["lmanet", "onnx"])
+def engine(request, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / f"robot.{request.param}"
     assert main(["export", NETWORK, str(path)]) == 0
     return path
 
 
 @pytest.fixture(scope="module")
-def library() -> VideoSegmenter:
-    """The checkpoint in PyTorch."""
-    width, height = load_work_size(NETWORK)
-    return VideoSegmenter(load(NETWORK), precision="fp32", device="cpu", work_pixels=width * height)
+def library(engine) -> VideoSegmenter:
+    """The checkpoint in PyTorch, at the size that the file runs at."""
+    size = load_work_size(NETWORK)
+    # Network files keep the images' proportions, ONNX files have one size.
+    at = {"work_size": size} if engine.suffix == ".onnx" else {"work_pixels": math.prod(size)}
+    return VideoSegmenter(load(NETWORK), precision="fp32", device="cpu", **at)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +74,7 @@ def test_the_node_says_what_the_checkpoint_says(engine, library, expected):
         with connected(process) as client:
             for number, image in enumerate(FRAMES):
                 answer = client.ask(image_message(image, stamp=1 + number / 15))
-                assert (pixels(answer["labels"]) == expected[number]).mean() > 0.999
+                assert (pixels(answer["labels"]) == expected[number]).mean() > LEAST
             assert client.class_table() == library.classes
             client.fresh_status()
             assert client.diagnostics["memory_filled"] == str(library.filled)
@@ -99,7 +104,7 @@ def test_evaluate_bag_scores_it_in_its_classes(engine, library, expected, tmp_pa
         if message.topic == "/segmentation_node/labels"
     ]
     shares = [(ours == theirs).mean() for ours, theirs in zip(found, expected, strict=True)]
-    assert min(shares) > 0.999
+    assert min(shares) > LEAST
 
 
 def test_the_demo_scores_it_in_its_classes(engine, library, tmp_path):
