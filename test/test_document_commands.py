@@ -22,7 +22,7 @@ ALL = [command for document in documents() for command in commands(document)]
 OF_OTHERS = frozenset(
     {
         *("cd", "rosdep", "python3", ".", "source", "docker", "export", "pip", "git", "touch"),
-        *("ros2-security", "ros2-bag"),
+        *("ros2-security", "ros2-bag", "ros2-topic", "ros2-param", "ros2-launch"),
     }
 )
 """Programs of others; what is said of them is not tried here."""
@@ -76,7 +76,7 @@ def test_there_is_such_a_command(command):
         if words[1] not in ("demo", "bag", "evaluate"):
             return
         words = of_make(command)
-    if words[:2] == ("ros2", "launch"):
+    if words[:3] == ("ros2", "launch", "lmanet_ros"):
         text = (PROJECT / "launch" / words[3]).read_text()
         known = set(LAUNCH_ARGUMENT.findall(text))
         assert {word.partition(":=")[0] for word in words[4:]} <= known
@@ -94,7 +94,7 @@ def test_there_is_such_a_command(command):
     assert file.is_file(), f"there is no such program: {file}"
     if "--ros-args" in arguments:
         known = parameters_of(file.stem)
-        given = [word.partition(":=")[0] for word in arguments if ":=" in word]
+        given = [word.partition(":=")[0] for flag, word in pairwise(arguments) if flag == "-p"]
         assert set(given) <= known
         return
     text = file.read_text()
@@ -112,11 +112,17 @@ def known_extras() -> set[str]:
 
 @cache
 def parameters_of(program: str) -> set[str]:
-    if program == "segmentation_node":
-        from lmanet_ros.node.parameters import NodeParameters as Parameters
-    else:
-        from lmanet_ros.video_node import PublisherParameters as Parameters
-    return {parameter.name for parameter in fields(Parameters)}
+    from lmanet_ros.cloud.parameters import CloudParameters
+    from lmanet_ros.node.parameters import NodeParameters
+    from lmanet_ros.video_node import PublisherParameters
+
+    kinds = {
+        "segmentation_node": [NodeParameters],
+        "semantic_cloud_node": [CloudParameters],
+        "segmentation_and_cloud": [NodeParameters, CloudParameters],
+        "video_publisher": [PublisherParameters],
+    }
+    return {parameter.name for kind in kinds[program] for parameter in fields(kind)}
 
 
 def made_by(command: Command) -> Iterator[str]:
@@ -132,7 +138,7 @@ def made_by(command: Command) -> Iterator[str]:
             if "training/train.py" in words:
                 config = yaml.safe_load((PROJECT / words[words.index("--config") + 1]).read_text())
                 yield from (f"{value}/{stage['name']}.safetensors" for stage in config["stages"])
-    positional = {"adapt": 4, "export": 3, "convert": 3, "label": 4, "join": 4}
+    positional = {"adapt": 4, "export": 3, "convert": 3, "label": 4, "join": 4, "mix": 4}
     if words[0] == "lmanet" and (place := positional.get(words[1])):
         yield words[place]
 
