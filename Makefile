@@ -19,6 +19,8 @@ ARGS ?=
 WORKERS ?= 2
 # A video file or a folder of images for the demo.
 VIDEO ?=
+# What is tested with another release of ROS 2.
+ROS_TESTS ?= test/lmanet_ros
 # The rosbag2 to evaluate the node on.
 BAG ?=
 
@@ -56,13 +58,13 @@ test-triton: $(INSTALLED)
 
 # The programs and nodes without what the rclpy of Humble lacks, and with the wheels of Kilted.
 test-humble: $(INSTALLED)
-	PYTHONPATH=$(CURDIR)/test/lmanet_ros/humble $(RUN) -m pytest -q test/lmanet_ros $(ARGS)
+	PYTHONPATH=$(CURDIR)/test/lmanet_ros/humble $(RUN) -m pytest -q $(ROS_TESTS) $(ARGS)
 
 test-kilted:
 	$(MAKE) test-ros VENV=.venv-kilted ROS_WHEELS=ros-kilted
 
 test-ros: $(INSTALLED)
-	$(RUN) -m pytest -q test/lmanet_ros $(ARGS)
+	$(RUN) -m pytest -q $(ROS_TESTS) $(ARGS)
 
 # Installs beside the oldest PyTorch that is supported, in a folder of its own, and tests there.
 test-oldest-torch:
