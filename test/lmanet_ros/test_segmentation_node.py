@@ -71,12 +71,14 @@ def test_ctrl_c_ends_the_node_while_the_network_runs(checkpoint):
 @pytest.mark.parametrize("program", ["segmentation_node", "video_publisher"])
 def test_a_signal_ends_a_program_while_it_starts(checkpoint, program):
     delays = [0.0, 0.3, 0.6, 0.9, 1.2, 1.5]
-    command = [sys.executable, "-m", f"lmanet_ros.{program}", "--ros-args"]
+    command = [sys.executable, "-m", f"lmanet_ros.{program}"]
+    if program == "segmentation_node":
+        command += ["--ros-args", "-p", f"checkpoint:={checkpoint}"]
     with ExitStack() as stack:
         # All at once: most of the time goes into starting Python.
         processes = []
         for _ in delays:
-            processes.append(NodeProcess([*command, "-p", f"checkpoint:={checkpoint}"]))
+            processes.append(NodeProcess(command))
             stack.callback(processes[-1].end)
         for process in processes:
             # From its first line on the program is responsible, not Python.

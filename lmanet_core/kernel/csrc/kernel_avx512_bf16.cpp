@@ -4,6 +4,11 @@
 #ifdef WITH_AVX512_BF16
 #include <immintrin.h>
 
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC 12 takes what its own intrinsics leave undefined on purpose for a mistake of ours.
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 // After the standard headers: their inline functions must run on every processor.
 #pragma GCC target("avx512f,avx512dq,avx512vl,avx512bw,avx512bf16,fma,prefer-vector-width=512")
 #define VECTOR_BYTES 64
