@@ -114,7 +114,7 @@ def open_segmenter(
     shipped = None
     if path is None and model is None and work_pixels != 0:
         shipped = find_shipped_export(name, backend=backend, device=device, precision=precision)
-    choice = choose_backend(backend, path or (shipped and shipped.file), precision)
+    choice = choose_backend(backend, path or (shipped and shipped.file))
     if shipped is not None:
         path, network, choice = shipped.file, None, Choice(choice.backend, shipped.reason)
     if path is not None:
@@ -135,8 +135,8 @@ def open_segmenter(
     return VideoSegmenter(model, *options, work_pixels=work_pixels or None), choice
 
 
-def choose_backend(backend: str, engine: Path | None, precision: str = "auto") -> Choice:
-    """Decide by the file, by what is installed and by the processor's instructions.
+def choose_backend(backend: str, engine: Path | None) -> Choice:
+    """Decide by the file and by what is installed.
 
     Raises:
         ValueError: the word is unknown, or no such backend is here or takes the file.
@@ -159,7 +159,7 @@ def choose_backend(backend: str, engine: Path | None, precision: str = "auto") -
         )
     if is_engine(engine):
         return _choose_for_engine(backend, engine)
-    return _choose_for_cpu(backend, engine, precision)
+    return _choose_for_cpu(backend, engine)
 
 
 def _choose_for_engine(backend: str, engine: Path) -> Choice:
@@ -172,7 +172,7 @@ def _choose_for_engine(backend: str, engine: Path) -> Choice:
     return Choice(runtime, f"{engine.name} is built for it")
 
 
-def _choose_for_cpu(backend: str, engine: Path, precision: str) -> Choice:
+def _choose_for_cpu(backend: str, engine: Path) -> Choice:
     if backend in _OF_ENGINES:
         raise ValueError(
             f"backend {backend!r} takes engines; make one with: lmanet export CHECKPOINT "
@@ -184,32 +184,11 @@ def _choose_for_cpu(backend: str, engine: Path, precision: str) -> Choice:
             f"backend 'auto' found none of {list(RUNTIMES)} to run {engine}; "
             "install one with: pip install openvino"
         )
-    if backend == "auto" and len(installed) > 1 and _onnxruntime_is_faster(engine, precision):
-        return Choice("onnxruntime", f"in float32 it runs {engine.name} faster than OpenVINO")
     if backend == "auto":
         return Choice(installed[0], f"of those that take {engine.name}, the fastest installed")
     if backend not in installed:
         raise ValueError(f"backend {backend!r} is not installed; try: pip install {backend}")
     return Choice(backend, "asked for")
-
-
-def _onnxruntime_is_faster(engine: Path, precision: str) -> bool:
-    """Whether a network file is computed in float32 on an x86 processor with AVX2.
-
-    So it was measured, with and without AVX-512; in bfloat16 and int8, which ONNX Runtime does
-    not offer here, and in graphs whose attention is of standard operators OpenVINO is the faster.
-    """
-    if not is_network_file(engine) or not kernel.is_available():
-        return False
-    instructions = kernel.best_instruction_set()
-    computes_in_float32 = precision == "fp32" or (
-        precision == "auto" and instructions in ("avx2", "avx512")
-    )
-    return (
-        computes_in_float32
-        and instructions in ("avx2", "avx512", "avx512_bf16")
-        and read_network_file(engine)[0].precision == "fp32"
-    )
 
 
 def _open_file(

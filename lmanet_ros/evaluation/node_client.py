@@ -153,8 +153,10 @@ class NodeClient:
                 break
         else:
             raise self._silence(f"{NODE_NAME} has not answered for {ANSWER_TIMEOUT:.0f} s")
+        # A report that is under way may be of before the answer; the one after it is not.
+        self.receive_waiting()
         reports = self._reports
-        if not self.listen(lambda: self._reports > reports and self._is_idle(), ANSWER_TIMEOUT):
+        if not self.listen(lambda: self._reports > reports + 1 and self._is_idle(), ANSWER_TIMEOUT):
             raise self._silence(f"{NODE_NAME} does not account for its frames on /diagnostics")
         self._counts_before = self._counts
         self._under_way.clear()

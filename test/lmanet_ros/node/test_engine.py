@@ -1,7 +1,5 @@
 """The node with a file that `lmanet export` wrote."""
 
-import re
-
 import pytest
 import torch
 from ros_harness import NODE_COMMAND, REPORT_OFTEN, NodeProcess, answers_like, connected
@@ -50,9 +48,7 @@ def test_the_node_runs_the_file_without_torch_and_says_why(exported, without_tor
         with connected(process) as client:
             assert "a memory of 2 frames" in process.output
             assert "on cpu in fp32" in process.output
-            # Which one is faster depends on the processor.
-            reasons = "of those that take model.lmanet", "in float32 it runs model.lmanet faster"
-            assert re.search(rf"backend \w+: ({'|'.join(reasons)})", process.output)
+            assert "backend openvino: of those that take model.lmanet" in process.output
             answers_like(client, segmenter)
     finally:
         process.end()
