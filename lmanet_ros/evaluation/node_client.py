@@ -143,6 +143,7 @@ class NodeClient:
             ProcessError: the node does not answer.
         """
         self._wait_for_subscription()
+        before = self._counts.get("processed", 0)
         first_image.header = Header(frame_id=WARM_UP_FRAME_ID)
         data = serialize_message(first_image)
         sent: list[SentFrame] = []
@@ -156,7 +157,12 @@ class NodeClient:
         # A report that is under way may be of before the answer; the one after it is not.
         self.receive_waiting()
         reports = self._reports
-        if not self.listen(lambda: self._reports > reports + 1 and self._is_idle(), ANSWER_TIMEOUT):
+
+        def accounts_for_all() -> bool:
+            has_answered = self._counts.get("processed", 0) > before
+            return self._reports > reports + 1 and has_answered and self._is_idle()
+
+        if not self.listen(accounts_for_all, ANSWER_TIMEOUT):
             raise self._silence(f"{NODE_NAME} does not account for its frames on /diagnostics")
         self._counts_before = self._counts
         self._under_way.clear()
