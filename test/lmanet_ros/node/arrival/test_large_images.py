@@ -117,7 +117,8 @@ def test_what_a_camera_of_best_effort_loses_is_told(cameras, soak):
     play([client], (1280, 720), count)
     counts = client.counts()
     print(f"{counts['received']} of {count} received, {counts['lost']} lost")
-    # All of them get through where somebody has given Fast DDS the memory.
-    assert (counts["lost"] > 0) == (counts["received"] < count)
+    # All get through where somebody has given Fast DDS the memory. An image that is lost before the
+    # first or after the last that came leaves no gap.
+    assert counts["lost"] <= count - counts["received"]
     if counts["lost"]:
         assert any("lost on their way: have them published reliably" in text for text in told)
