@@ -12,7 +12,7 @@ from lmanet_ros.node_process import run_nodes
 if TYPE_CHECKING:
     from lmanet_ros.node.managed_node import ManagedNode
 
-DESCRIPTION = "segmentation_node and semantic_cloud_node in one process; see docs/cloud.md."
+DESCRIPTION = "segmentation_node and semantic_cloud_node in one process; see docs/how-to/nav2.md."
 
 
 def main(args: list[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from lmanet_ros.node_process import run_nodes
 if TYPE_CHECKING:
     from lmanet_ros.node.managed_node import ManagedNode
 
-DESCRIPTION = "Labels every pixel of a camera's images; see docs/node.md for topics."
+DESCRIPTION = "Labels every pixel of a camera's images; see docs/reference/node.md for topics."
 
 
 def main(args: list[str] | None = None) -> int:

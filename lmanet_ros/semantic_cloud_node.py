@@ -11,7 +11,9 @@ from lmanet_ros.node_process import run_nodes
 if TYPE_CHECKING:
     from lmanet_ros.node.managed_node import ManagedNode
 
-DESCRIPTION = "Gives points of a depth image or a lidar their class; see docs/cloud.md for topics."
+DESCRIPTION = (
+    "Gives points of a depth image or a lidar their class; see docs/how-to/nav2.md for topics."
+)
 
 
 def main(args: list[str] | None = None) -> int:

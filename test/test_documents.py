@@ -7,7 +7,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 DOCUMENTS = [
-    file for pattern in ("*.md", "docs/*.md", "docker/*.md") for file in PROJECT.glob(pattern)
+    file for pattern in ("*.md", "docs/**/*.md", "docker/*.md") for file in PROJECT.glob(pattern)
 ]
 FOLDERS = "lmanet_core|lmanet_ros|config|docker|docs|launch|test|training"
 PATH = re.compile(rf"`((?:{FOLDERS})/[^`\s*<]*)`")

@@ -25,11 +25,11 @@ from lmanet_core.checkpoint import WEIGHTS_FOLDER
 
 PAGES = (
     "README.md",
-    "docs/node.md",
-    "docs/recordings.md",
-    "docs/training.md",
-    "docs/adapt.md",
-    "docs/deployment.md",
+    "docs/reference/node.md",
+    "docs/how-to/record_and_score.md",
+    "docs/how-to/train.md",
+    "docs/tutorials/adapt_to_your_camera.md",
+    "docs/how-to/export.md",
 )
 NOT_OF_DEMO = (
     *("torch", "lightning", "onnx", "onnxscript", "onnxruntime", "transformers", "triton", "nncf"),

@@ -31,7 +31,7 @@ def with_memory_of(network: LMANet, other: LMANet) -> LMANet:
     """A network's encoder, decoder and classes, and another one's memory.
 
     It fits where one was tuned from the other: the memory works on the encoder's features, and a
-    fusion that averages them hands on what the decoder knows. See docs/results.md.
+    fusion that averages them hands on what the decoder knows. See docs/lab/camvid.md.
 
     Args:
         network: stays as it is, whether or not it has a memory of its own.

@@ -12,14 +12,12 @@ PROJECT = Path(__file__).parents[2]
 READING_ORDER = (
     "README.md",
     "CONTRIBUTING.md",
-    "docs/networks.md",
-    "docs/node.md",
-    "docs/recordings.md",
-    "docs/training.md",
-    "docs/adapt.md",
-    "docs/deployment.md",
-    "docs/results.md",
-    "docs/performance.md",
+    "docs/how-to/published_weights.md",
+    "docs/reference/node.md",
+    "docs/how-to/record_and_score.md",
+    "docs/how-to/train.md",
+    "docs/tutorials/adapt_to_your_camera.md",
+    "docs/how-to/export.md",
 )
 """What is made on one page may be used on a later one; other documents follow."""
 SHELL_BLOCKS = frozenset({"", "bash", "sh", "console"})
@@ -42,7 +40,7 @@ def documents() -> list[str]:
     """All documents, as paths from the project's folder, in the order in which they are read."""
     found = {
         str(file.relative_to(PROJECT))
-        for pattern in ("*.md", "docs/*.md", "docker/*.md")
+        for pattern in ("*.md", "docs/**/*.md", "docker/*.md")
         for file in PROJECT.glob(pattern)
     }
     return [*READING_ORDER, *sorted(found - set(READING_ORDER))]

@@ -250,7 +250,7 @@ def backward_launches(
 
 
 def choose_cut(keys: Tensor, values: Tensor, window_size: int, compute_capability: int) -> Cut:
-    """What no chip spills registers for; docs/performance.md has the figures.
+    """What no chip spills registers for; docs/lab/cuda_kernels.md has the figures.
 
     Triton drives tensor cores from Ampere on, and float32 would lose digits in them. Without them
     a thread holds whole rows and columns of the factors, so that pieces have to be small.

@@ -14,7 +14,7 @@ from lmanet_core.models import BACKBONES, LocalMemory, find_backbone
 from lmanet_core.models.enlarging_decoder import logits_of
 from lmanet_core.runtime.pytorch.classification import classify
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "bring_your_own_backbone.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "how-to" / "own_backbone.md"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Classes of one's own, in the folders that docs/training.md shows."""
+"""Classes of one's own, in the folders that docs/how-to/train.md shows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from lmanet_core import load
 from lmanet_core.training.run import train
 
-GUIDE = Path(__file__).parents[3] / "docs/training.md"
+GUIDE = Path(__file__).parents[3] / "docs/how-to/train.md"
 
 
 def test_the_guide_s_folder_trains_a_network_of_its_classes(
