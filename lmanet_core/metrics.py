@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmanet_core.classes import IGNORE_LABEL
+from lmanet_core.network.classes import IGNORE_LABEL
 
 
 class ConfusionMatrix:

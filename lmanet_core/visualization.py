@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from lmanet_core.classes import ClassTable
+from lmanet_core.network.classes import ClassTable
 
 BACKGROUND = (255, 255, 255)
 INK = (40, 40, 40)

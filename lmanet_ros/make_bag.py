@@ -25,12 +25,12 @@ with program_needs("make_bag", "evaluation"):
 
     from lmanet_core import ClassTable
     from lmanet_core.arguments import image_size
-    from lmanet_core.classes import CITYSCAPES
     from lmanet_core.cloud.camera_model import CameraModel
     from lmanet_core.data.datasets import DATASETS, open_dataset
     from lmanet_core.data.street_dataset import RenderedVideo
     from lmanet_core.data.synthetic import StreetConfig
     from lmanet_core.data.video import DatasetError, VideoDataset
+    from lmanet_core.network.classes import CITYSCAPES
     from lmanet_ros.bags.writing import STORAGES, BagWriter
     from lmanet_ros.messages.camera_info import camera_info
     from lmanet_ros.messages.class_json import to_json

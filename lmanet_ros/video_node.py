@@ -24,11 +24,11 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header, String
 
-from lmanet_core.classes import CITYSCAPES
 from lmanet_core.data.synthetic import StreetConfig, StreetFrame, StreetVideo
 from lmanet_core.data.synthetic.scene import Pose
 from lmanet_core.data.video_files import read_video
-from lmanet_core.resizing import resize_image
+from lmanet_core.network.classes import CITYSCAPES
+from lmanet_core.network.resizing import resize_image
 from lmanet_ros.ending import EndRequest, end_process
 from lmanet_ros.messages.camera_info import camera_info
 from lmanet_ros.messages.class_json import to_json

@@ -14,13 +14,13 @@ import triton
 from torch import Tensor
 
 from lmanet_core.benchmark.ops_cases import Size
-from lmanet_core.ops.backends.fused_cuda import (
+from lmanet_core.ops.implementations.fused_cuda import (
     AttentionLaunch,
     backward_launches,
     forward_launch,
 )
-from lmanet_core.ops.backends.fused_cuda_compile import compile_launch
-from lmanet_core.ops.backends.triton_launch import Launch
+from lmanet_core.ops.implementations.fused_cuda_compile import compile_launch
+from lmanet_core.ops.implementations.triton_launch import Launch
 
 REGISTERS = 65536
 """32-bit registers of a multiprocessor, on all chips below; one scheduler has a quarter."""

@@ -23,14 +23,14 @@ from torch import Tensor
 from lmanet_core.benchmark import gpu_tiles
 from lmanet_core.benchmark.ops_baselines import local_attention_natten
 from lmanet_core.benchmark.ops_cases import ERFNET, IMPLEMENTATIONS, PSPNET, Size
-from lmanet_core.config import ModelConfig
 from lmanet_core.files import write_json, write_text
 from lmanet_core.models import build_model
 from lmanet_core.models.enlarging_decoder import SmallLogits
+from lmanet_core.network.model_config import ModelConfig
 from lmanet_core.ops import local_attention
-from lmanet_core.ops.backends import plain_classify
-from lmanet_core.ops.backends.fused_cuda_tiles import Tiles
-from lmanet_core.ops.choice import choose_classification, choose_implementation
+from lmanet_core.ops.implementation_choice import choose_classification, choose_implementation
+from lmanet_core.ops.implementations import plain_classify
+from lmanet_core.ops.implementations.fused_cuda_tiles import Tiles
 from lmanet_core.ops.reference import local_attention_reference
 from lmanet_core.runtime.pytorch.classification import classify
 from lmanet_core.runtime.pytorch.replay import capture
@@ -351,7 +351,7 @@ def tiles(plan: Plan, deadline: Deadline, name: str) -> Rows:
     """
     if find_spec("triton") is None:
         return [{"size": name, "problem": "Triton is not installed"}]
-    from lmanet_core.ops.backends import fused_cuda
+    from lmanet_core.ops.implementations import fused_cuda
 
     size, dtype = plan.timed[name], _half(plan)
     query, keys, values = _inputs(plan, size, dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lmanet_core.ops.backends.fused_cuda_tiles import Tiles
+from lmanet_core.ops.implementations.fused_cuda_tiles import Tiles
 
 OPTIONS: dict[str, tuple[int, ...]] = {
     "rows": (4, 8, 16),

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lmanet_core.benchmark.ops_cases import ERFNET, Size
 from lmanet_core.kernel import library
-from lmanet_core.ops.backends import fused_cpu
+from lmanet_core.ops.implementations import fused_cpu
 from lmanet_core.tables import markdown_table
 from lmanet_core.timing import time_in_turns
 

@@ -17,7 +17,7 @@ from lmanet_core.benchmark.ops_baselines import (
     local_attention_unfold,
 )
 from lmanet_core.ops import local_attention
-from lmanet_core.ops.implementation import Implementation
+from lmanet_core.ops.functional import Implementation
 
 IMPLEMENTATIONS: dict[str, Implementation] = {
     "unfold": local_attention_unfold,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lmanet_core.classes import IGNORE_LABEL, ClassTable
 from lmanet_core.cloud.camera_model import Rays
+from lmanet_core.network.classes import IGNORE_LABEL, ClassTable
 from lmanet_core.visualization import BACKGROUND, FONT, GUTTER, legend
 
 CELL = 0.2

@@ -10,7 +10,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lmanet_core.classes import IGNORE_LABEL, ClassTable
 from lmanet_core.cloud.camera_model import Rays
 from lmanet_core.cloud.selection import (
     GROUND_CLASSES,
@@ -18,6 +17,7 @@ from lmanet_core.cloud.selection import (
     known_names,
     label_table,
 )
+from lmanet_core.network.classes import IGNORE_LABEL, ClassTable
 from lmanet_core.settings import build
 
 BANDS = (0.0, 10.0, 20.0, 40.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from lmanet_core.classes import ClassTable
+from lmanet_core.network.classes import ClassTable
 
 POINT = np.dtype(
     {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lmanet_core.classes import ClassTable
+from lmanet_core.network.classes import ClassTable
 
 GROUND_CLASSES = ("road", "sidewalk", "terrain", "pavement")
 """Of Cityscapes and CamVid: what lies flat."""

@@ -13,7 +13,7 @@ from lmanet_core.checkpoint import load
 from lmanet_core.data.video_files import read_video
 from lmanet_core.extras import needs_extra
 from lmanet_core.files import write_picture
-from lmanet_core.resizing import resize_image
+from lmanet_core.network.resizing import resize_image
 
 HELP = "draw where in past frames the memory reads for places of a frame"
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from lmanet_core.arguments import window_size
 from lmanet_core.checkpoint import save_checkpoint
-from lmanet_core.classes import CITYSCAPES
 from lmanet_core.extras import needs_extra
+from lmanet_core.network.classes import CITYSCAPES
 from lmanet_core.program import require_writable
 
 if TYPE_CHECKING:

@@ -108,7 +108,7 @@ def _pytorch() -> Iterator[Finding]:
         return
     import torch
 
-    from lmanet_core.ops.choice import choose_classification, choose_implementation
+    from lmanet_core.ops.implementation_choice import choose_classification, choose_implementation
     from lmanet_core.runtime.pytorch.precision import resolve_device, resolve_precision
 
     built_for = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPUs only"

@@ -11,7 +11,6 @@ import numpy as np
 
 from lmanet_core.arguments import image_size
 from lmanet_core.checkpoint import load
-from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.data.recording import (
     CLASSES,
     IMAGE_SUFFIX,
@@ -24,7 +23,8 @@ from lmanet_core.data.recording import (
 from lmanet_core.data.video_files import read_video
 from lmanet_core.extras import needs_extra
 from lmanet_core.files import write_picture
-from lmanet_core.resizing import resize_image
+from lmanet_core.network.classes import IGNORE_LABEL
+from lmanet_core.network.resizing import resize_image
 
 if TYPE_CHECKING:
     from lmanet_core.training.teacher import Teacher

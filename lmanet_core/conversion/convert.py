@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from lmanet_core.checkpoint import CheckpointError, list_some
-from lmanet_core.classes import CITYSCAPES, ClassTable
-from lmanet_core.config import ModelConfig
 from lmanet_core.conversion.published import PUBLISHED_NETWORKS, PublishedNetwork
 from lmanet_core.models import LMANet, build_model
+from lmanet_core.network.classes import CITYSCAPES, ClassTable
+from lmanet_core.network.model_config import ModelConfig
 
 BATCH_COUNTER = "num_batches_tracked"
 """Number of training steps of a batch normalisation: of no use, and unknown to old PyTorch."""

@@ -8,9 +8,9 @@ from statistics import NormalDist
 import cv2
 import numpy as np
 
-from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.data.checks import check_not_negative
 from lmanet_core.data.clips import Clip
+from lmanet_core.network.classes import IGNORE_LABEL
 
 _QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / 256) for i in range(256)])
 _NORMAL = _QUANTILES / _QUANTILES.std()

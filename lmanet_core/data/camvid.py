@@ -14,10 +14,10 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from lmanet_core.classes import CAMVID, IGNORE_LABEL
 from lmanet_core.data.image_files import images_by_stem
 from lmanet_core.data.stored_video import LabelEncoding, StoredVideo, require_files
 from lmanet_core.data.video import DatasetError, VideoDataset
+from lmanet_core.network.classes import CAMVID, IGNORE_LABEL
 
 SPLITS = ("train", "val", "test", "fit", "holdout")
 """`fit` and `holdout` divide `train`, for choices that must not see `val`."""

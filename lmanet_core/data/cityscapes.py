@@ -18,10 +18,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from lmanet_core.classes import CITYSCAPES, IGNORE_LABEL
 from lmanet_core.data.image_files import is_hidden, list_images
 from lmanet_core.data.stored_video import LabelEncoding, StoredVideo, require_files
 from lmanet_core.data.video import DatasetError, VideoDataset
+from lmanet_core.network.classes import CITYSCAPES, IGNORE_LABEL
 
 SPLITS = ("train", "val", "test", "fit", "holdout")
 """`fit` and `holdout` divide `train`, for choices that must not see `val`."""

@@ -6,9 +6,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from lmanet_core.classes import IGNORE_LABEL, ClassTable
 from lmanet_core.data.checks import check_counts
 from lmanet_core.data.video import DatasetError, Video, VideoDataset
+from lmanet_core.network.classes import IGNORE_LABEL, ClassTable
 
 
 class Clip(NamedTuple):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lmanet_core.classes import ClassTable
 from lmanet_core.data.augmentation import AugmentationConfig
 from lmanet_core.data.checks import check_counts
 from lmanet_core.data.clips import ClipSource, LabelledClips
@@ -17,6 +16,7 @@ from lmanet_core.data.mixture import AugmentedClips, MixedClips, Part, Translate
 from lmanet_core.data.pseudo_clips import MotionConfig, PseudoClips
 from lmanet_core.data.street_clips import StreetClips, StreetClipsConfig
 from lmanet_core.data.worsening import PairedClips, WorsenedClips, WorseningConfig
+from lmanet_core.network.classes import ClassTable
 from lmanet_core.settings import build
 
 CLIPS = ("neighbours", "pseudo", "street")

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lmanet_core.classes import DAVIS
 from lmanet_core.data.image_files import images_by_stem
 from lmanet_core.data.stored_video import LabelEncoding, StoredVideo, require_files
 from lmanet_core.data.video import DatasetError, VideoDataset
 from lmanet_core.natural_order import natural_order
+from lmanet_core.network.classes import DAVIS
 
 SPLITS = ("train", "val")
 _ENCODING = LabelEncoding({0: 0, **dict.fromkeys(range(1, 256), 1)})

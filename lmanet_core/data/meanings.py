@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from lmanet_core.classes import CAMVID, CITYSCAPES, IGNORE_LABEL, ClassTable
+from lmanet_core.network.classes import CAMVID, CITYSCAPES, IGNORE_LABEL, ClassTable
 
 Meanings = Mapping[str, tuple[str, ...]]
 """Class of a data set -> the network's classes that it stands for: car -> car, truck, bus."""

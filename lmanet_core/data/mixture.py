@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmanet_core.classes import ClassTable
 from lmanet_core.data.augmentation import AugmentationConfig, augment
 from lmanet_core.data.clips import Clip, ClipsOfSource, ClipSource
+from lmanet_core.network.classes import ClassTable
 
 
 class AugmentedClips(ClipsOfSource):

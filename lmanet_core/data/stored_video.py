@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.data.image_files import image_size, read_image, read_label_map
 from lmanet_core.data.video import DatasetError
-from lmanet_core.resizing import resize_image
+from lmanet_core.network.classes import IGNORE_LABEL
+from lmanet_core.network.resizing import resize_image
 
 MOST_LISTED = 50
 """Missing files that a message names; of more it tells the number."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmanet_core.classes import CITYSCAPES
 from lmanet_core.data.checks import check_counts
 from lmanet_core.data.clips import Clip
 from lmanet_core.data.street_dataset import FIRST_SEEDS
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 from lmanet_core.data.video import DatasetError
+from lmanet_core.network.classes import CITYSCAPES
 
 MAX_LEAD_IN = 150
 """Frames skipped at most before a clip, so that all parts of a drive are seen."""

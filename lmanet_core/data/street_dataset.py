@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from lmanet_core.classes import CITYSCAPES
 from lmanet_core.data.synthetic import StreetConfig, StreetFrame, StreetVideo
 from lmanet_core.data.video import DatasetError, VideoDataset
+from lmanet_core.network.classes import CITYSCAPES
 
 FIRST_SEEDS = {"train": 0, "holdout": 2**30, "val": 2**31}
 """Seed of each split's first street; the splits share none."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lmanet_core.classes import ClassTable
+from lmanet_core.network.classes import ClassTable
 
 
 class DatasetError(ValueError):

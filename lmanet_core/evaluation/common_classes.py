@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmanet_core.classes import IGNORE_LABEL, ClassTable
 from lmanet_core.data.meanings import KNOWN, coarsen
+from lmanet_core.network.classes import IGNORE_LABEL, ClassTable
 
 _SAME = np.arange(256, dtype=np.uint8)
 

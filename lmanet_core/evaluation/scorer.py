@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from lmanet_core.classes import ClassTable
 from lmanet_core.evaluation.common_classes import countable
 from lmanet_core.evaluation.consistency import TemporalConsistency, VideoConsistency
 from lmanet_core.evaluation.tally import Evaluation, Tally, VideoScore, named_iou, number
 from lmanet_core.metrics import ConfusionMatrix
+from lmanet_core.network.classes import ClassTable
 from lmanet_core.runtime.images import resize
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lmanet_core.classes import IGNORE_LABEL, ClassTable
 from lmanet_core.evaluation.stream import SegmentedFrame
 from lmanet_core.files import write_picture
+from lmanet_core.network.classes import IGNORE_LABEL, ClassTable
 from lmanet_core.visualization import blend, contact_sheet, legend
 
 ROWS = 5

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmanet_core.classes import ClassTable
 from lmanet_core.data.video import DatasetError, Video, VideoDataset
 from lmanet_core.evaluation.scorer import Scorer
 from lmanet_core.evaluation.tally import Evaluation
+from lmanet_core.network.classes import ClassTable
 from lmanet_core.runtime import VideoSegmenter
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmanet_core.export.attention import GraphAttention
+from lmanet_core.export.attention_forms import GraphAttention
 from lmanet_core.models import LMANet
 from lmanet_core.models.enlarging_decoder import logits_of
 from lmanet_core.runtime.pytorch.folding import fold_batch_norms
@@ -87,7 +87,7 @@ class StreamingGraph(SingleFrameGraph):
     """One step of a stream. The caller keeps the memory and writes each new key and value into it.
 
     Args:
-        attention: one of `lmanet_core.export.attention.FORMS`; None: the caller's, who takes
+        attention: one of `lmanet_core.export.attention_forms.FORMS`; None: the caller's, who takes
             `encode` and `decode`.
 
     Raises:

@@ -17,9 +17,14 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from lmanet_core.ops.backends.fused_cuda import AttentionLaunch, Cut, choose_cut, choose_warps
-from lmanet_core.ops.backends.fused_cuda_compile import compile_launch, newest_ptx
-from lmanet_core.ops.backends.fused_cuda_kernels import (
+from lmanet_core.ops.implementations.fused_cuda import (
+    AttentionLaunch,
+    Cut,
+    choose_cut,
+    choose_warps,
+)
+from lmanet_core.ops.implementations.fused_cuda_compile import compile_launch, newest_ptx
+from lmanet_core.ops.implementations.fused_cuda_kernels import (
     VARYING,
     read_memory,
     store,
@@ -92,7 +97,7 @@ def plugin_launch(
     window_size: int,
     compute_capability: int,
 ) -> AttentionLaunch:
-    """How the kernel fills `read` (H, W, Dv); shapes as in `lmanet_core.export.attention`."""
+    """How the kernel fills `read` (H, W, Dv); shapes as in `lmanet_core.export.attention_forms`."""
     cut = _cut(keys.shape[-1], values.shape[-1], window_size, keys.dtype, compute_capability)
     height, width, _ = query.shape
     tensors = {"query": query, "keys": keys, "values": values, "filled": filled, "read": read}

@@ -10,7 +10,7 @@ import tensorrt as trt
 import tensorrt.plugin as trtp
 import torch
 
-from lmanet_core.export.attention import OPERATOR, PLUGIN_NAMESPACE
+from lmanet_core.export.attention_forms import OPERATOR, PLUGIN_NAMESPACE
 from lmanet_core.export.plugin_kernel import compile_plugin, plugin_grid
 
 PLUGIN_ID = f"{PLUGIN_NAMESPACE}::{OPERATOR}"

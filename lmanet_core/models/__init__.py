@@ -7,7 +7,7 @@ from lmanet_core.models.backbone import BACKBONES, Backbone, find_backbone
 from lmanet_core.models.enlarging_decoder import EnlargingDecoder
 from lmanet_core.models.lmanet import LMANet, MemoryStore, build_model
 from lmanet_core.models.memory import LocalMemory
-from lmanet_core.size_rule import SizeRule
+from lmanet_core.network.size_rule import SizeRule
 
 __all__ = [
     "BACKBONES",

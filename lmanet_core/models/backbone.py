@@ -12,7 +12,7 @@ from torch import nn
 from lmanet_core.models.efficientnet_lite import LITE2, EfficientNetLiteSegmenter
 from lmanet_core.models.erfnet import ERFNet
 from lmanet_core.models.pspnet import PSPNet
-from lmanet_core.size_rule import SizeRule
+from lmanet_core.network.size_rule import SizeRule
 
 
 class Backbone(Protocol):

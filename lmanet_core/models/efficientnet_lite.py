@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmanet_core.models.enlarging_decoder import EnlargingDecoder
-from lmanet_core.size_rule import SizeRule
+from lmanet_core.network.size_rule import SizeRule
 
 BATCH_NORM_EPS = 1e-3
 CHANNELS = 96

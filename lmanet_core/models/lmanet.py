@@ -7,9 +7,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from lmanet_core.config import ModelConfig
 from lmanet_core.models.backbone import Backbone, find_backbone
 from lmanet_core.models.memory import LocalMemory
+from lmanet_core.network.model_config import ModelConfig
 
 
 class MemoryStore(Protocol):

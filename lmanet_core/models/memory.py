@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from lmanet_core.config import PLACE_CHANNELS, QUALITY_CHANNELS
 from lmanet_core.models.fusion import FUSION_MODULES
 from lmanet_core.models.located_keys import LocatedKeys
+from lmanet_core.network.model_config import PLACE_CHANNELS, QUALITY_CHANNELS
 from lmanet_core.ops import local_attention
 
 
@@ -35,9 +35,9 @@ class LocalMemory(nn.Module):
         key_channels: Dk.
         value_channels: Dv; None: both values are the features themselves, Dv = C.
         window_size: side of the attention window in feature cells, odd; None: everywhere.
-        fusion: one of `lmanet_core.config.FUSIONS`.
+        fusion: one of `lmanet_core.network.model_config.FUSIONS`.
         head_size: side of the heads' kernels.
-        key_form: one of `lmanet_core.config.KEY_FORMS`.
+        key_form: one of `lmanet_core.network.model_config.KEY_FORMS`.
 
     Raises:
         ValueError: the fusion does not fit the numbers of channels.

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from lmanet_core.models.enlarging_decoder import EnlargingDecoder
 from lmanet_core.models.normalization import ImageNetNormalization
-from lmanet_core.size_rule import SizeRule
+from lmanet_core.network.size_rule import SizeRule
 
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 """Residual blocks per stage: number of layers -> layer1 to layer4."""

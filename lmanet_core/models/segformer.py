@@ -7,7 +7,7 @@ from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
 from lmanet_core.models.enlarging_decoder import EnlargingDecoder
 from lmanet_core.models.normalization import ImageNetNormalization
-from lmanet_core.size_rule import SizeRule
+from lmanet_core.network.size_rule import SizeRule
 
 STRIDE = 4
 

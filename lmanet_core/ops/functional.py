@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
-from lmanet_core.ops.backends.dense import global_attention
-from lmanet_core.ops.backends.tiled import local_attention_tiled
-from lmanet_core.ops.choice import choose_implementation
-from lmanet_core.ops.implementation import Implementation
+from lmanet_core.ops.implementation_choice import choose_implementation
+from lmanet_core.ops.implementations.dense import global_attention
+from lmanet_core.ops.implementations.tiled import local_attention_tiled
 from lmanet_core.ops.reference import local_attention_reference, local_correlation_reference
 from lmanet_core.ops.registration import local_attention_op
+
+
+class Implementation(Protocol):
+    """Local attention over checked arguments, as `local_attention` has them."""
+
+    def __call__(self, query: Tensor, keys: Tensor, values: Tensor, window_size: int, /) -> Tensor:
+        """(B, Dk, H, W), (B, S, Dk, H, W), (B, S, Dv, H, W) and an odd number -> (B, Dv, H, W)."""
 
 
 def _local_attention_fused(query: Tensor, keys: Tensor, values: Tensor, window_size: int) -> Tensor:
@@ -54,7 +62,8 @@ def local_attention(
         window_size: side of the window in feature map cells, odd, or None.
         implementation: one of `IMPLEMENTATIONS`; ignored by the global form, which has just one.
             'auto': the fused kernel where it works for device and dtype, and its backward pass
-            where gradients are asked for, otherwise 'tiled'; see `lmanet_core.ops.choice`.
+            where gradients are asked for, otherwise 'tiled'; see
+            `lmanet_core.ops.implementation_choice`.
 
     Returns:
         (B, Dv, H, W), of the query's dtype.

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lmanet_core.ops.backends import fused_cpu
+from lmanet_core.ops.implementations import fused_cpu
 
 
 @torch.library.custom_op("lmanet::local_attention", mutates_args=(), device_types="cpu")
@@ -43,7 +43,7 @@ def _forward_cuda(
     query: Tensor, keys: Tensor, values: Tensor, window_size: int
 ) -> tuple[Tensor, Tensor]:
     # Imported here because Triton comes with the CUDA builds of PyTorch, only.
-    from lmanet_core.ops.backends import fused_cuda
+    from lmanet_core.ops.implementations import fused_cuda
 
     return fused_cuda.forward(query, keys, values, window_size)
 
@@ -58,7 +58,7 @@ def _backward_cuda(
     log_sum_exp: Tensor,
     window_size: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    from lmanet_core.ops.backends import fused_cuda
+    from lmanet_core.ops.implementations import fused_cuda
 
     return fused_cuda.backward(grad_read, query, keys, values, read, log_sum_exp, window_size)
 

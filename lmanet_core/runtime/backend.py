@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from typing_extensions import Self
 
-from lmanet_core.classes import ClassTable
+from lmanet_core.network.classes import ClassTable
 
 
 class Prediction(NamedTuple):

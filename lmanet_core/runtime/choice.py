@@ -17,8 +17,9 @@ from lmanet_core.checkpoint import (
     load,
     load_work_size,
 )
-from lmanet_core.config import MAX_MEMORY_SIZE
 from lmanet_core.extras import needs_extra
+from lmanet_core.network.model_config import MAX_MEMORY_SIZE
+from lmanet_core.network.size_rule import SizeRule, check_pixels
 from lmanet_core.runtime.backend import Backend
 from lmanet_core.runtime.backends.cpu_graph import RUNTIMES, CpuGraph, GraphSource, Shapes
 from lmanet_core.runtime.backends.split_graph import SplitGraphBackend, input_shapes
@@ -29,7 +30,6 @@ from lmanet_core.runtime.network_file import is_network_file, read_network_file
 from lmanet_core.runtime.segmenter import VideoSegmenter
 from lmanet_core.runtime.shipped import find_shipped_export
 from lmanet_core.runtime.threads import default_threads
-from lmanet_core.size_rule import SizeRule, check_pixels
 
 if TYPE_CHECKING:
     from lmanet_core.models import LMANet

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lmanet_core.checkpoint import load_config
-from lmanet_core.classes import ClassTable
+from lmanet_core.network.classes import ClassTable
 from lmanet_core.runtime.engine_file import is_engine, read_engine
 from lmanet_core.runtime.graph_info import read_onnx_info
 from lmanet_core.runtime.network_file import is_network_file, read_network_file

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from lmanet_core.classes import ClassTable
+from lmanet_core.network.classes import ClassTable
 from lmanet_core.runtime.backend import Backend, Prediction
 from lmanet_core.runtime.images import resize
 
@@ -44,7 +44,8 @@ class VideoSegmenter:
         output_size: (width, height) of labels and confidence; None: those of the image.
         work_pixels: instead of `work_size`, how many pixels images are brought to, about, in their
             own proportions.
-        antialias: as `lmanet_core.resizing.resize_image` takes it, for images that are resized.
+        antialias: as `lmanet_core.network.resizing.resize_image` takes it, for images that are
+            resized.
 
     Raises:
         ValueError: an argument is out of range, or the model has no memory to use.

@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from lmanet_core.evaluation.consistency import TemporalConsistency
 from lmanet_core.models import LMANet
-from lmanet_core.resizing import resize_image
+from lmanet_core.network.resizing import resize_image
 from lmanet_core.runtime import VideoSegmenter
 
 SURENESS_TO_LOSE, STEADINESS_TO_LOSE = 0.025, 0.02

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.data.clips import ClipSource
+from lmanet_core.network.classes import IGNORE_LABEL
 from lmanet_core.training.config import TrainingError
 
 CLIPS_COUNTED = 1000

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import yaml
 
 from lmanet_core.checkpoint import CheckpointError
-from lmanet_core.config import ModelConfig
 from lmanet_core.data.config import DataConfig, merge, settings_without_effect
 from lmanet_core.data.video import DatasetError
 from lmanet_core.data.worsening import WorseningConfig
+from lmanet_core.network.model_config import ModelConfig
 from lmanet_core.settings import build
 
 T = TypeVar("T")

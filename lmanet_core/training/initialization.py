@@ -11,10 +11,10 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from lmanet_core.checkpoint import load
-from lmanet_core.classes import ClassTable
-from lmanet_core.config import ModelConfig
 from lmanet_core.models import LMANet, LocalMemory, build_model
 from lmanet_core.models.fusion import GatedFusion
+from lmanet_core.network.classes import ClassTable
+from lmanet_core.network.model_config import ModelConfig
 from lmanet_core.training.config import TrainingError
 from lmanet_core.training.imagenet import load_imagenet_weights
 

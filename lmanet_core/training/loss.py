@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmanet_core.classes import IGNORE_LABEL
+from lmanet_core.network.classes import IGNORE_LABEL
 
 SMALLEST_WEIGHT = 1e-6
 SMALLEST_VARIANCE = 1e-4

@@ -12,7 +12,6 @@ from typing import Any
 from tqdm import tqdm
 
 from lmanet_core.checkpoint import load
-from lmanet_core.config import ModelConfig
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.evaluation import evaluate, streamed_frames
 from lmanet_core.evaluation.override import with_window_size
@@ -20,6 +19,7 @@ from lmanet_core.files import write_bytes, write_json, write_text
 from lmanet_core.metrics import paired_bootstrap
 from lmanet_core.models import LMANet
 from lmanet_core.models.cost import network_cost
+from lmanet_core.network.model_config import ModelConfig
 from lmanet_core.runtime import VideoSegmenter
 from lmanet_core.tables import markdown_table
 from lmanet_core.timing import time_in_turns

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.models import LMANet
+from lmanet_core.network.classes import IGNORE_LABEL
 from lmanet_core.runtime.images import as_buffer, resize
 from lmanet_core.runtime.pytorch.folding import fold_batch_norms
 from lmanet_core.runtime.pytorch.precision import resolve_device, resolve_precision

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from lmanet_core import ClassTable
-from lmanet_core.classes import IGNORE_LABEL, Color
+from lmanet_core.network.classes import IGNORE_LABEL, Color
 
 UNLABELED = "unlabeled"
 """What `IGNORE_LABEL` is called, which is no class."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rclpy.node import Node
 
-from lmanet_core.config import MAX_MEMORY_SIZE
+from lmanet_core.network.model_config import MAX_MEMORY_SIZE
 from lmanet_ros.node.parameter_fields import (
     ANY_TIME,
     AUTO,

@@ -17,12 +17,12 @@ from full_disk import full_disk
 
 from lmanet_core import ModelConfig, build_model, save_checkpoint
 from lmanet_core.checkpoint import checkpoint_hash
-from lmanet_core.classes import CITYSCAPES
 from lmanet_core.command.__main__ import main
 from lmanet_core.data.recording import write_classes
 from lmanet_core.evaluation.sheet import Sheet
 from lmanet_core.evaluation.stream import SegmentedFrame
 from lmanet_core.files import replacing, write_bytes, write_json, write_picture, write_text
+from lmanet_core.network.classes import CITYSCAPES
 from lmanet_core.runtime.engine_file import EngineInfo, write_engine
 from lmanet_core.runtime.network_file import read_network_file, write_network_file
 from lmanet_core.runtime.shipped import WEIGHTS_FOLDER

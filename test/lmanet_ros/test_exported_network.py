@@ -15,10 +15,10 @@ from sensor_msgs.msg import Image
 
 from lmanet_core import VideoSegmenter, load
 from lmanet_core.checkpoint import checkpoint_hash, load_work_size
-from lmanet_core.classes import CITYSCAPES
 from lmanet_core.command.__main__ import main
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 from lmanet_core.evaluation import common_classes
+from lmanet_core.network.classes import CITYSCAPES
 from lmanet_ros.bags.reading import read_bag
 from lmanet_ros.make_bag import main as make_bag
 

@@ -13,8 +13,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
 from lmanet_core import CITYSCAPES
-from lmanet_core.classes import CAMVID
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
+from lmanet_core.network.classes import CAMVID
 from lmanet_ros.bags.reading import read_bag
 from lmanet_ros.make_bag import main
 from lmanet_ros.messages.camera_info import camera_model

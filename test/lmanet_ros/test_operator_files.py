@@ -12,7 +12,7 @@ from rclpy.context import Context
 from rclpy.qos import DurabilityPolicy
 from ros_harness import NODE_NAME, OUTPUTS, Client, connected, running_node
 
-from lmanet_core.classes import CITYSCAPES
+from lmanet_core.network.classes import CITYSCAPES
 
 CONFIG = Path(__file__).parents[2] / "config"
 README_TOPIC = "/camera/image_raw"

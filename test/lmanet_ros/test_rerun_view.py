@@ -12,7 +12,7 @@ from ros_harness import NodeProcess, image_message, street, wait_until
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
-from lmanet_core.classes import CAMVID
+from lmanet_core.network.classes import CAMVID
 from lmanet_ros.bags.writing import BagWriter
 from lmanet_ros.messages.class_json import to_json
 

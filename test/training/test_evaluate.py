@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lmanet_core import ModelConfig, build_model, save_checkpoint
-from lmanet_core.classes import CAMVID, CITYSCAPES, DAVIS, ClassTable
+from lmanet_core.network.classes import CAMVID, CITYSCAPES, DAVIS, ClassTable
 from training import evaluate
 
 STREET = ["--streets", "1", "--frames", "2", "--size", "64x32"]

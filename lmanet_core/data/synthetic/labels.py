@@ -1,6 +1,6 @@
 """Label values of the classes that the street is made of, by name."""
 
-from lmanet_core.classes import CITYSCAPES
+from lmanet_core.network.classes import CITYSCAPES
 
 (
     ROAD,

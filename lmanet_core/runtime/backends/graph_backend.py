@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from typing_extensions import Self
 
-from lmanet_core.classes import ClassTable
-from lmanet_core.resizing import is_reduced, resize_image
+from lmanet_core.network.classes import ClassTable
+from lmanet_core.network.resizing import is_reduced, resize_image
 from lmanet_core.runtime.backend import Prediction
 from lmanet_core.runtime.graph_info import GraphInfo
 from lmanet_core.runtime.images import as_buffer

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from lmanet_core.models.enlarging_decoder import SmallLogits
-from lmanet_core.ops.backends import fused_cpu, plain_classify
-from lmanet_core.ops.choice import choose_classification
+from lmanet_core.ops.implementation_choice import choose_classification
+from lmanet_core.ops.implementations import fused_cpu, plain_classify
 
 
 def classify(logits: SmallLogits, *, confidence: bool) -> Tensor:
@@ -24,7 +24,7 @@ def classify(logits: SmallLogits, *, confidence: bool) -> Tensor:
         return plain_classify.classify(logits.enlarge(), confidence=confidence)
     if device.type == "cuda":
         # Imported here because Triton comes with the CUDA builds of PyTorch, only.
-        from lmanet_core.ops.backends import classify_cuda
+        from lmanet_core.ops.implementations import classify_cuda
 
         return classify_cuda.classify(*logits, confidence=confidence)
     labels, confidences = fused_cpu.classify(*logits, confidence=confidence)

@@ -55,7 +55,7 @@ Compile = Callable[[int, int, int, Any], Kernel]
 class LocalAttentionPlugin(
     trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.IPluginV3OneRuntime
 ):
-    """One node of a graph; shapes as in `lmanet_core.export.attention`.
+    """One node of a graph; shapes as in `lmanet_core.export.attention_forms`.
 
     Args:
         window_size: side of the window.

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmanet_core.config import MAX_MEMORY_SIZE
 from lmanet_core.models import LMANet, MemoryStore
 from lmanet_core.models.enlarging_decoder import logits_of
-from lmanet_core.ops.choice import choose_implementation
-from lmanet_core.resizing import resize_image
+from lmanet_core.network.model_config import MAX_MEMORY_SIZE
+from lmanet_core.network.resizing import resize_image
+from lmanet_core.ops.implementation_choice import choose_implementation
 from lmanet_core.runtime.backend import Prediction
 from lmanet_core.runtime.pytorch.classification import classify
 from lmanet_core.runtime.pytorch.folding import fold_batch_norms

@@ -8,7 +8,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Header, String
 
 from lmanet_core import ClassTable
-from lmanet_core.classes import IGNORE_LABEL
+from lmanet_core.network.classes import IGNORE_LABEL
 from lmanet_ros.messages.class_json import UNLABELED, to_json
 
 try:

@@ -12,7 +12,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from lmanet_core import ClassTable, SegmentationResult
-from lmanet_core.classes import without_uncertain
+from lmanet_core.network.classes import without_uncertain
 from lmanet_core.visualization import blend
 from lmanet_ros.messages.camera_info import scaled
 from lmanet_ros.messages.image_conversion import compressed_from_array, from_array

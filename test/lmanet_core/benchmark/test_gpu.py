@@ -7,7 +7,7 @@ import pytest
 
 from lmanet_core.benchmark import gpu_tiles, ops_cases
 from lmanet_core.benchmark.__main__ import main
-from lmanet_core.ops.backends.fused_cuda_tiles import Tiles
+from lmanet_core.ops.implementations.fused_cuda_tiles import Tiles
 
 
 def test_a_dry_run_goes_through_everything_and_writes_it(tmp_path, monkeypatch, capsys):

@@ -3,11 +3,11 @@
 import numpy as np
 
 from lmanet_core import CITYSCAPES
-from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.cloud.above import CELL, ZOOM, MapFromAbove, Place, draw_from_above
 from lmanet_core.cloud.depth import depth_in_metres
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 from lmanet_core.data.synthetic.labels import CAR, ROAD
+from lmanet_core.network.classes import IGNORE_LABEL
 
 SIZE = (128, 64)
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from lmanet_core import CITYSCAPES
-from lmanet_core.classes import CAMVID
 from lmanet_core.cloud.camera_model import CameraModel
 from lmanet_core.cloud.depth import depth_in_metres, organized_points
 from lmanet_core.cloud.lidar import seen_points
@@ -12,6 +11,7 @@ from lmanet_core.cloud.points import CERTAIN, POINT, coordinates, packed_colors
 from lmanet_core.cloud.selection import OBSTACLE_CLASSES, Selection, known_names, label_table
 from lmanet_core.cloud.transform import Transform
 from lmanet_core.cloud.voxels import thin
+from lmanet_core.network.classes import CAMVID
 
 SIZE = (8, 6)
 CAMERA = CameraModel(SIZE, (10.0, 10.0), (3.5, 2.5))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lmanet_core import CITYSCAPES
-from lmanet_core.classes import IGNORE_LABEL
 from lmanet_core.cloud.camera_model import CameraModel
 from lmanet_core.cloud.judging import CloudJudge, CloudTally
+from lmanet_core.network.classes import IGNORE_LABEL
 
 ROAD, CAR, SKY = (CITYSCAPES.names.index(name) for name in ("road", "car", "sky"))
 HEIGHT, FOCAL = 1.5, 40.0

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lmanet_core.classes import CAMVID
 from lmanet_core.data.clips import Clip, ClipSource, LabelledClips
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.data.pseudo_clips import MotionConfig, PseudoClips
 from lmanet_core.data.street_clips import StreetClips, StreetClipsConfig
 from lmanet_core.data.video import DatasetError, VideoDataset
+from lmanet_core.network.classes import CAMVID
 
 STREETS = StreetClipsConfig(
     streets=3, clips_per_street=2, size=(64, 32), noise=10.0, occlusion_rate=5.0

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lmanet_core.classes import CAMVID
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.data.image_files import read_image, read_label_map
 from lmanet_core.data.recording import write_classes
 from lmanet_core.data.video import DatasetError, Video
 from lmanet_core.data.video_files import read_video
+from lmanet_core.network.classes import CAMVID
 
 LABELS = np.arange(6, dtype=np.uint8).reshape(2, 3).repeat(8, 0).repeat(8, 1)
 IMAGE = np.stack([40 * LABELS, 255 - 40 * LABELS, 20 * LABELS], 2)

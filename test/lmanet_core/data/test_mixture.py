@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lmanet_core.classes import CAMVID, CITYSCAPES
 from lmanet_core.data.clips import Clip
 from lmanet_core.data.config import DataConfig, open_clips
 from lmanet_core.data.meanings import (
@@ -17,6 +16,7 @@ from lmanet_core.data.meanings import (
 )
 from lmanet_core.data.mixture import MixedClips, Part
 from lmanet_core.data.samples import TrainingSamples
+from lmanet_core.network.classes import CAMVID, CITYSCAPES
 
 STREET = {"streets": 4, "clips_per_street": 2, "size": [64, 32]}
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from lmanet_core.classes import CAMVID, CITYSCAPES
 from lmanet_core.data.augmentation import AugmentationConfig
 from lmanet_core.data.config import DataConfig, open_clips
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.data.pseudo_clips import MotionConfig
 from lmanet_core.data.samples import TrainingSamples
 from lmanet_core.data.video import DatasetError
+from lmanet_core.network.classes import CAMVID, CITYSCAPES
 
 CROP = AugmentationConfig(crop_size=(32, 16), noise=5.0)
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from lmanet_core.classes import CITYSCAPES
 from lmanet_core.cloud.depth import depth_in_metres
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 from lmanet_core.data.synthetic.labels import CAR, PERSON, ROAD, SIDEWALK, SKY, TERRAIN, TRAIN
+from lmanet_core.network.classes import CITYSCAPES
 
 SMALL = StreetConfig(size=(128, 64))
 

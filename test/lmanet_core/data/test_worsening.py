@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lmanet_core.classes import DAVIS
 from lmanet_core.data.clips import Clip
 from lmanet_core.data.config import DataConfig, open_clips
 from lmanet_core.data.datasets import open_dataset
@@ -21,6 +20,7 @@ from lmanet_core.data.worsening import (
     worsen,
     worsened,
 )
+from lmanet_core.network.classes import DAVIS
 
 NOTHING = {
     field.name: 0.0

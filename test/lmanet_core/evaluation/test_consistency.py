@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from lmanet_core.classes import CITYSCAPES
 from lmanet_core.evaluation import Scorer
 from lmanet_core.evaluation.consistency import TemporalConsistency, VideoConsistency
+from lmanet_core.network.classes import CITYSCAPES
 
 SHIFT = 3
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lmanet_core.classes import DAVIS
 from lmanet_core.evaluation import Scorer
+from lmanet_core.network.classes import DAVIS
 
 IMAGE = np.random.default_rng(0).integers(256, size=(48, 64, 3), dtype=np.uint8)
 RIGHT, WRONG = (np.full((48, 64), label, np.uint8) for label in (1, 0))

@@ -18,12 +18,12 @@ from cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling import (
 from cityscapesscripts.helpers.labels import trainId2label
 
 from lmanet_core import LMANet, ModelConfig, VideoSegmenter, build_model
-from lmanet_core.classes import CAMVID, CITYSCAPES, ClassTable
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.data.video import DatasetError
 from lmanet_core.evaluation import SegmentedFrame, evaluate, score, segment
 from lmanet_core.evaluation.override import with_window_size
 from lmanet_core.evaluation.sheet import Sheet
+from lmanet_core.network.classes import CAMVID, CITYSCAPES, ClassTable
 
 
 def network(classes: ClassTable = CAMVID, memory_size: int = 2) -> LMANet:

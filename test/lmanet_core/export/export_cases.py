@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from lmanet_core import ModelConfig, VideoSegmenter
 from lmanet_core.models import BACKBONES, EnlargingDecoder
-from lmanet_core.size_rule import SizeRule
+from lmanet_core.network.size_rule import SizeRule
 
 SIZE = (64, 64)
 MEMORY_SIZE = 3

@@ -14,10 +14,10 @@ from export_cases import MEMORY_SIZE, SIZE, TINY, TinyBackbone, assert_streams_a
 
 from lmanet_core import VideoSegmenter, build_model, kernel
 from lmanet_core.command.__main__ import main
+from lmanet_core.network.size_rule import SizeRule
 from lmanet_core.runtime import GraphFileError, choice, open_segmenter
 from lmanet_core.runtime.graph_info import GraphInfo
 from lmanet_core.runtime.network_file import read_network_file, write_network_file
-from lmanet_core.size_rule import SizeRule
 
 pytest.importorskip("onnxruntime", reason="the extra `export` is missing")
 pytest.importorskip("onnxscript", reason="the extra `export` is missing")

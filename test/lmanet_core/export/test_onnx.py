@@ -14,8 +14,9 @@ onnx = pytest.importorskip("onnx", reason="the extra `export` is missing")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra `export` is missing")
 pytest.importorskip("openvino", reason="the extra `export` is missing")
 
+from reference_evaluator import reference_evaluator  # noqa: E402
+
 from lmanet_core.export import export_onnx  # noqa: E402
-from lmanet_core.export.reference import reference_evaluator  # noqa: E402
 from lmanet_core.runtime.backends.openvino_graph import CORE  # noqa: E402
 
 BACKENDS = ("onnxruntime", "openvino")

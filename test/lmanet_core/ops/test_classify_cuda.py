@@ -10,7 +10,7 @@ from triton_interpreter import triton_interpreter
 pytest.importorskip("triton", reason="Triton is not installed")
 
 from lmanet_core.benchmark.cuda_compilation import CHIPS, compile_for_chip
-from lmanet_core.ops.backends import classify_cuda, plain_classify
+from lmanet_core.ops.implementations import classify_cuda, plain_classify
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 ERFNET = (1, 19, 512, 1024)

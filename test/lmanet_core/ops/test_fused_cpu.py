@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lmanet_core.kernel import library
 from lmanet_core.ops import local_attention
-from lmanet_core.ops.backends import fused_cpu
+from lmanet_core.ops.implementations import fused_cpu
 
 INSTRUCTION_SETS = fused_cpu.INSTRUCTION_SETS[
     : fused_cpu.INSTRUCTION_SETS.index(fused_cpu.best_instruction_set()) + 1

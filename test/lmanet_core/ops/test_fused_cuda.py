@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from triton_interpreter import triton_interpreter
 
-from lmanet_core.ops.choice import TRIALS
+from lmanet_core.ops.implementation_choice import TRIALS
 from lmanet_core.ops.reference import local_attention_reference
 
 fused_cuda = pytest.importorskip(
-    "lmanet_core.ops.backends.fused_cuda", reason="Triton is not installed"
+    "lmanet_core.ops.implementations.fused_cuda", reason="Triton is not installed"
 )
 
 Kernels = Callable[..., tuple[list[Tensor], list[Tensor]]]

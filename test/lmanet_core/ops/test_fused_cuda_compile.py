@@ -16,9 +16,9 @@ from lmanet_core.benchmark.cuda_compilation import (
     lost_addresses,
 )
 from lmanet_core.benchmark.ops_cases import ERFNET, OPERATING_POINTS
-from lmanet_core.ops.backends import fused_cuda
-from lmanet_core.ops.backends.fused_cuda_compile import compile_launch
-from lmanet_core.ops.backends.fused_cuda_tiles import MEASURED, Tiles
+from lmanet_core.ops.implementations import fused_cuda
+from lmanet_core.ops.implementations.fused_cuda_compile import compile_launch
+from lmanet_core.ops.implementations.fused_cuda_tiles import MEASURED, Tiles
 
 RELEASE = ".".join(version("triton").split(".")[:2])
 SPILLED = {

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lmanet_core.ops import choice, functional, local_attention, local_correlation
-from lmanet_core.ops.choice import choose_classification, choose_implementation
+from lmanet_core.ops import functional, implementation_choice, local_attention, local_correlation
+from lmanet_core.ops.implementation_choice import choose_classification, choose_implementation
 
 fast_forms = pytest.mark.parametrize("implementation", ["tiled", "fused"])
 
@@ -239,9 +239,9 @@ def test_a_backward_pass_that_does_not_work_is_found_out_by_those_who_need_it(mo
     def fail(*_):
         raise RuntimeError("ptxas\nout of registers")
 
-    monkeypatch.setattr(choice, "find_spec", lambda name: name)
-    monkeypatch.setitem(choice.TRIALS, "local attention", lambda *_: True)
-    monkeypatch.setitem(choice.TRIALS, "gradients of local attention", fail)
+    monkeypatch.setattr(implementation_choice, "find_spec", lambda name: name)
+    monkeypatch.setitem(implementation_choice.TRIALS, "local attention", lambda *_: True)
+    monkeypatch.setitem(implementation_choice.TRIALS, "gradients of local attention", fail)
     elsewhere = torch.device("cuda", 1), torch.bfloat16
     assert choose_implementation(*elsewhere).name == "fused"
     with pytest.warns(RuntimeWarning, match="without the fused .* out of reg") as warned:

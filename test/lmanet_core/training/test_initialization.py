@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lmanet_core import ModelConfig, build_model, load
-from lmanet_core.classes import CAMVID, ClassTable
+from lmanet_core.network.classes import CAMVID, ClassTable
 from lmanet_core.training import initialization
 from lmanet_core.training.config import TrainingError
 from lmanet_core.training.initialization import initial_model, start_as_twins

@@ -25,7 +25,7 @@ from rclpy.parameter import Parameter
 from ros_harness import NodeProcess, seconds
 
 from lmanet_core import CITYSCAPES
-from lmanet_core.classes import IGNORE_LABEL
+from lmanet_core.network.classes import IGNORE_LABEL
 
 SHAPE = SIZE[::-1]
 STAND_IN = __file__.rpartition("/")[0] + "/tf2_stand_in"

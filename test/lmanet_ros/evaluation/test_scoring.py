@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lmanet_core import CITYSCAPES, ClassTable
-from lmanet_core.classes import CAMVID
+from lmanet_core.network.classes import CAMVID
 from lmanet_ros.bags.survey import BagFrame
 from lmanet_ros.evaluation.answers import AnsweredFrame
 from lmanet_ros.evaluation.html_report import picture

@@ -13,13 +13,13 @@ import triton
 from torch import Tensor
 from torch.nn import functional
 
-from lmanet_core.ops.backends.fused_cuda_kernels import (
+from lmanet_core.ops.implementations.fused_cuda_kernels import (
     forward_kernel,
     grad_memory_kernel,
     grad_query_kernel,
 )
-from lmanet_core.ops.backends.fused_cuda_tiles import MEASURED, Tiles
-from lmanet_core.ops.backends.triton_launch import Launch
+from lmanet_core.ops.implementations.fused_cuda_tiles import MEASURED, Tiles
+from lmanet_core.ops.implementations.triton_launch import Launch
 
 CHANNEL_BLOCK = 16
 """Channels that tensor cores multiply at a time."""

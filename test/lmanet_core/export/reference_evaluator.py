@@ -12,7 +12,7 @@ import torch
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
-from lmanet_core.export.attention import DOMAIN
+from lmanet_core.export.attention_forms import DOMAIN
 from lmanet_core.ops.reference import local_attention_reference
 
 

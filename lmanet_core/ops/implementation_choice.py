@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lmanet_core.ops.backends import fused_cpu, plain_classify
+from lmanet_core.ops.implementations import fused_cpu, plain_classify
 from lmanet_core.ops.reference import local_attention_reference
 
 
@@ -105,7 +105,7 @@ def _try_on_cuda(computed: str, device: torch.device, dtype: torch.dtype) -> str
 
 
 def _attention_is_right(device: torch.device, dtype: torch.dtype) -> bool:
-    from lmanet_core.ops.backends import fused_cuda
+    from lmanet_core.ops.implementations import fused_cuda
 
     inputs = _tiny_inputs(device, dtype)
     read, _ = fused_cuda.forward(*inputs, 3)
@@ -114,7 +114,7 @@ def _attention_is_right(device: torch.device, dtype: torch.dtype) -> bool:
 
 
 def _gradients_are_right(device: torch.device, dtype: torch.dtype) -> bool:
-    from lmanet_core.ops.backends import fused_cuda
+    from lmanet_core.ops.implementations import fused_cuda
 
     inputs = _tiny_inputs(device, dtype)
     read, log_sum_exp = fused_cuda.forward(*inputs, 3)
@@ -140,7 +140,7 @@ def _is_near(result: Tensor, expected: Tensor) -> bool:
 
 
 def _classification_is_right(device: torch.device, dtype: torch.dtype) -> bool:
-    from lmanet_core.ops.backends import classify_cuda
+    from lmanet_core.ops.implementations import classify_cuda
 
     logits = torch.eye(3, dtype=dtype, device=device)[None, :, None].expand(1, 3, 2, 3)
     maps = classify_cuda.classify(logits, confidence=True).int()

@@ -18,7 +18,7 @@ from torch import Tensor
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from lmanet_core.ops.backends.triton_launch import Launch
+from lmanet_core.ops.implementations.triton_launch import Launch
 
 _TYPES = {
     torch.float16: "*fp16",

@@ -1,4 +1,4 @@
-"""Implementations; which one a device gets, and why, says `lmanet_core.ops.choice`.
+"""Implementations; which one a device gets, and why, says `lmanet_core.ops.implementation_choice`.
 
 Of local attention:
 

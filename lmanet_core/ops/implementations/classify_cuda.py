@@ -11,8 +11,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from lmanet_core.ops.backends.fused_cuda_kernels import INFINITY, LOG2_E, at
-from lmanet_core.ops.backends.triton_launch import Launch
+from lmanet_core.ops.implementations.fused_cuda_kernels import INFINITY, LOG2_E, at
+from lmanet_core.ops.implementations.triton_launch import Launch
 
 _WARPS = 4
 _LOGITS_PER_THREAD = 16

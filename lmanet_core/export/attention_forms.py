@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lmanet_core.ops.backends.tiled import TILE, join_tiles, split_tiles, window_mask
+from lmanet_core.ops.implementations.tiled import TILE, join_tiles, split_tiles, window_mask
 
 DOMAIN = "com.lmanet"
 OPERATOR = "LocalAttention"
@@ -48,8 +48,8 @@ def tiled_attention(
 ) -> Tensor:
     """Dense attention of each tile of queries with its halo under one mask.
 
-    The form of `lmanet_core.ops.backends.tiled`, with halos cut by slices: what strided views
-    become in a graph, gathers, is slow in ONNX Runtime.
+    The form of `lmanet_core.ops.implementations.tiled`, with halos cut by slices: what strided
+    views become in a graph, gathers, is slow in ONNX Runtime.
     """
     frames, height, width, _ = keys.shape
     tile_rows, tile_columns = -(-height // TILE), -(-width // TILE)

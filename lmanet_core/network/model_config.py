@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from lmanet_core.classes import CITYSCAPES, ClassTable
+from lmanet_core.network.classes import CITYSCAPES, ClassTable
 
 MAX_MEMORY_SIZE = 64
 FUSIONS = ("gated", "concatenation", "bottleneck", "residual", "blend")

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from lmanet_core.resizing import resize_image
+from lmanet_core.network.resizing import resize_image
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
 
