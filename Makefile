@@ -8,6 +8,7 @@ RUN := $(VENV)/bin/python
 # What the demo and evaluations need, and what tests and training need beyond that.
 INSTALLED_TO_RUN := $(VENV)/installed-to-run
 INSTALLED := $(VENV)/installed
+INSTALLED_FOR_DOCS := $(VENV)/installed-for-docs
 # Which release of ROS 2 comes from PyPI: `ros` is Jazzy, `ros-kilted` is Kilted.
 ROS_WHEELS := ros
 TORCH := torch==2.13.0+cpu
@@ -27,7 +28,7 @@ BAG ?=
 # A ROS installation that is sourced brings packages and libraries of another Python and release.
 unexport PYTHONPATH LD_LIBRARY_PATH AMENT_PREFIX_PATH RMW_IMPLEMENTATION
 
-.PHONY: demo bag evaluate test test-gpu benchmark-gpu test-triton test-oldest-torch test-humble test-kilted test-ros soak lint benchmark clean help
+.PHONY: demo bag evaluate test test-gpu benchmark-gpu test-triton test-oldest-torch test-humble test-kilted test-ros soak docs lint benchmark clean help
 
 demo: $(INSTALLED_TO_RUN)
 	$(RUN) -m lmanet_ros.demo $(if $(VIDEO),--video "$(VIDEO)") $(ARGS)
@@ -78,6 +79,11 @@ SOAK_LENGTH := --soak-frames 10000 --soak-malformed 1000 --soak-cycles 50 --soak
 soak: $(INSTALLED)
 	$(RUN) -m pytest -s $(SOAK_TESTS) $(SOAK_LENGTH) $(ARGS)
 
+# Warnings are errors: a page that is in no list, a link that leads nowhere, a docstring that cannot be set.
+docs: $(INSTALLED_FOR_DOCS)
+	$(RUN) -m sphinx --fail-on-warning --keep-going --quiet docs build/docs $(ARGS)
+	@echo "build/docs/index.html"
+
 lint: $(INSTALLED)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
@@ -103,6 +109,7 @@ help:
 	@echo "make test-humble [ARGS=...]        programs and nodes without what Humble's rclpy lacks"
 	@echo "make test-kilted [ARGS=...]        programs and nodes with ROS 2 Kilted, from PyPI"
 	@echo "make soak [ARGS=...]               the node under overload and faults, in the long form"
+	@echo "make docs                          the documents as a site, in build/docs/"
 	@echo "make lint                          ruff and mypy alone"
 	@echo "make benchmark                     the operator, cost of the memory, overhead of the node"
 	@echo "make clean                         remove what the other targets made"
@@ -124,4 +131,8 @@ $(INSTALLED): $(INSTALLED_TO_RUN)
 	$(RUN) -m pip install --disable-pip-version-check --editable ".[$(ROS_WHEELS),train,evaluation,export,dev]"
 	$(RUN) -m pip install --disable-pip-version-check --no-deps --upgrade --target $(VENV)/tensorrt-10.3 \
 		tensorrt-cu12-bindings==10.3.0
+	touch $@
+
+$(INSTALLED_FOR_DOCS): $(INSTALLED)
+	$(RUN) -m pip install --disable-pip-version-check --editable ".[docs]"
 	touch $@

@@ -107,6 +107,8 @@ setup(
         "rerun": ["rerun-sdk"],
         # The backbone segformer_b0.
         "segformer": [*TORCH, "transformers"],
+        # `make docs`.
+        "docs": ["sphinx", "myst-parser", "furo"],
         # By this name `colcon test` knows that it is pytest which runs the tests.
         "test": TEST,
         "dev": [
