@@ -24,6 +24,7 @@ from lmanet_ros.launching.actions import (
     segmentation_node,
 )
 from lmanet_ros.launching.arguments import existing_path, node_parameters, switch
+from lmanet_ros.network_choice import CHOICES
 
 NODE_NAME = "segmentation_node"
 REPORT_TIMEOUT = "600"
@@ -40,7 +41,8 @@ def _arguments() -> list[DeclareLaunchArgument]:
         argument("output", "Folder for the report.", "evaluation_output"),
         argument("params_file", "YAML file with parameters of the node; none: the package's."),
         argument("checkpoint", "A .safetensors file or the name of shipped weights."),
-        argument("engine", "A file that `lmanet export` made of the checkpoint."),
+        argument("model_file", "A file that `lmanet export` made of the checkpoint."),
+        argument("engine", "Former name of model_file."),
         argument("device", "auto, cpu, cuda or cuda:N."),
         argument("image_topic", "Topic of the bag with the images; none: the only one there is."),
         argument("label_topic", "Topic of true labels, or 'none'; default: found by its name."),
@@ -62,9 +64,9 @@ def _start(context: LaunchContext, arguments: dict[str, str]) -> list[Node]:
     )
     compressed = image_type is CompressedImage
     namespace = full_namespace(context, arguments["namespace"] or f"replay_{uuid4().hex[:8]}")
-    of_network = {name: arguments[name] for name in ("checkpoint", "engine", "device")}
+    of_network = (*CHOICES, "device")
     parameters: dict[str, Any] = {
-        **node_parameters(of_network),
+        **node_parameters({name: arguments[name] for name in of_network}),
         # Whatever the params_file has for a camera.
         "image_topics": ["image"],
         "autostart": True,

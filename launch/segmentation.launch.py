@@ -47,7 +47,8 @@ def _arguments() -> list[DeclareLaunchArgument]:
         ),
         argument("image_reliability", "How images are received: auto, reliable or best_effort."),
         argument("checkpoint", "A .safetensors file or the name of shipped weights."),
-        argument("engine", "A file that `lmanet export` made of the checkpoint."),
+        argument("model_file", "A file that `lmanet export` made of the checkpoint."),
+        argument("engine", "Former name of model_file."),
         argument("device", "auto, cpu, cuda or cuda:N."),
         argument(
             "autostart",

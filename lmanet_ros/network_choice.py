@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-CHOICES = ("checkpoint", "engine")
+CHOICES = ("checkpoint", "model_file", "engine")
+"""Names of parameters; the last is the former name of the second."""
 EMPTY = frozenset({"", "''", '""'})
 """Texts that choose nothing, also as YAML has them."""
 
@@ -16,8 +17,8 @@ def whole_choice(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         parameters: those that were asked for. Where they name a checkpoint or an exported file, the
-            other one, which a file of parameters or a launch file may set, becomes empty. Where
-            they name both, the node makes sure that they belong together.
+            others, which a file of parameters or a launch file may set, become empty. Where they
+            name both, the node makes sure that they belong together.
     """
     chosen = [name for name in CHOICES if str(parameters.get(name, "")).strip() not in EMPTY]
     others = {name: "" for name in CHOICES if chosen and name not in parameters}

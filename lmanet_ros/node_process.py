@@ -57,7 +57,7 @@ def run_nodes(
     if status is not None:
         return status
     end.defer()
-    if set(CHOICES) <= {one.name for one in fields(parameters)}:
+    if CHOICES[0] in {one.name for one in fields(parameters)}:
         given = [*given, *choosing_arguments(given)]
     try:
         rclpy.init(args=given, signal_handler_options=SignalHandlerOptions.NO)

@@ -61,11 +61,19 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--checkpoint", help=f"file or name of shipped weights; default: {DEFAULT_WEIGHTS}"
     )
-    parser.add_argument("--engine", help="file of `lmanet export` to run in place of a checkpoint")
+    parser.add_argument(
+        "--model-file", help="file of `lmanet export` to run in place of a checkpoint"
+    )
+    parser.add_argument("--engine", help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help="of the synthetic street")
     arguments = parser.parse_args()
     if arguments.frames < 1 or arguments.rate <= 0:
         parser.error("--frames and --rate must be more than 0")
+    if arguments.engine:
+        if arguments.model_file:
+            parser.error("--engine is the former name of --model-file: expected one of both")
+        print("demo: --engine is called --model-file now", file=sys.stderr)
+        arguments.model_file = arguments.engine
     return arguments
 
 
@@ -73,13 +81,13 @@ def _run(arguments: argparse.Namespace) -> None:
     output, bag = arguments.output, arguments.output / "bag"
     require_writable(output, folder=True)
     # Whatever is wrong with the arguments shows before anything is started.
-    asked = {"checkpoint": arguments.checkpoint, "engine": arguments.engine}
+    asked = {"checkpoint": arguments.checkpoint, "model_file": arguments.model_file}
     network = {name: file for name, file in asked.items() if file}
     network = network or {"checkpoint": DEFAULT_WEIGHTS}
     small = network == {"checkpoint": DEFAULT_WEIGHTS} and not arguments.video
     work_size = STREET_WORK_SIZE if small else None
     single_frame, _ = open_segmenter(
-        network.get("checkpoint"), engine=network.get("engine", ""), work_size=work_size
+        network.get("checkpoint"), engine=network.get("model_file", ""), work_size=work_size
     )
     width, height = arguments.size or _fitting_size(arguments.video)
     output.mkdir(parents=True, exist_ok=True)
@@ -95,7 +103,8 @@ def _run(arguments: argparse.Namespace) -> None:
     if not result.latencies:
         raise ProcessError(f"segmentation_node has answered no frame, see {output}/*.log")
     summary = {
-        **network,
+        # As it has been called from the first: others read it.
+        **{"engine" if name == "model_file" else name: file for name, file in network.items()},
         "runs_on": f"{single_frame.backend} {single_frame.precision}",
         "video": arguments.video,
         "size": f"{width}x{height}",

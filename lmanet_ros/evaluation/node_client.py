@@ -197,8 +197,8 @@ class NodeClient:
         Raises:
             ProcessError: it does not say, or what it says is no class table.
         """
-        engine, checkpoint = (self._text(name) for name in ("engine", "checkpoint"))
-        name = engine or checkpoint or DEFAULT_WEIGHTS
+        names = filter(None, map(self._text, ("model_file", "engine", "checkpoint")))
+        name = next(names, DEFAULT_WEIGHTS)
         # Latched: what was published before comes now.
         if self.listen(lambda: bool(self._classes), CLASSES_TIMEOUT):
             try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lmanet_ros.network_choice import CHOICES
 
-DEFAULT_PARAMS_FILE = "efficientnet_lite0.yaml"
+DEFAULT_PARAMS_FILE = "segmentation_node.yaml"
 CLOUD_PARAMS_FILE = "semantic_cloud.yaml"
 """Both in the folder `config/` of the package."""
 TEXTS = ("device", "image_reliability")

@@ -217,7 +217,7 @@ class ManagedNode(LifecycleNode, Generic[P, W]):
     def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         try:
             parameters = changed_parameters(
-                self._settings, changes, configured=self._work is not None
+                self, self._kind, changes, configured=self._work is not None
             )
             if self._work:
                 self._work.check(parameters)

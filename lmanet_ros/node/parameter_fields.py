@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, field, fields
+from dataclasses import field, fields
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -41,6 +41,7 @@ def parameter(
     description: str,
     limits: tuple[float, float] | None = None,
     change: str = UNCONFIGURED,
+    former_name: str = "",
 ) -> Any:
     """A dataclass field that is a ROS parameter.
 
@@ -49,9 +50,10 @@ def parameter(
         description: for people.
         limits: both are allowed values.
         change: when it may be changed, one of `ANY_TIME`, `UNCONFIGURED` and `START`.
+        former_name: under which it can be set, too, with a warning; empty: it has none.
     """
     metadata = {"description": description, "limits": limits, "change": change}
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata=metadata | {"former_name": former_name})
 
 
 def declare(node: Node, kind: type[P]) -> P:
@@ -61,34 +63,44 @@ def declare(node: Node, kind: type[P]) -> P:
         ParameterError: a value is of the wrong type, out of range or without sense.
     """
     for one in fields(kind):  # type: ignore[arg-type]
-        _declare(node, one)
+        metadata = {key: one.metadata[key] for key in ("description", "limits", "change")}
+        _declare(node, one.name, one.default, **metadata)
+        if former := one.metadata["former_name"]:
+            described = metadata | {"description": f"Former name of {one.name}."}
+            _declare(node, former, one.default, **described)
+            if node.get_parameter(former).value != one.default:
+                _warn_of_former_name(node, former, one.name)
     return read(node, kind)
 
 
 def read(node: Node, kind: type[P]) -> P:
     """The present values of declared parameters."""
-    return _from_values(kind, {name: node.get_parameter(name).value for name in _by_name(kind)})
+    return _from_values(kind, _values(node, kind))
 
 
-def changed_parameters(parameters: P, changes: Iterable[Parameter], *, configured: bool) -> P:
+def changed_parameters(
+    node: Node, kind: type[P], changes: Iterable[Parameter], *, configured: bool
+) -> P:
     """The values after a change that ROS asks about; types and ranges have been checked.
 
     Args:
-        parameters: the values before.
+        node: has the values before.
+        kind: of its parameters.
         changes: parameters of this node, also those of ROS itself.
         configured: whether the node uses the values already.
 
     Raises:
         ParameterError: a value has no sense, or cannot be changed now.
     """
-    declared = _by_name(type(parameters))
-    before = asdict(parameters)  # type: ignore[call-overload]
-    values = {change.name: change.value for change in changes if change.name in declared}
-    after = _from_values(type(parameters), before | values)
-    for name in values:
-        change = declared[name].metadata["change"]
-        if configured and change != ANY_TIME and getattr(after, name) != before[name]:
+    values, before = _values(node, kind), read(node, kind)
+    changed = {change.name: change.value for change in changes if change.name in values}
+    after = _from_values(kind, values | changed)
+    for one in fields(kind):  # type: ignore[arg-type]
+        name, change = one.name, one.metadata["change"]
+        if configured and change != ANY_TIME and getattr(after, name) != getattr(before, name):
             raise ParameterError(f"parameter '{name}' is {change}")
+        if changed.get(one.metadata["former_name"], one.default) != one.default:
+            _warn_of_former_name(node, one.metadata["former_name"], name)
     return after
 
 
@@ -146,37 +158,60 @@ def check_word(name: str, word: str, words: Collection[str]) -> None:
         raise ParameterError(f"parameter '{name}': expected one of {list(words)}, got {word!r}")
 
 
-def _by_name(kind: type) -> dict[str, Any]:
-    return {one.name: one for one in fields(kind)}
+def _values(node: Node, kind: type) -> dict[str, Any]:
+    """What the node has for all names of its parameters, the former ones, too."""
+    names = [name for one in fields(kind) for name in (one.name, one.metadata["former_name"])]
+    return {name: node.get_parameter(name).value for name in names if name}
 
 
 def _from_values(kind: type[P], values: Mapping[str, Any]) -> P:
-    # ROS has lists of some kind where the dataclass has tuples.
-    declared = _by_name(kind)
-    converted: dict[str, Any] = {
-        name: tuple(value) if isinstance(declared[name].default, tuple) else value
-        for name, value in values.items()
-    }
-    return kind(**converted)
+    merged: dict[str, Any] = {}
+    for one in fields(kind):  # type: ignore[arg-type]
+        name, former = one.name, one.metadata["former_name"]
+        set_to = {
+            name: tuple(values[name]) if isinstance(one.default, tuple) else values[name]
+            for name in (name, former)
+            if name
+        }
+        set_to = {name: value for name, value in set_to.items() if value != one.default}
+        if len(set_to) > 1:
+            raise ParameterError(
+                f"parameter '{former}' is the former name of '{name}': expected one of both, got "
+                f"{set_to[former]!r} and {set_to[name]!r}"
+            )
+        # ROS has lists of some kind where the dataclass has tuples.
+        merged[name] = next(iter(set_to.values()), one.default)
+    return kind(**merged)
 
 
-def _declare(node: Node, parameter: Any) -> None:
-    descriptor = _descriptor(parameter.default, **parameter.metadata)
+def _warn_of_former_name(node: Node, former: str, name: str) -> None:
+    node.get_logger().warning(
+        f"parameter '{former}' is called '{name}' now; the former name ends with this release"
+    )
+
+
+def _declare(
+    node: Node,
+    name: str,
+    default: Any,
+    description: str,
+    limits: tuple[float, float] | None,
+    change: str,
+) -> None:
+    descriptor = _descriptor(default, description, limits, change)
     try:
-        node.declare_parameter(parameter.name, parameter.default, descriptor)
+        node.declare_parameter(name, default, descriptor)
     except (InvalidParameterTypeException, InvalidParameterValueException):
         # Not declared, then; declared without a type it gives away what it was set to.
         untyped = ParameterDescriptor(dynamic_typing=True)
-        value = node.declare_parameter(parameter.name, None, untyped).value
+        value = node.declare_parameter(name, None, untyped).value
         raise ParameterError(
-            f"parameter '{parameter.name}': expected "
-            f"{_expectation(parameter.default, parameter.metadata['limits'])}, got {value!r}"
+            f"parameter '{name}': expected {_expectation(default, limits)}, got {value!r}"
         ) from None
-    if node.get_parameter_or(parameter.name).type_ == Parameter.Type.NOT_SET:
+    if node.get_parameter_or(name).type_ == Parameter.Type.NOT_SET:
         # To ROS, an empty list is of no type.
         raise ParameterError(
-            f"parameter '{parameter.name}': expected "
-            f"{_expectation(parameter.default, parameter.metadata['limits'])}, got an empty one"
+            f"parameter '{name}': expected {_expectation(default, limits)}, got an empty one"
         )
 
 

@@ -57,13 +57,14 @@ class NodeParameters:
     checkpoint: str = parameter(
         "", "Path of a .safetensors checkpoint or name of shipped weights; empty: shipped default."
     )
-    engine: str = parameter(
+    model_file: str = parameter(
         "",
         "Path of a file that `lmanet export` made; empty: none, run the checkpoint in PyTorch, or "
         "the shipped default, where no GPU is, in its exported form.",
+        former_name="engine",
     )
     backend: str = parameter(
-        "auto", "auto, torch, openvino, onnxruntime, tensorrt or tensorrt_rtx; see `engine`."
+        "auto", "auto, torch, openvino, onnxruntime, tensorrt or tensorrt_rtx; see `model_file`."
     )
     device: str = parameter("auto", "auto, cpu, cuda or cuda:N.")
     precision: str = parameter(

@@ -36,18 +36,18 @@ FRAMES = [image for image, _ in islice(StreetVideo(SEED, StreetConfig(size=SIZE)
 
 
 @pytest.fixture(scope="module", params=["lmanet", "onnx"])
-def engine(request, tmp_path_factory) -> Path:
+def exported(request, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("exported") / f"robot.{request.param}"
     assert main(["export", NETWORK, str(path)]) == 0
     return path
 
 
 @pytest.fixture(scope="module")
-def library(engine) -> VideoSegmenter:
+def library(exported) -> VideoSegmenter:
     """The checkpoint in PyTorch, at the size that the file runs at."""
     size = load_work_size(NETWORK)
     # Network files keep the images' proportions, ONNX files have one size.
-    at = {"work_size": size} if engine.suffix == ".onnx" else {"work_pixels": math.prod(size)}
+    at = {"work_size": size} if exported.suffix == ".onnx" else {"work_pixels": math.prod(size)}
     return VideoSegmenter(load(NETWORK), precision="fp32", device="cpu", **at)
 
 
@@ -67,8 +67,8 @@ def size_text(library: VideoSegmenter) -> str:
     return "x".join(map(str, library.network_size))
 
 
-def test_the_node_says_what_the_checkpoint_says(engine, library, expected):
-    options = ("-p", f"engine:={engine}", "-p", "precision:=fp32")
+def test_the_node_says_what_the_checkpoint_says(exported, library, expected):
+    options = ("-p", f"model_file:={exported}", "-p", "precision:=fp32")
     process = NodeProcess([*NODE_COMMAND, "--ros-args", *REPORT_OFTEN, *options])
     try:
         with connected(process) as client:
@@ -79,23 +79,25 @@ def test_the_node_says_what_the_checkpoint_says(engine, library, expected):
             client.fresh_status()
             assert client.diagnostics["memory_filled"] == str(library.filled)
             assert client.diagnostics["work_size"] == size_text(library)
-            assert client.diagnostics["network"] == client.diagnostics["model_file"] == str(engine)
-            assert client.diagnostics["model_hash"] == checkpoint_hash(engine)
+            assert (
+                client.diagnostics["network"] == client.diagnostics["model_file"] == str(exported)
+            )
+            assert client.diagnostics["model_hash"] == checkpoint_hash(exported)
     finally:
         process.end()
 
 
-def test_evaluate_bag_scores_it_in_its_classes(engine, library, expected, tmp_path):
+def test_evaluate_bag_scores_it_in_its_classes(exported, library, expected, tmp_path):
     bag = tmp_path / "bag"
     width, height = SIZE
     street = ["--seed", str(SEED), "--frames", str(len(FRAMES)), "--size", f"{width}x{height}"]
     clean = ["--noise", "0", "--flicker", "0", "--occlusion-rate", "0", "--no-depth"]
     assert make_bag(["--output", str(bag), *street, *clean]) == 0
-    options = ("-p", f"engine:={engine}", "-p", "precision:=fp32", "--outputs", "labels")
+    options = ("-p", f"model_file:={exported}", "-p", "precision:=fp32", "--outputs", "labels")
     program("lmanet_ros.evaluate_bag", tmp_path / "result", bag, *options)
     summary = json.loads((tmp_path / "result" / "evaluation.json").read_text())
     assert summary["run"]["work_size"] == size_text(library)
-    assert summary["run"]["model_hash"] == checkpoint_hash(engine)
+    assert summary["run"]["model_hash"] == checkpoint_hash(exported)
     common = common_classes(library.classes, CITYSCAPES)
     assert tuple(summary["tally"]["classes"]) == common.classes.names
     found = [
@@ -107,12 +109,12 @@ def test_evaluate_bag_scores_it_in_its_classes(engine, library, expected, tmp_pa
     assert min(shares) > LEAST
 
 
-def test_the_demo_scores_it_in_its_classes(engine, library, tmp_path):
+def test_the_demo_scores_it_in_its_classes(exported, library, tmp_path):
     width, height = SIZE
-    options = ("--engine", engine, "--frames", "12", "--size", f"{width}x{height}")
+    options = ("--model-file", exported, "--frames", "12", "--size", f"{width}x{height}")
     program("lmanet_ros.demo", tmp_path / "demo", *options)
     summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
-    assert summary["engine"] == str(engine)
+    assert summary["engine"] == str(exported)
     assert summary["answered"] > 0
     classes = common_classes(library.classes, CITYSCAPES).classes
     for name in ("node", "single_frame"):

@@ -24,7 +24,7 @@ from lmanet_core.checkpoint import DEFAULT_WEIGHTS
         "lib/lmanet_ros/make_bag",
         "share/lmanet_ros/launch/segmentation.launch.py",
         "share/lmanet_ros/launch/replay.launch.py",
-        "share/lmanet_ros/config/efficientnet_lite0.yaml",
+        "share/lmanet_ros/config/segmentation_node.yaml",
         "share/lmanet_ros/package.xml",
         "share/ament_index/resource_index/packages/lmanet_ros",
     ],

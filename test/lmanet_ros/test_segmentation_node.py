@@ -165,4 +165,5 @@ def test_a_network_that_is_typed_takes_the_place_of_a_file_s(tmp_path):
     file.write_text("/**: {ros__parameters: {checkpoint: street-camvid}}")
     with starting("--params-file", str(file), "-p", "engine:=/no/mine.lmanet") as process:
         assert process.wait() == 1
-    assert "parameter 'engine': /no/mine.lmanet is no file" in process.output
+    assert "parameter 'engine' is called 'model_file' now" in process.output
+    assert "parameter 'model_file': /no/mine.lmanet is no file" in process.output

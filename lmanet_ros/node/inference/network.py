@@ -34,7 +34,7 @@ def load_network(parameters: NodeParameters) -> Network:
     try:
         segmenter, choice = open_segmenter(
             parameters.checkpoint or None,
-            engine=parameters.engine,
+            engine=parameters.model_file,
             backend=parameters.backend,
             memory_size=None if parameters.memory_size < 0 else parameters.memory_size,
             precision=parameters.precision,
@@ -47,15 +47,15 @@ def load_network(parameters: NodeParameters) -> Network:
     except CheckpointError as error:
         raise ParameterError(f"parameter 'checkpoint': {error}") from None
     except GraphFileError as error:
-        raise ParameterError(f"parameter 'engine': {error}") from None
+        raise ParameterError(f"parameter 'model_file': {error}") from None
     except MissingExtraError as error:
-        name = "engine" if parameters.engine else "checkpoint"
+        name = "model_file" if parameters.model_file else "checkpoint"
         raise ParameterError(f"parameter {name!r}: {error}") from None
     except ValueError as error:
         # The message begins with the name of the argument, which is that of the parameter.
         raise ParameterError(f"parameter {error}") from None
     assert choice.file is not None
-    name = parameters.engine or parameters.checkpoint or DEFAULT_WEIGHTS
+    name = parameters.model_file or parameters.checkpoint or DEFAULT_WEIGHTS
     classes = segmenter.classes
     words = (
         f"{name} "
@@ -78,8 +78,8 @@ def _work_size(parameters: NodeParameters) -> tuple[int, int] | None:
 def _describe_size(parameters: NodeParameters) -> str:
     if size := _work_size(parameters):
         return f"{size[0]}x{size[1]}"
-    if parameters.engine:
-        return "the size that the engine records"
+    if parameters.model_file:
+        return "the size that the file records"
     known = load_work_size(parameters.checkpoint or None)
     if known is None or parameters.work_size == IMAGE_SIZE:
         return "the images' own size"

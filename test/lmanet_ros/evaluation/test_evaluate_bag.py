@@ -213,19 +213,19 @@ def test_an_exported_file_is_scored_with_its_classes_and_without_pytorch(tmp_pat
     (tmp_path / "robot.yaml").write_text("/**: {ros__parameters: {checkpoint: street-camvid}}")
     for name, value in without_packages(tmp_path / "hidden", "torch").items():
         monkeypatch.setenv(name, value)
-    engine = WEIGHTS_FOLDER / f"{DEFAULT_WEIGHTS}.lmanet"
-    options = ("-p", f"engine:={engine}", "--params-file", tmp_path / "robot.yaml")
+    exported = WEIGHTS_FOLDER / f"{DEFAULT_WEIGHTS}.lmanet"
+    options = ("-p", f"model_file:={exported}", "--params-file", tmp_path / "robot.yaml")
     summary = run(bag, tmp_path / "result", "--outputs", "labels", *options)
-    assert summary["checkpoint"] == str(engine)
+    assert summary["checkpoint"] == str(exported)
     assert tuple(summary["tally"]["classes"]) == CITYSCAPES.names
-    assert str(engine) in (tmp_path / "result" / "report.html").read_text()
+    assert str(exported) in (tmp_path / "result" / "report.html").read_text()
     default = run([bag], tmp_path / "default", "--outputs", "labels")
     assert default["labels_sha256"] == summary["labels_sha256"]
     # What runs in place of the shipped weights is told.
-    for result, name in ((summary, str(engine)), (default, DEFAULT_WEIGHTS)):
+    for result, name in ((summary, str(exported)), (default, DEFAULT_WEIGHTS)):
         assert result["run"]["network"] == result["checkpoint"] == name
-        assert result["run"]["model_file"] == str(engine)
-        assert result["run"]["model_hash"] == checkpoint_hash(engine)
+        assert result["run"]["model_file"] == str(exported)
+        assert result["run"]["model_hash"] == checkpoint_hash(exported)
 
 
 def test_live_a_running_node_is_played_to_and_what_it_drops_is_told(tmp_path, checkpoint):

@@ -225,7 +225,7 @@ def played(tmp_path, monkeypatch) -> list[list[str]]:
     for name in "ab":
         Path(name).mkdir()
         Path(name, "0.mcap").write_bytes(b"images")
-    for name in ("network", "engine", "other", "listed"):
+    for name in ("network", "exported", "other", "listed"):
         Path(name).write_bytes(b"1")
     section = {"checkpoint": "network", "more": {"names": ["listed"]}}
     Path("node.yaml").write_text(json.dumps({"/**": {"ros__parameters": section}}))
@@ -237,8 +237,8 @@ def played(tmp_path, monkeypatch) -> list[list[str]]:
     [
         (["--checkpoint", "network"], "network"),
         (["-p", "checkpoint:=network"], "network"),
-        (["-p", "engine:=engine"], "engine"),
-        (["-p", "engine:='engine'"], "engine"),
+        (["-p", "model_file:=exported"], "exported"),
+        (["-p", "engine:='exported'"], "exported"),
         (["-p", "something:=[1, other]"], "other"),
         (["--params-file", "node.yaml"], "network"),
         (["--params-file", "node.yaml"], "listed"),

@@ -9,6 +9,7 @@ from launch_harness import launched, needs_ros2_launch, stand_in_prefix, told
 from ros_harness import connected, image_message, promptly, street
 
 LAUNCH = ("lmanet_ros", "segmentation.launch.py")
+NETWORK = ("checkpoint", "model_file", "engine")
 INCLUDING = """
 from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription
@@ -68,7 +69,7 @@ def test_every_argument_reaches_the_node(stand_in, tmp_path):
         "compressed": "True",
         "image_reliability": "reliable",
         "checkpoint": "~/weights.safetensors",
-        "engine": "0",
+        "model_file": "0",
         "device": "cpu",
         "autostart": "false",
         "use_sim_time": "true",
@@ -82,7 +83,7 @@ def test_every_argument_reaches_the_node(stand_in, tmp_path):
     assert node["name"] == "/front/second"
     assert node["parameters"] == {
         **{"memory_size": 1, "image_topics": ["/a", "/b"], "compressed": True},
-        **{"image_reliability": "reliable", "engine": "0", "device": "cpu", "autostart": False},
+        **{"image_reliability": "reliable", "model_file": "0", "device": "cpu", "autostart": False},
         **{"checkpoint": str(Path.home() / "weights.safetensors"), "use_sim_time": True},
         "start_type_description_service": True,
     }
@@ -91,17 +92,18 @@ def test_every_argument_reaches_the_node(stand_in, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("in_file", "argument"), [("checkpoint", "engine"), ("engine", "checkpoint")]
+    ("in_file", "argument"),
+    [("checkpoint", "model_file"), ("model_file", "checkpoint"), ("checkpoint", "engine")],
 )
 def test_the_network_of_an_argument_takes_the_place_of_a_file_s(
     stand_in, tmp_path, in_file, argument
 ):
     file = params_file(tmp_path, **{in_file: "mine", "memory_size": 1})
     (node,) = told(stand_in, *LAUNCH, f"params_file:={file}", f"{argument}:=other")
-    parameters = {name: node["parameters"][name] for name in ("checkpoint", "engine")}
-    assert parameters == {in_file: "", argument: "other"}
+    parameters = {name: node["parameters"][name] for name in NETWORK}
+    assert parameters == {**dict.fromkeys(NETWORK, ""), argument: "other"}
     assert node["parameters"]["memory_size"] == 1
-    (node,) = told(stand_in, *LAUNCH, "engine:=other")
+    (node,) = told(stand_in, *LAUNCH, "model_file:=other")
     assert not node["parameters"]["checkpoint"], "the package's own file, too"
 
 

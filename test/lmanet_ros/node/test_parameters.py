@@ -120,17 +120,39 @@ def test_parameters_are_described():
 
 
 def test_some_change_at_any_time_and_others_while_unconfigured_only():
-    before = NodeParameters()
-    changes = [Parameter("max_rate", value=5.0), Parameter("use_sim_time", value=True)]
-    after = changed_parameters(before, changes, configured=True)
-    assert after == replace(before, max_rate=5.0)
-    changes = [Parameter("memory_size", value=3)]
-    with pytest.raises(ParameterError, match="'memory_size' is read when the node is configured"):
-        changed_parameters(before, changes, configured=True)
-    assert changed_parameters(before, changes, configured=False).memory_size == 3
-    # Files with parameters are set as a whole, most of them as they are.
-    same = [Parameter("memory_size", value=-1), Parameter("image_topics", value=["image"])]
-    assert changed_parameters(before, same, configured=True) == before
+    with node_with() as node:
+        before = declare_parameters(node)
+
+        def changed(configured: bool = True, **values: object) -> NodeParameters:
+            changes = [Parameter(name, value=value) for name, value in values.items()]
+            return changed_parameters(node, NodeParameters, changes, configured=configured)
+
+        assert changed(max_rate=5.0, use_sim_time=True) == replace(before, max_rate=5.0)
+        for name, change in {
+            "memory_size": {"memory_size": 3},
+            "model_file": {"engine": "a"},
+        }.items():
+            with pytest.raises(ParameterError, match=f"'{name}' is read when the node is config"):
+                changed(**change)
+        assert changed(configured=False, memory_size=3).memory_size == 3
+        # Files with parameters are set as a whole, most of them as they are.
+        assert changed(memory_size=-1, image_topics=["image"]) == before
+
+
+def test_a_parameter_is_known_by_its_former_name_for_a_while():
+    with node_with(engine="a.lmanet") as node:
+        assert declare_parameters(node).model_file == "a.lmanet"
+        changes = [Parameter("model_file", value="b.lmanet")]
+        with pytest.raises(ParameterError, match="'engine' is the former name of 'model_file'"):
+            changed_parameters(node, NodeParameters, changes, configured=False)
+        changes = [*changes, Parameter("engine", value="")]
+        after = changed_parameters(node, NodeParameters, changes, configured=False)
+        assert after.model_file == "b.lmanet"
+    with (
+        node_with(engine="a.lmanet", model_file="b.lmanet") as node,
+        pytest.raises(ParameterError, match=r"got 'a\.lmanet' and 'b\.lmanet'"),
+    ):
+        declare_parameters(node)
 
 
 def test_colours_are_read_by_class():

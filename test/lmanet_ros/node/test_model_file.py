@@ -41,9 +41,9 @@ def without_torch(tmp_path):
 
 
 def test_the_node_runs_the_file_without_torch_and_says_why(exported, without_torch):
-    checkpoint, engine = exported
+    checkpoint, file = exported
     segmenter = VideoSegmenter(load(checkpoint), precision="fp32", work_size=(64, 32))
-    process = node(without_torch, engine=engine, precision="fp32")
+    process = node(without_torch, model_file=file, precision="fp32")
     try:
         with connected(process) as client:
             assert "a memory of 2 frames" in process.output
@@ -81,13 +81,13 @@ def test_without_torch_a_checkpoint_stops_the_start_and_the_extra_is_named(expor
 
 
 def test_a_damaged_file_stops_the_start_and_is_named(exported, tmp_path):
-    checkpoint, engine = exported
+    checkpoint, file = exported
     damaged = tmp_path / "damaged.lmanet"
-    damaged.write_bytes(engine.read_bytes()[:-500])
-    process = node(checkpoint=checkpoint, engine=damaged)
+    damaged.write_bytes(file.read_bytes()[:-500])
+    process = node(checkpoint=checkpoint, model_file=damaged)
     try:
         assert process.wait() == 1
-        assert "parameter 'engine'" in process.output
+        assert "parameter 'model_file'" in process.output
         assert "lmanet export" in process.output
         assert "Traceback" not in process.output
     finally:
