@@ -92,7 +92,7 @@ lint: $(INSTALLED)
 benchmark: $(INSTALLED)
 	$(RUN) -m lmanet_core.benchmark ops $(ARGS)
 	$(RUN) -m lmanet_core.benchmark model --size 512x256
-	$(RUN) -m lmanet_ros.benchmark --size 1024x512
+	$(RUN) -m lmanet_ros.node_benchmark --size 1024x512
 
 clean:
 	rm -rf $(VENV) .venv-kilted build install log demo_output bag_output evaluation_output gpu_output *.egg-info

@@ -15,15 +15,15 @@ from launch_ros.actions import Node
 from sensor_msgs.msg import CompressedImage
 
 from lmanet_ros.bags.survey import find_image_type
-from lmanet_ros.bags.topics import TopicOptions
-from lmanet_ros.launching.actions import (
+from lmanet_ros.bags.topic_choice import TopicOptions
+from lmanet_ros.launching.launch_actions import (
     argument,
     full_namespace,
     launch_description,
     rviz_node,
     segmentation_node,
 )
-from lmanet_ros.launching.arguments import existing_path, node_parameters, switch
+from lmanet_ros.launching.launch_arguments import existing_path, node_parameters, switch
 from lmanet_ros.network_choice import CHOICES
 
 NODE_NAME = "segmentation_node"

@@ -8,7 +8,7 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch_ros.actions import Node
 
-from lmanet_ros.launching.actions import (
+from lmanet_ros.launching.launch_actions import (
     argument,
     cameras_of,
     cloud_nodes,
@@ -17,7 +17,7 @@ from lmanet_ros.launching.actions import (
     rviz_node,
     segmentation_node,
 )
-from lmanet_ros.launching.arguments import cloud_sources, node_parameters, switch
+from lmanet_ros.launching.launch_arguments import cloud_sources, node_parameters, switch
 
 RESPAWN_DELAY = 2.0
 """Seconds."""

@@ -171,7 +171,7 @@ def _run(arguments: argparse.Namespace, args: list[str]) -> int:
 
 def _evaluate_one(arguments: argparse.Namespace, args: list[str]) -> dict[str, Any]:
     # Imported here so that a package that is missing can be told.
-    from lmanet_ros.evaluation.evaluate import (
+    from lmanet_ros.evaluation.one_recording import (
         FILES,
         EvaluationConfig,
         evaluate,
@@ -243,9 +243,9 @@ def _options(arguments: argparse.Namespace) -> list[str]:
 
 
 def _compare(files: Sequence[Path], output: Path) -> int:
-    from lmanet_ros.evaluation.comparison import compare, format_comparison, short_names
     from lmanet_ros.evaluation.fleet import read_summary
     from lmanet_ros.evaluation.html_report import write_comparison_html
+    from lmanet_ros.evaluation.report_comparison import compare, format_comparison, short_names
 
     first, second = (read_summary(file) for file in files)
     comparison = compare(first, second, short_names(*files))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from lmanet_ros.ending import EndRequest, end_process
+from lmanet_ros.shutdown import ShutdownRequest, end_process
 
 if TYPE_CHECKING:
     from lmanet_ros.node.managed_node import ManagedNode
@@ -35,7 +35,7 @@ def run_nodes(
         Exit status 1 if a node cannot start, 2 for arguments that are not for ROS, 0 after --help.
         After a signal the process ends here, with 0.
     """
-    end = EndRequest()
+    end = ShutdownRequest()
     # Imported here because it takes seconds, in which Ctrl-C is to work already, and because it
     # begins threads, which are not to get the signals.
     from lmanet_core.program import program_needs

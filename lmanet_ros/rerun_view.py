@@ -27,11 +27,11 @@ with program_needs("rerun_view", "evaluation"):
     from lmanet_core import ClassTable
     from lmanet_core.runtime.network_classes import network_classes
     from lmanet_ros.bags.reading import read_bag
-    from lmanet_ros.bags.topics import IMAGE_TYPES, LABEL_NAMES, deserialize
+    from lmanet_ros.bags.topic_choice import IMAGE_TYPES, LABEL_NAMES, deserialize
     from lmanet_ros.bags.writing import type_name
     from lmanet_ros.messages.class_json import from_json
     from lmanet_ros.messages.image_conversion import check, to_labels, to_rgb
-    from lmanet_ros.node.arrival.subscription import FittingSubscription
+    from lmanet_ros.node.arrival.subscription import AutoQosSubscription
     from lmanet_ros.processes import ProcessError, init_ros, without_ros_arguments
 
 with program_needs("rerun_view", "rerun"):
@@ -109,7 +109,7 @@ def _follow(topics: Sequence[str], args: list[str]) -> None:
                 for topic, (name, *_) in node.get_topic_names_and_types():
                     if topic in missing and (kind := _kind(topic, name)):
                         missing.remove(topic)
-                        FittingSubscription(node, kind, topic, partial(receive, topic)).open()
+                        AutoQosSubscription(node, kind, topic, partial(receive, topic)).open()
 
             node.create_timer(LOOK_PERIOD, look, clock=Clock(clock_type=ClockType.STEADY_TIME))
             rclpy.spin(node)

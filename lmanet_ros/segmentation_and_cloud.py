@@ -31,10 +31,10 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _load() -> tuple[type, list[Callable[[], ManagedNode]]]:
-    from lmanet_ros.cloud.parameters import CloudParameters
+    from lmanet_ros.cloud.cloud_parameters import CloudParameters
     from lmanet_ros.cloud.semantic_cloud import SemanticCloudNode
-    from lmanet_ros.node.parameters import NodeParameters
     from lmanet_ros.node.segmentation import SegmentationNode
+    from lmanet_ros.node.segmentation_parameters import NodeParameters
 
     @dataclass(frozen=True)
     class Parameters(NodeParameters, CloudParameters):

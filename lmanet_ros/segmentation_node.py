@@ -28,8 +28,8 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _load() -> tuple[type, list[Callable[[], ManagedNode]]]:
-    from lmanet_ros.node.parameters import NodeParameters
     from lmanet_ros.node.segmentation import SegmentationNode
+    from lmanet_ros.node.segmentation_parameters import NodeParameters
 
     return NodeParameters, [SegmentationNode]
 

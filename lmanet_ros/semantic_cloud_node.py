@@ -30,7 +30,7 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _load() -> tuple[type, list[Callable[[], ManagedNode]]]:
-    from lmanet_ros.cloud.parameters import CloudParameters
+    from lmanet_ros.cloud.cloud_parameters import CloudParameters
     from lmanet_ros.cloud.semantic_cloud import SemanticCloudNode
 
     return CloudParameters, [SemanticCloudNode]

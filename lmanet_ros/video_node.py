@@ -29,13 +29,13 @@ from lmanet_core.data.synthetic.scene import Pose
 from lmanet_core.data.video_files import read_video
 from lmanet_core.network.classes import CITYSCAPES
 from lmanet_core.network.resizing import resize_image
-from lmanet_ros.ending import EndRequest, end_process
 from lmanet_ros.messages.camera_info import camera_info
 from lmanet_ros.messages.class_json import to_json
 from lmanet_ros.messages.depth_image import DEPTH_ENCODINGS, from_depth
 from lmanet_ros.messages.image_conversion import from_array
 from lmanet_ros.node.parameter_fields import find_unknown
 from lmanet_ros.processes import ProcessError, init_ros
+from lmanet_ros.shutdown import ShutdownRequest, end_process
 
 QOS_DEPTH = 10
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -187,7 +187,7 @@ def pose_message(pose: Pose, header: Header) -> PoseStamped:
     return message
 
 
-def publish(args: list[str] | None, end: EndRequest) -> None:
+def publish(args: list[str] | None, end: ShutdownRequest) -> None:
     """Publish a video, all of it or until the end is requested; the process ends here.
 
     Args:

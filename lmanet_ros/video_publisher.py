@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from lmanet_ros.ending import EndRequest
+from lmanet_ros.shutdown import ShutdownRequest
 
 DESCRIPTION = "Publishes a video file, a folder of images or a synthetic street as a camera would."
 
@@ -24,7 +24,7 @@ def main(args: list[str] | None = None) -> int:
         Exit status 1 if a parameter or the video is not usable, 2 for arguments that are not for
         ROS, 0 after --help. Otherwise the process ends here, with 0.
     """
-    end = EndRequest()
+    end = ShutdownRequest()
     # Imported here because it takes a while, in which Ctrl-C is to work already, and because it
     # begins threads, which are not to get the signals.
     from lmanet_core.program import program_needs, run_program

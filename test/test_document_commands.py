@@ -112,8 +112,8 @@ def known_extras() -> set[str]:
 
 @cache
 def parameters_of(program: str) -> set[str]:
-    from lmanet_ros.cloud.parameters import CloudParameters
-    from lmanet_ros.node.parameters import NodeParameters
+    from lmanet_ros.cloud.cloud_parameters import CloudParameters
+    from lmanet_ros.node.segmentation_parameters import NodeParameters
     from lmanet_ros.video_node import PublisherParameters
 
     kinds = {

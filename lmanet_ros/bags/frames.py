@@ -9,7 +9,7 @@ import numpy as np
 
 from lmanet_ros.bags.reading import Bag, BagError
 from lmanet_ros.bags.survey import Survey, survey_bag
-from lmanet_ros.bags.topics import deserialize
+from lmanet_ros.bags.topic_choice import deserialize
 from lmanet_ros.messages.image_conversion import to_rgb
 
 

@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo
 from lmanet_core import ClassTable
 from lmanet_ros.bags.message import BagMessage, header_stamp
 from lmanet_ros.bags.reading import Bag
-from lmanet_ros.bags.topics import (
+from lmanet_ros.bags.topic_choice import (
     IMAGE_TYPES,
     Topic,
     TopicOptions,

@@ -11,11 +11,11 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header, String
 
+from lmanet_ros.cloud.cloud_parameters import CLOUD, CloudParameters
 from lmanet_ros.cloud.matching import StampMatcher
-from lmanet_ros.cloud.parameters import CLOUD, CloudParameters
 from lmanet_ros.cloud.projection import Labelled
-from lmanet_ros.node.arrival.subscription import FittingSubscription
-from lmanet_ros.node.arrival.topic_names import moved_along
+from lmanet_ros.node.arrival.subscription import AutoQosSubscription
+from lmanet_ros.node.arrival.topic_names import sibling_topic
 
 NANOSECONDS = 1_000_000_000
 CONFIDENCE_PATIENCE = 0.5
@@ -67,20 +67,20 @@ class Inputs:
         self.apply(parameters)
         name = parameters.range_source
         kind = PointCloud2 if self._is_cloud else Image
-        self.labels = FittingSubscription(node, Image, "labels", self._on_labels, self._on_lost)
-        self.ranges = FittingSubscription(node, kind, name, self._on_range, self._on_lost)
+        self.labels = AutoQosSubscription(node, Image, "labels", self._on_labels, self._on_lost)
+        self.ranges = AutoQosSubscription(node, kind, name, self._on_range, self._on_lost)
         beside = "labels" if self._is_cloud else name
-        self.infos = FittingSubscription(
-            node, CameraInfo, moved_along(node, beside, "camera_info"), self._on_info
+        self.infos = AutoQosSubscription(
+            node, CameraInfo, sibling_topic(node, beside, "camera_info"), self._on_info
         )
-        self.classes = FittingSubscription(
+        self.classes = AutoQosSubscription(
             node,
             String,
-            moved_along(node, "labels", "classes"),
+            sibling_topic(node, "labels", "classes"),
             lambda message: on_classes(message.data),
         )
-        self.confidence = FittingSubscription(
-            node, Image, moved_along(node, "labels", "confidence"), self._on_confidence
+        self.confidence = AutoQosSubscription(
+            node, Image, sibling_topic(node, "labels", "confidence"), self._on_confidence
         )
         self._subscriptions = [self.labels, self.ranges, self.infos, self.classes]
         if parameters.use_confidence:

@@ -14,12 +14,12 @@ from std_msgs.msg import Header
 from lmanet_core import ClassTable
 from lmanet_core.cloud.selection import Selection
 from lmanet_core.cloud.transform import Transform
+from lmanet_ros.cloud.cloud_outputs import POINTS, CloudOutputs
+from lmanet_ros.cloud.cloud_parameters import CloudParameters, selections
 from lmanet_ros.cloud.inputs import NANOSECONDS, Inputs, Range
-from lmanet_ros.cloud.outputs import POINTS, CloudOutputs
-from lmanet_ros.cloud.parameters import CloudParameters, selections
 from lmanet_ros.cloud.problems import LOG_PERIOD, Problems
 from lmanet_ros.cloud.projection import Labelled, Projection, check
-from lmanet_ros.cloud.transforms import open_transforms
+from lmanet_ros.cloud.tf_lookup import open_transforms
 from lmanet_ros.messages.class_json import from_json
 from lmanet_ros.messages.message_error import MessageError
 from lmanet_ros.node.arrival.topic_report import explain_silence

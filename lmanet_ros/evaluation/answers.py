@@ -13,7 +13,7 @@ from sensor_msgs.msg import Image
 from lmanet_ros.bags.message import BagMessage, header_stamp
 from lmanet_ros.bags.reading import BagError, read_bag
 from lmanet_ros.bags.survey import BagFrame, Survey
-from lmanet_ros.bags.topics import deserialize
+from lmanet_ros.bags.topic_choice import deserialize
 from lmanet_ros.evaluation.playback import PlayedFrame, predictions_namespace
 from lmanet_ros.messages.image_conversion import ImageError, to_labels, to_rgb
 
@@ -73,8 +73,8 @@ class _Messages:
         self._predicted_topic = f"{predictions_namespace(survey)}/labels"
         frames = [played.frame for played in answered]
         self._answered = {frame.number for frame in frames}
-        self._image_turns = _numbers_by_key(survey.frames)
-        self._predicted_turns = _numbers_by_key(frames)
+        self._image_numbers = _numbers_by_key(survey.frames)
+        self._predicted_numbers = _numbers_by_key(frames)
         first = {frame.stamp: _key(frame) for frame in reversed(survey.frames)}
         # Numbers of the frames that are still to be compared with the labels of a stamp.
         self._to_compare: dict[int, set[int]] = defaultdict(set)
@@ -89,10 +89,10 @@ class _Messages:
         stamp = header_stamp(message.data)
         key = (message.received, stamp)
         if message.topic == self._predicted_topic:
-            self._predicted[self._predicted_turns[key].popleft()] = message
+            self._predicted[self._predicted_numbers[key].popleft()] = message
         elif message.topic == self._survey.image_topic:
             # What is no image has no stamp by which it could be known.
-            number = self._image_turns[key].popleft() if key in self._image_turns else None
+            number = self._image_numbers[key].popleft() if key in self._image_numbers else None
             if number in self._answered:
                 self._images[number] = message
         elif message.topic == self._survey.label_topic and stamp in self._to_compare:

@@ -12,7 +12,7 @@ from lmanet_core.cloud.depth import depth_in_metres
 from lmanet_ros.bags.message import BagMessage, header_stamp
 from lmanet_ros.bags.reading import Bag
 from lmanet_ros.bags.survey import BagFrame, Survey
-from lmanet_ros.bags.topics import deserialize
+from lmanet_ros.bags.topic_choice import deserialize
 from lmanet_ros.messages.camera_info import camera_model
 from lmanet_ros.messages.depth_image import to_depth
 from lmanet_ros.messages.message_error import MessageError

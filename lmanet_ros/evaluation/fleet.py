@@ -20,8 +20,8 @@ from lmanet_core.files import write_json
 from lmanet_core.program import INTERRUPTED
 from lmanet_ros.evaluation.html_report import write_fleet_html
 from lmanet_ros.evaluation.latencies import add_latencies, latency_percentiles
+from lmanet_ros.evaluation.provenance import command_line
 from lmanet_ros.evaluation.request import request
-from lmanet_ros.evaluation.run_facts import command_line
 from lmanet_ros.evaluation.summary import SUMMARY, cloud_figures, is_complete, without_frames
 from lmanet_ros.processes import start
 from lmanet_ros.progress import progress_bar

@@ -19,7 +19,7 @@ from lmanet_core.network.classes import IGNORE_LABEL
 from lmanet_core.visualization import blend, legend
 from lmanet_ros.evaluation import plots
 from lmanet_ros.evaluation.answers import AnsweredFrame
-from lmanet_ros.evaluation.comparison import Comparison, compare, facts_of_both
+from lmanet_ros.evaluation.report_comparison import Comparison, compare, facts_of_both
 from lmanet_ros.evaluation.summary import in_space, percent, scored_topics
 
 PICTURE_WIDTH = 480

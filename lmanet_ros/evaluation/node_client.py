@@ -26,8 +26,8 @@ from lmanet_core.runtime.network_classes import network_classes
 from lmanet_ros.bags.message import header_stamp
 from lmanet_ros.messages.class_json import from_json
 from lmanet_ros.messages.frame_counts import frame_counts
-from lmanet_ros.node.parameters import NodeParameters
 from lmanet_ros.node.publishing.class_topics import LATCHED
+from lmanet_ros.node.segmentation_parameters import NodeParameters
 from lmanet_ros.processes import NodeProcess, ProcessError, uninterrupted
 from lmanet_ros.ros_releases import with_message_info
 

@@ -15,10 +15,10 @@ from std_msgs.msg import String
 from lmanet_core import ClassTable
 from lmanet_ros.bags.message import BagMessage
 from lmanet_ros.bags.survey import BagFrame, Survey
-from lmanet_ros.bags.topics import SEGMENTATION_NODE, UNREADABLE, deserialize
+from lmanet_ros.bags.topic_choice import SEGMENTATION_NODE, UNREADABLE, deserialize
 from lmanet_ros.bags.writing import BagWriter
 from lmanet_ros.evaluation.node_client import LATE_ANSWER, NodeClient, SentFrame
-from lmanet_ros.evaluation.run_facts import run_facts
+from lmanet_ros.evaluation.provenance import provenance
 from lmanet_ros.processes import NodeProcess, uninterrupted
 from lmanet_ros.progress import progress_bar
 
@@ -77,7 +77,7 @@ class Playback:
     seconds: float
     """That playing took."""
     facts: dict[str, str]
-    """What it was made with, see `run_facts`."""
+    """What it was made with, see `provenance`."""
 
 
 def play(
@@ -132,7 +132,7 @@ def play(
                     raise
                 count = max(sent) + 1
             seconds = time.monotonic() - begin
-            facts = run_facts(network, node.facts)
+            facts = provenance(network, node.facts)
             counts = node.counts
             frames = tuple(
                 _played(frame, sent.get(frame.number), counts) for frame in survey.frames[:count]

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS, WEIGHTS_FOLDER, checkpoint_hash
-from lmanet_ros.evaluation.run_facts import software
+from lmanet_ros.evaluation.provenance import software
 from lmanet_ros.network_choice import CHOICES
 from lmanet_ros.processes import as_yaml
 

@@ -9,9 +9,9 @@ from lmanet_ros.node.arrival.camera import Camera, camera_names
 from lmanet_ros.node.inference.stream import Stream
 from lmanet_ros.node.inference.worker import FrameWorker
 from lmanet_ros.node.parameter_fields import ParameterError
-from lmanet_ros.node.parameters import NodeParameters, parse_palette
 from lmanet_ros.node.publishing.class_topics import ClassTopics
-from lmanet_ros.node.publishing.outputs import Outputs
+from lmanet_ros.node.publishing.image_outputs import ImageOutputs
+from lmanet_ros.node.segmentation_parameters import NodeParameters, parse_palette
 
 CLEANUP_TIMEOUT = 1.0
 """Seconds that a frame in work may take when the network is to be given up."""
@@ -140,7 +140,7 @@ class Pipeline:
             stream = Stream(
                 # The network brings a memory along.
                 self.segmenter.new_stream() if self.cameras else self.segmenter,
-                Outputs(self._node, prefix, self._own_classes, parameters),
+                ImageOutputs(self._node, prefix, self._own_classes, parameters),
                 logger if is_only else logger.get_child(name.replace("/", ".")),
                 self._node.get_clock(),
                 len(topics),

@@ -8,11 +8,11 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from lmanet_core.checkpoint import checkpoint_hash
 from lmanet_ros.messages.image_conversion import CONVERSION
-from lmanet_ros.node.inference.network import load_network
+from lmanet_ros.node.inference.network_loading import load_network
 from lmanet_ros.node.managed_node import ManagedNode
-from lmanet_ros.node.parameters import NodeParameters
 from lmanet_ros.node.pipeline import Pipeline
 from lmanet_ros.node.reporting.diagnostics import ERROR, figure_values, find_problems, make_status
+from lmanet_ros.node.segmentation_parameters import NodeParameters
 
 
 class SegmentationNode(ManagedNode[NodeParameters, Pipeline]):
@@ -26,13 +26,13 @@ class SegmentationNode(ManagedNode[NodeParameters, Pipeline]):
 
     def __init__(self) -> None:
         self._network_values: dict[str, str] = {}
-        self._network_words = ""
+        self._network_description = ""
         self._reported: dict[str, Counter[str]] = {}
         super().__init__("segmentation_node", "segmentation", NodeParameters)
 
     def _begin(self) -> Pipeline:
         network = load_network(self._settings)
-        self._network_words = network.words
+        self._network_description = network.description
         self._network_values = {
             "network": network.name,
             "model_file": str(network.file.resolve()),
@@ -52,7 +52,7 @@ class SegmentationNode(ManagedNode[NodeParameters, Pipeline]):
         assert self._work is not None
         cameras = self._work.cameras.values()
         topics = ", ".join(f"{camera.topic} (with {camera.info_topic})" for camera in cameras)
-        return f"segmenting {topics} with {self._network_words}; {CONVERSION}"
+        return f"segmenting {topics} with {self._network_description}; {CONVERSION}"
 
     def _work_statuses(self, work: Pipeline) -> list[DiagnosticStatus]:
         single = len(work.cameras) == 1

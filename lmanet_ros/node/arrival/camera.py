@@ -1,4 +1,4 @@
-"""One camera: its topics and what is done with a message before the network's turn."""
+"""One camera: its topics and what is done with a message before the network gets it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from std_srvs.srv import Trigger
 
 from lmanet_ros.messages.image_conversion import ImageError, check
 from lmanet_ros.node.arrival.rate_limit import RateLimit
-from lmanet_ros.node.arrival.subscription import FittingSubscription
-from lmanet_ros.node.arrival.topic_names import moved_along
+from lmanet_ros.node.arrival.subscription import AutoQosSubscription
+from lmanet_ros.node.arrival.topic_names import sibling_topic
 from lmanet_ros.node.arrival.topic_report import explain_silence
 from lmanet_ros.node.inference.stream import LOG_PERIOD, Frame, Stream
-from lmanet_ros.node.parameters import NodeParameters
 from lmanet_ros.node.reporting.diagnostics import LOST_REMEDY
+from lmanet_ros.node.segmentation_parameters import NodeParameters
 
 
 def camera_names(topics: Sequence[str]) -> list[str]:
@@ -62,18 +62,18 @@ class Camera:
         self._silence_told = float("-inf")
         self._info: CameraInfo | None = None
         self._rate_limit = RateLimit(parameters.max_rate)
-        self._images = FittingSubscription(
+        self._images = AutoQosSubscription(
             node,
             CompressedImage if parameters.compressed else Image,
-            moved_along(node, topic, f"{topic}/compressed") if parameters.compressed else topic,
+            sibling_topic(node, topic, f"{topic}/compressed") if parameters.compressed else topic,
             self._on_image,
             self._on_lost,
             parameters.image_reliability,
             parameters.image_durability,
         )
         info_topic = f"{topic.rpartition('/')[0]}/camera_info" if "/" in topic else "camera_info"
-        self._infos = FittingSubscription(
-            node, CameraInfo, moved_along(node, topic, info_topic), self._on_info
+        self._infos = AutoQosSubscription(
+            node, CameraInfo, sibling_topic(node, topic, info_topic), self._on_info
         )
         self._reset_service = node.create_service(
             Trigger, f"{prefix}/reset_memory", self._on_reset_memory

@@ -24,7 +24,7 @@ QOS_DEPTH = 10
 """As publishers have it: bridges the time that this process needs to look."""
 
 
-class FittingSubscription:
+class AutoQosSubscription:
     """Subscribes as reliably and as durably as all publishers of a topic allow.
 
     Publishers come and go: when they do, what they offer is looked at again and, where that changes
@@ -76,9 +76,9 @@ class FittingSubscription:
         return self._subscription is not None
 
     @property
-    def quality(self) -> str:
+    def qos(self) -> str:
         """What the subscription asks for, in words."""
-        return describe_quality(self._subscription.qos_profile) if self._subscription else "closed"
+        return describe_qos(self._subscription.qos_profile) if self._subscription else "closed"
 
     def publishers(self) -> list[TopicEndpointInfo]:
         """Those whose messages could be received."""
@@ -127,7 +127,7 @@ class FittingSubscription:
                 ),
                 event_callbacks=subscription_events(self._on_message_lost, self._changed.trigger),
             )
-        self._node.get_logger().debug(f"subscribed to {self.topic}: {self.quality}")
+        self._node.get_logger().debug(f"subscribed to {self.topic}: {self.qos}")
 
     def _fitting(self) -> tuple[ReliabilityPolicy, DurabilityPolicy]:
         offered = [info.qos_profile for info in self.publishers()]
@@ -162,7 +162,7 @@ def type_name(message_type: type) -> str:
     return f"{package}/{kind}/{message_type.__name__}"
 
 
-def describe_quality(profile: QoSProfile) -> str:
+def describe_qos(profile: QoSProfile) -> str:
     """Reliability and durability in words."""
     return f"{profile.reliability.name.lower()}, {profile.durability.name.lower()}"
 

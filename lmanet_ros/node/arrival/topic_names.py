@@ -5,7 +5,7 @@ from __future__ import annotations
 from rclpy.node import Node
 
 
-def moved_along(node: Node, topic: str, sibling: str) -> str:
+def sibling_topic(node: Node, topic: str, sibling: str) -> str:
     """A topic beside another one: under its own name if that is remapped, otherwise moving along.
 
     As image_transport does it: remapping `image` moves `image/compressed` and `camera_info`, too.

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from rclpy.node import Node
 
-from lmanet_ros.node.arrival.subscription import FittingSubscription, describe_quality
+from lmanet_ros.node.arrival.subscription import AutoQosSubscription, describe_qos
 
 _COMPRESSED = "sensor_msgs/msg/CompressedImage"
 _SUFFIX = "/compressed"
 
 
-def explain_silence(node: Node, subscription: FittingSubscription) -> str:
+def explain_silence(node: Node, subscription: AutoQosSubscription) -> str:
     """What is known of the publishers of a topic that nothing is received from."""
     publishers = subscription.publishers()
     if publishers:
         offers = ", ".join(
-            f"{info.node_namespace.rstrip('/')}/{info.node_name} "
-            f"({describe_quality(info.qos_profile)})"
+            f"{info.node_namespace.rstrip('/')}/{info.node_name} ({describe_qos(info.qos_profile)})"
             for info in publishers
         )
         return (
             f"{len(publishers)} publisher(s) of {subscription.type_name}, {offers}; "
-            f"subscribed as {subscription.quality}"
+            f"subscribed as {subscription.qos}"
         )
     if other_types := _types(node, subscription.topic):
         return (
@@ -31,7 +30,7 @@ def explain_silence(node: Node, subscription: FittingSubscription) -> str:
     return f"nobody publishes it{_hint_at_sibling(node, subscription)}"
 
 
-def _hint_at_type(subscription: FittingSubscription, types: list[str]) -> str:
+def _hint_at_type(subscription: AutoQosSubscription, types: list[str]) -> str:
     if types != [_COMPRESSED]:
         return ""
     if subscription.topic.endswith(_SUFFIX):
@@ -40,7 +39,7 @@ def _hint_at_type(subscription: FittingSubscription, types: list[str]) -> str:
     return f"; set 'compressed' to true and remap {subscription.topic}{_SUFFIX} to this topic"
 
 
-def _hint_at_sibling(node: Node, subscription: FittingSubscription) -> str:
+def _hint_at_sibling(node: Node, subscription: AutoQosSubscription) -> str:
     """The raw topic of a compressed one or the other way round, if it is published instead."""
     if subscription.type_name != _COMPRESSED:
         sibling, remedy = subscription.topic + _SUFFIX, "set 'compressed' to true"

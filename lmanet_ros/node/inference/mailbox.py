@@ -1,4 +1,4 @@
-"""A mailbox in which few items of each sender wait: the newest win, and senders take turns."""
+"""A mailbox in which few items of each sender wait: the newest win, in rotation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Mailbox(Generic[Item]):
 
     Where there is no room a sender's oldest give way, but the newest of each always waits. Who was
     served longest ago is served first, whenever its items came: one that sends more often than
-    others, or just before them, gets no more than its turn.
+    others, or just before them, gets no more than its share.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Mailbox(Generic[Item]):
         # Of those senders that have any.
         self._items: dict[Hashable, deque[Item]] = {}
         # All senders; who was served longest ago comes first.
-        self._turns: dict[Hashable, None] = {}
+        self._service_order: dict[Hashable, None] = {}
         self._closed = False
 
     def put(self, item: Item, sender: Hashable = None, room: int = 1) -> list[Item]:
@@ -38,7 +38,7 @@ class Mailbox(Generic[Item]):
             room: items that may wait, all senders together, without one of this sender giving way.
         """
         with self._changed:
-            self._turns.setdefault(sender)
+            self._service_order.setdefault(sender)
             waiting = self._items.setdefault(sender, deque())
             waiting.append(item)
             total = sum(map(len, self._items.values()))
@@ -56,10 +56,10 @@ class Mailbox(Generic[Item]):
             self._changed.wait_for(lambda: self._closed or bool(self._items))
             if self._closed:
                 return []
-            served = [sender for sender in self._turns if sender in self._items][:limit]
+            served = [sender for sender in self._service_order if sender in self._items][:limit]
             for sender in served:
-                del self._turns[sender]
-                self._turns[sender] = None
+                del self._service_order[sender]
+                self._service_order[sender] = None
             return [self._take_oldest(sender) for sender in served]
 
     def clear(self) -> list[Item]:

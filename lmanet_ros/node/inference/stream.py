@@ -18,13 +18,13 @@ from lmanet_core import SegmentationResult, VideoSegmenter
 from lmanet_core.runtime import step_together
 from lmanet_ros.messages.image_conversion import ImageError, to_rgb
 from lmanet_ros.node.inference.continuity import NANOSECONDS, FrameIdentity, find_break
-from lmanet_ros.node.publishing.outputs import Outputs
+from lmanet_ros.node.publishing.image_outputs import ImageOutputs
 from lmanet_ros.node.reporting.frame_statistics import FrameStatistics, FrameTimes
 
 LOG_PERIOD = 5.0
 """Seconds between two log lines about frames that could not be used."""
-GAP_TURNS = 3
-"""Turns that two frames may be apart, however long those take."""
+GAP_FRAMES = 3
+"""Frames whose processing two frames may be apart, however long that takes."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Turn:
-    """A frame on its way through the network."""
+class PreparedFrame:
+    """A frame as the network takes it."""
 
     frame: Frame
     begin: float
-    """`perf_counter` when its turn came."""
+    """`perf_counter` when work on it began."""
     image: np.ndarray
     """(H, W, 3) uint8, RGB."""
     identity: FrameIdentity
@@ -65,22 +65,22 @@ class Stream:
         outputs: what is published.
         logger: of the camera.
         clock: of the node.
-        turns: streams that share the network, each waiting for its turn.
+        stream_count: streams that share the network.
         max_frame_gap: seconds between two frames of a video, see `find_break`.
     """
 
     def __init__(
         self,
         segmenter: VideoSegmenter,
-        outputs: Outputs,
+        outputs: ImageOutputs,
         logger: RcutilsLogger,
         clock: Clock,
-        turns: int,
+        stream_count: int,
         max_frame_gap: float,
     ) -> None:
         self.outputs = outputs
         self.statistics = FrameStatistics()
-        self.turns = turns
+        self.stream_count = stream_count
         self.max_frame_gap = max_frame_gap
         self.segmenter = segmenter
         self._logger = logger
@@ -133,8 +133,8 @@ class Stream:
         As many as the network works off before the camera sends its next: so a burst is answered,
         and nothing waits longer than about a period. A slow network's newest frame waits alone.
         """
-        turn = self.statistics.usual_turn()
-        return int(self.statistics.usual_period() / turn) if turn else 1
+        processing = self.statistics.median_processing_time()
+        return int(self.statistics.mean_period() / processing) if processing else 1
 
     def frame(
         self, message: Image | CompressedImage, info: CameraInfo | None, arrival: float
@@ -148,7 +148,7 @@ class Stream:
         self.statistics.count("refused", f"refused_{error.kind.replace(' ', '_')}")
         self._logger.error(f"frame refused: {error}", throttle_duration_sec=LOG_PERIOD)
 
-    def begin(self, frame: Frame, idle_since: float) -> Turn | None:
+    def begin(self, frame: Frame, idle_since: float) -> PreparedFrame | None:
         """Make an image of a message and prepare the memory for it; None if that fails.
 
         Args:
@@ -167,7 +167,7 @@ class Stream:
                 self.statistics.begin_waiting(frame.arrival)
                 self._keep_continuous(identity)
             begin = max(frame.arrival, idle_since)
-            return Turn(frame, begin, image, identity, self.outputs.wanted())
+            return PreparedFrame(frame, begin, image, identity, self.outputs.wanted())
         except ImageError as error:
             self.statistics.end_waiting()
             self.refuse(error)
@@ -175,20 +175,20 @@ class Stream:
             self.fail(frame, error)
         return None
 
-    def finish(self, turn: Turn, result: SegmentationResult, step_time: float) -> None:
+    def finish(self, prepared: PreparedFrame, result: SegmentationResult, step_time: float) -> None:
         """Publish what is wanted of a result.
 
         Args:
-            turn: what `begin` gave.
+            prepared: what `begin` gave.
             result: of the network.
             step_time: seconds that the network took.
         """
         # Only what went through the network is what the next frame has to continue.
-        self._previous = turn.identity
+        self._previous = prepared.identity
         try:
-            self._publish(turn, result, step_time)
+            self._publish(prepared, result, step_time)
         except Exception as error:
-            self.fail(turn.frame, error)
+            self.fail(prepared.frame, error)
 
     def fail(self, frame: Frame, error: Exception) -> None:
         """Count and report a frame that failed, for want of memory for instance."""
@@ -201,14 +201,16 @@ class Stream:
             f"frame failed: {type(error).__name__}: {error}", throttle_duration_sec=LOG_PERIOD
         )
 
-    def _publish(self, turn: Turn, result: SegmentationResult, step_time: float) -> None:
-        message = turn.frame.message
+    def _publish(
+        self, prepared: PreparedFrame, result: SegmentationResult, step_time: float
+    ) -> None:
+        message = prepared.frame.message
         with self._deciding:
-            if turn.frame.session != self._session:
+            if prepared.frame.session != self._session:
                 self.drop()
                 return
             published = self.outputs.publish(
-                turn.wanted, message.header, turn.image, result, turn.frame.info
+                prepared.wanted, message.header, prepared.image, result, prepared.frame.info
             )
             self.statistics.end_waiting()
         end = perf_counter()
@@ -216,8 +218,8 @@ class Stream:
         now = self._clock.now().nanoseconds
         times = FrameTimes(
             step=step_time,
-            overhead=end - turn.begin - step_time,
-            from_receipt=end - turn.frame.arrival,
+            overhead=end - prepared.begin - step_time,
+            from_receipt=end - prepared.frame.arrival,
             from_stamp=(now - _nanoseconds(message.header)) / NANOSECONDS,
         )
         self.statistics.add_processed(times)
@@ -242,7 +244,10 @@ class Stream:
         """A slow network must not empty its own memory: what it drops meanwhile is no gap."""
         if self.max_frame_gap == 0:
             return 0.0
-        return max(self.max_frame_gap, GAP_TURNS * self.turns * self.statistics.usual_turn())
+        return max(
+            self.max_frame_gap,
+            GAP_FRAMES * self.stream_count * self.statistics.median_processing_time(),
+        )
 
     def _reset(self, reason: str) -> None:
         self._logger.info(f"memory of {self.segmenter.filled} frames emptied: {reason}")
@@ -261,24 +266,26 @@ def process(frames: Sequence[tuple[Stream, Frame]], idle_since: float) -> None:
         idle_since: `perf_counter` when the worker had finished the frames before.
     """
     begun = [(stream, stream.begin(frame, idle_since)) for stream, frame in frames]
-    turns = [(stream, turn) for stream, turn in begun if turn is not None]
-    if not turns:
+    batch = [(stream, prepared) for stream, prepared in begun if prepared is not None]
+    if not batch:
         return
     step_begin = perf_counter()
     try:
         # Also if nobody listens: whoever begins to finds a memory that is warm.
         results = step_together(
-            [stream.segmenter for stream, _ in turns],
-            [turn.image for _, turn in turns],
-            confidence=any(stream.outputs.needs_confidence(turn.wanted) for stream, turn in turns),
+            [stream.segmenter for stream, _ in batch],
+            [prepared.image for _, prepared in batch],
+            confidence=any(
+                stream.outputs.needs_confidence(prepared.wanted) for stream, prepared in batch
+            ),
         )
     except Exception as error:
-        for stream, turn in turns:
-            stream.fail(turn.frame, error)
+        for stream, prepared in batch:
+            stream.fail(prepared.frame, error)
         return
     step_time = perf_counter() - step_begin
-    for (stream, turn), result in zip(turns, results, strict=True):
-        stream.finish(turn, result, step_time)
+    for (stream, prepared), result in zip(batch, results, strict=True):
+        stream.finish(prepared, result, step_time)
 
 
 def _nanoseconds(header: Header) -> int:

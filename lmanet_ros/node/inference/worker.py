@@ -15,8 +15,8 @@ class FrameWorker:
     """Takes frames out of a mailbox and has them processed.
 
     So the thread that receives messages never waits for the network, a network slower than the
-    cameras always works on the newest frame, a faster one answers all of a burst, and cameras take
-    turns.
+    cameras always works on the newest frame, a faster one answers all of a burst, and cameras are
+    served in rotation.
 
     Args:
         max_batch: cameras whose frames go through the network at once, at most.
@@ -36,7 +36,7 @@ class FrameWorker:
         self._prepared.result()
 
     def submit(self, stream: Stream, frame: Frame) -> None:
-        """Have a frame processed when its stream's turn comes.
+        """Have a frame processed when its stream is served.
 
         Of that stream's frames which are still waiting, the oldest are dropped where there is no
         room for all.

@@ -120,13 +120,13 @@ class FrameStatistics:
         with self._lock:
             self._breaks.append(reason or "")
 
-    def usual_turn(self) -> float:
+    def median_processing_time(self) -> float:
         """Seconds that a frame takes without waiting, the median of late; 0 before the first."""
         with self._lock:
-            turns = [times.step + times.overhead for times in self._times]
-        return median(turns) if turns else 0.0
+            processing = [times.step + times.overhead for times in self._times]
+        return median(processing) if processing else 0.0
 
-    def usual_period(self) -> float:
+    def mean_period(self) -> float:
         """Seconds from one receipt to the next, the mean of late; 0 before the second.
 
         Not the median: of frames that come in bursts, most come right after another.

@@ -13,7 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from lmanet_ros.bags.reading import Bag, BagError
 from lmanet_ros.bags.survey import Survey, find_image_type, survey_bag
-from lmanet_ros.bags.topics import NO_LABELS, TopicOptions
+from lmanet_ros.bags.topic_choice import NO_LABELS, TopicOptions
 from lmanet_ros.bags.writing import BagWriter
 
 

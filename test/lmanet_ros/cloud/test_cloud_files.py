@@ -10,8 +10,8 @@ import yaml
 from cloud_harness import NODE_NAME, OUTPUTS, CloudClient, running_cloud_node
 from rclpy.context import Context
 
-from lmanet_ros.cloud.parameters import CloudParameters
-from lmanet_ros.launching.arguments import CLOUD_PARAMS_FILE
+from lmanet_ros.cloud.cloud_parameters import CloudParameters
+from lmanet_ros.launching.launch_arguments import CLOUD_PARAMS_FILE
 
 CONFIG = Path(__file__).parents[3] / "config"
 DEFAULTS = asdict(CloudParameters())

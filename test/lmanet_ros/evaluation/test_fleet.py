@@ -15,9 +15,9 @@ import pytest
 from ros_harness import wait_until
 
 from lmanet_ros.evaluate_bag import BELOW_LIMIT, main
-from lmanet_ros.evaluation import evaluate as evaluation
 from lmanet_ros.evaluation import fleet
-from lmanet_ros.evaluation.comparison import compare
+from lmanet_ros.evaluation import one_recording as evaluation
+from lmanet_ros.evaluation.report_comparison import compare
 from lmanet_ros.processes import start
 
 
@@ -109,8 +109,8 @@ def test_a_total_has_a_baseline_where_all_have_one_and_tells_of_different_weight
     some = merged(tmp_path / "all")
     assert "baseline" not in some["total"]
     assert not any("weights" in note for note in some["notes"])
-    run_facts = {"date": "today", "model_hash": "other", "command": "evaluate_bag"}
-    write(1, baseline=summary("drives/short", 10, 90), run=run_facts)
+    provenance = {"date": "today", "model_hash": "other", "command": "evaluate_bag"}
+    write(1, baseline=summary("drives/short", 10, 90), run=provenance)
     assert run("--merge", *files, "--output", str(tmp_path / "all")) == 0
     total = merged(tmp_path / "all")
     assert total["total"]["baseline"]["iou"]["road"] == 810 / 1000

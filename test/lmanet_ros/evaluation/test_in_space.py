@@ -11,9 +11,9 @@ from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 from lmanet_ros.bags.reading import Bag
 from lmanet_ros.bags.survey import BagFrame, Survey, survey_bag
 from lmanet_ros.evaluation.answers import AnsweredFrame
-from lmanet_ros.evaluation.comparison import compare
 from lmanet_ros.evaluation.depths import Depths
 from lmanet_ros.evaluation.playback import PlayedFrame
+from lmanet_ros.evaluation.report_comparison import compare
 from lmanet_ros.evaluation.scoring import Score, score
 from lmanet_ros.evaluation.summary import cloud_figures, in_space
 from lmanet_ros.make_bag import main

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lmanet_ros.launching.arguments import (
+from lmanet_ros.launching.launch_arguments import (
     ArgumentError,
     cloud_sources,
     existing_path,

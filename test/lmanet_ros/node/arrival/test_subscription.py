@@ -9,7 +9,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ros_harness import wait_until
 from std_msgs.msg import String
 
-from lmanet_ros.node.arrival.subscription import FittingSubscription
+from lmanet_ros.node.arrival.subscription import AutoQosSubscription
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
 LATCHED, VOLATILE = DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE
@@ -40,18 +40,18 @@ def test_it_asks_for_as_much_as_all_publishers_offer(node, offered, expected):
         )
         for reliability, durability in offered
     ]
-    subscription = FittingSubscription(node, String, "text", print)
+    subscription = AutoQosSubscription(node, String, "text", print)
     wait_until(lambda: len(subscription.publishers()) == len(offered), "the publishers")
-    assert subscription.quality == "closed"
+    assert subscription.qos == "closed"
     subscription.open()
-    assert subscription.quality == expected
+    assert subscription.qos == expected
     # Subscribed anew when others come.
     publishers.append(
         node.create_publisher(String, "text", QoSProfile(depth=1, reliability=BEST_EFFORT))
     )
     wait_until(lambda: len(subscription.publishers()) == len(publishers), "the next publisher")
     subscription.look()
-    assert subscription.quality == "best_effort, volatile"
+    assert subscription.qos == "best_effort, volatile"
     subscription.destroy()
     for publisher in publishers:
         node.destroy_publisher(publisher)

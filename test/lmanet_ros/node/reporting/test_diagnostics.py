@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from lmanet_ros.node.parameters import NodeParameters
 from lmanet_ros.node.reporting.diagnostics import (
     ERROR,
     LOST_REMEDY,
@@ -16,6 +15,7 @@ from lmanet_ros.node.reporting.diagnostics import (
     make_status,
 )
 from lmanet_ros.node.reporting.frame_statistics import FrameFigures, FrameTimes
+from lmanet_ros.node.segmentation_parameters import NodeParameters
 
 PARAMETERS = NodeParameters(
     silence_timeout=2.0, warn_latency=0.3, error_latency=0.8, warn_output_rate=4.0

@@ -13,16 +13,16 @@ def times(step: float, overhead: float) -> FrameTimes:
 
 def test_a_turn_is_usually_the_median_and_a_period_the_mean():
     statistics = FrameStatistics()
-    assert (statistics.usual_turn(), statistics.usual_period()) == (0, 0)
+    assert (statistics.median_processing_time(), statistics.mean_period()) == (0, 0)
     for step in (0.1, 0.2, 0.9):
         statistics.add_processed(times(step, 0.05))
-    assert statistics.usual_turn() == pytest.approx(0.25)
+    assert statistics.median_processing_time() == pytest.approx(0.25)
     now = perf_counter()
     statistics.add_received(now)
-    assert statistics.usual_period() == 0
+    assert statistics.mean_period() == 0
     for arrival in (0.0, 0.0, 1.2):
         statistics.add_received(now + arrival)
-    assert statistics.usual_period() == pytest.approx(0.4)
+    assert statistics.mean_period() == pytest.approx(0.4)
 
 
 def test_rates_are_of_the_time_since_the_camera_is_listened_to():

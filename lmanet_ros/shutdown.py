@@ -17,7 +17,7 @@ PATIENCE = 1.5
 """Seconds after a signal within which a program ends by itself, or is ended."""
 
 
-class EndRequest:
+class ShutdownRequest:
     """SIGINT or SIGTERM, for which a thread waits.
 
     No other thread is interrupted, wherever it is: an exception out of the blue could hit the

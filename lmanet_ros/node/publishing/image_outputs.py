@@ -16,8 +16,8 @@ from lmanet_core.network.classes import without_uncertain
 from lmanet_core.visualization import blend
 from lmanet_ros.messages.camera_info import scaled
 from lmanet_ros.messages.image_conversion import compressed_from_array, from_array
-from lmanet_ros.node.parameters import NodeParameters
 from lmanet_ros.node.publishing.publisher import create_publisher
+from lmanet_ros.node.segmentation_parameters import NodeParameters
 
 PICTURES = ("labels", "confidence", "color", "overlay")
 # Flat colours are smaller without loss, and stay what they are.
@@ -25,7 +25,7 @@ COLOR_PNG, OVERLAY_JPEG = "color/compressed", "overlay/compressed"
 CAMERA_INFO = "camera_info"
 
 
-class Outputs:
+class ImageOutputs:
     """Publishers of `labels`, `confidence`, `color`, `overlay` and `camera_info`.
 
     Colours and overlay are there compressed, too, for slow networks.

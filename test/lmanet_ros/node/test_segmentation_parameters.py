@@ -12,8 +12,8 @@ import yaml
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from lmanet_ros.launching.arguments import DEFAULT_PARAMS_FILE
-from lmanet_ros.node.parameters import (
+from lmanet_ros.launching.launch_arguments import DEFAULT_PARAMS_FILE
+from lmanet_ros.node.segmentation_parameters import (
     ANY_TIME,
     START,
     UNCONFIGURED,

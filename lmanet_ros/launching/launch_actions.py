@@ -16,7 +16,7 @@ from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 from rclpy.expand_topic_name import expand_topic_name
 
-from lmanet_ros.launching.arguments import (
+from lmanet_ros.launching.launch_arguments import (
     CLOUD_PARAMS_FILE,
     DEFAULT_PARAMS_FILE,
     CloudSource,

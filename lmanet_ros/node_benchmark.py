@@ -1,4 +1,4 @@
-"""What the node costs besides the network: `python -m lmanet_ros.benchmark --size 1024x512`.
+"""What the node costs besides the network: `python -m lmanet_ros.node_benchmark --size 1024x512`.
 
 Starts the real node as a process, sends it frames one after the other over the middleware, and
 ends it as Ctrl-C does. With `--against FOLDER` the node of another checkout gets every frame, too,
@@ -67,7 +67,9 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m lmanet_ros.benchmark", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m lmanet_ros.node_benchmark", description=__doc__
+    )
     parser.add_argument("--size", type=image_size, default=(1024, 512), help="WIDTHxHEIGHT")
     parser.add_argument("--frames", type=int, default=100, help="to measure, after some to warm up")
     parser.add_argument("--checkpoint", help="file or name of shipped weights; default: shipped")

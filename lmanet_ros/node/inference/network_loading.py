@@ -10,7 +10,7 @@ from lmanet_core.checkpoint import DEFAULT_WEIGHTS, load_work_size
 from lmanet_core.extras import MissingExtraError
 from lmanet_core.runtime import GraphFileError, open_segmenter
 from lmanet_ros.node.parameter_fields import ParameterError
-from lmanet_ros.node.parameters import IMAGE_SIZE, NodeParameters
+from lmanet_ros.node.segmentation_parameters import IMAGE_SIZE, NodeParameters
 
 
 class Network(NamedTuple):
@@ -21,7 +21,7 @@ class Network(NamedTuple):
     """As it was asked for: the path of a file, or the name of shipped weights."""
     file: Path
     """What runs, which may be the exported form of the shipped weights."""
-    words: str
+    description: str
     """What runs, for a log line."""
 
 
@@ -57,7 +57,7 @@ def load_network(parameters: NodeParameters) -> Network:
     assert choice.file is not None
     name = parameters.model_file or parameters.checkpoint or DEFAULT_WEIGHTS
     classes = segmenter.classes
-    words = (
+    description = (
         f"{name} "
         f"({len(classes)} classes: {', '.join(classes.names)}) "
         f"at {_describe_size(parameters)}, "
@@ -66,7 +66,7 @@ def load_network(parameters: NodeParameters) -> Network:
         f"on {segmenter.device} in {segmenter.precision}; "
         f"backend {choice.backend}: {choice.reason}"
     )
-    return Network(segmenter, name, choice.file, words)
+    return Network(segmenter, name, choice.file, description)
 
 
 def _work_size(parameters: NodeParameters) -> tuple[int, int] | None:

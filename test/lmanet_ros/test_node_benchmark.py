@@ -7,7 +7,15 @@ import sys
 
 def test_the_benchmark_measures_the_real_node(checkpoint, tmp_path):
     file = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "lmanet_ros.benchmark", "--size", "64x32", "--frames", "5"]
+    command = [
+        sys.executable,
+        "-m",
+        "lmanet_ros.node_benchmark",
+        "--size",
+        "64x32",
+        "--frames",
+        "5",
+    ]
     subprocess.run([*command, "--checkpoint", checkpoint, "--json", file], check=True)
     figures = json.loads(file.read_text())
     assert (figures["size"], figures["frames"]) == ("64x32", 5)

@@ -17,7 +17,7 @@ MODEL = ("model name", "Model")
 GPUS = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
 
 
-def run_facts(network: str, node_facts: dict[str, str]) -> dict[str, str]:
+def provenance(network: str, node_facts: dict[str, str]) -> dict[str, str]:
     """Date, machine, software, network and command, by name.
 
     Args:
