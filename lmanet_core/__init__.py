@@ -6,9 +6,9 @@ Importing it needs no PyTorch: what does, is imported when it is first asked for
 from typing import TYPE_CHECKING, Any
 
 from lmanet_core.checkpoint import CheckpointError, load, load_provenance, save_checkpoint
-from lmanet_core.extras import needs_extra
 from lmanet_core.network.classes import CITYSCAPES, ClassTable
 from lmanet_core.network.model_config import ModelConfig
+from lmanet_core.program.extras import needs_extra
 from lmanet_core.runtime.segmenter import SegmentationResult, VideoSegmenter
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmanet_core.extras import needs_extra
-from lmanet_core.files import write_bytes
 from lmanet_core.network.model_config import ModelConfig
+from lmanet_core.output.files import write_bytes
+from lmanet_core.program.extras import needs_extra
 
 if TYPE_CHECKING:
     import torch

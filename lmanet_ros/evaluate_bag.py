@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lmanet_core.program import program_needs, require_writable, run_program
+from lmanet_core.program.run_program import program_needs, require_writable, run_program
 
 with program_needs("evaluate_bag", "evaluation"):
     from lmanet_ros.evaluation.limits import FIGURES, Limit, find_missed

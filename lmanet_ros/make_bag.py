@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from lmanet_core.program import program_needs, require_writable, run_program
+from lmanet_core.program.run_program import program_needs, require_writable, run_program
 
 with program_needs("make_bag", "evaluation"):
     import cv2
@@ -24,13 +24,13 @@ with program_needs("make_bag", "evaluation"):
     from std_msgs.msg import Header, String
 
     from lmanet_core import ClassTable
-    from lmanet_core.arguments import image_size
     from lmanet_core.cloud.camera_model import CameraModel
     from lmanet_core.data.datasets import DATASETS, open_dataset
     from lmanet_core.data.street_dataset import RenderedVideo
     from lmanet_core.data.synthetic import StreetConfig
     from lmanet_core.data.video import DatasetError, VideoDataset
     from lmanet_core.network.classes import CITYSCAPES
+    from lmanet_core.program.arguments import image_size
     from lmanet_ros.bags.writing import STORAGES, BagWriter
     from lmanet_ros.messages.camera_info import camera_info
     from lmanet_ros.messages.class_json import to_json

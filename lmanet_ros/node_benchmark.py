@@ -19,7 +19,7 @@ from statistics import median
 from time import monotonic, perf_counter
 from typing import Any
 
-from lmanet_core.program import program_needs, require_writable, run_program
+from lmanet_core.program.run_program import program_needs, require_writable, run_program
 
 with program_needs("benchmark", "ros"):
     import numpy as np
@@ -30,8 +30,8 @@ with program_needs("benchmark", "ros"):
     from std_msgs.msg import Header
     from tqdm import tqdm
 
-    from lmanet_core.arguments import image_size
-    from lmanet_core.files import write_json
+    from lmanet_core.output.files import write_json
+    from lmanet_core.program.arguments import image_size
     from lmanet_ros.messages.image_conversion import from_array
     from lmanet_ros.processes import ProcessError, as_yaml, own_network, start
 

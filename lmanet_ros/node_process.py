@@ -38,7 +38,7 @@ def run_nodes(
     end = ShutdownRequest()
     # Imported here because it takes seconds, in which Ctrl-C is to work already, and because it
     # begins threads, which are not to get the signals.
-    from lmanet_core.program import program_needs
+    from lmanet_core.program.run_program import program_needs
 
     with program_needs(program, "ros"):
         import rclpy

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from lmanet_core.program import program_needs, require_writable, run_program
+from lmanet_core.program.run_program import program_needs, require_writable, run_program
 
 with program_needs("rerun_view", "evaluation"):
     import numpy as np

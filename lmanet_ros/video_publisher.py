@@ -27,7 +27,7 @@ def main(args: list[str] | None = None) -> int:
     end = ShutdownRequest()
     # Imported here because it takes a while, in which Ctrl-C is to work already, and because it
     # begins threads, which are not to get the signals.
-    from lmanet_core.program import program_needs, run_program
+    from lmanet_core.program.run_program import program_needs, run_program
 
     with program_needs("video_publisher", "ros"):
         from lmanet_ros.node_arguments import answer_arguments

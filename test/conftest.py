@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lmanet_core.data.corruptions import CORRUPTIONS
+from lmanet_core.data.standard_corruptions import CORRUPTIONS
 
 SIZE = (64, 32)
 CAMVID_TRAIN = [

@@ -45,12 +45,12 @@ def test_no_arrow_runs_back(folder, forbidden):
     assert not back
 
 
-WRITERS = ("lmanet_core/files.py", "lmanet_core/benchmark/")
+WRITERS = ("lmanet_core/output/files.py", "lmanet_core/benchmark/")
 """What writes files itself; the benchmarks' are temporary, or the system's."""
 
 
 def test_files_are_written_in_one_place():
-    """By `lmanet_core.files`: whole or not at all."""
+    """By `lmanet_core.output.files`: whole or not at all."""
     files = [
         file for part in ("lmanet_core", "lmanet_ros") for file in (PROJECT / part).rglob("*.py")
     ]

@@ -20,7 +20,7 @@ import argparse
 import sys
 
 from lmanet_core.command import evaluate
-from lmanet_core.program import run_program
+from lmanet_core.program.run_program import run_program
 
 
 def main() -> int:

@@ -14,11 +14,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from lmanet_core.program import require_writable, run_program
-from lmanet_core.training import overrides
-from lmanet_core.training.config import USER_ERRORS, read_settings
+from lmanet_core.program.run_program import require_writable, run_program
+from lmanet_core.training import config_overrides
 from lmanet_core.training.paper_tables import PAPER_TABLES
 from lmanet_core.training.stopping import STOPPED_STATUS, Stopped
+from lmanet_core.training.training_config import USER_ERRORS, read_settings
 
 
 def main() -> int:
@@ -32,7 +32,7 @@ def main() -> int:
     )
     parser.add_argument("--split", default="val", help="of the data set, to score on")
     parser.add_argument("--seed", type=int, help="default: the configuration's")
-    overrides.add_arguments(parser)
+    config_overrides.add_arguments(parser)
     parser.add_argument(
         "--train-each",
         action="store_true",
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Imported here so that a package that is missing can be told.
     from lmanet_core.training.reproduction import Reproduction
 
-    settings = overrides.overridden(read_settings(arguments.config), arguments)
+    settings = config_overrides.overridden(read_settings(arguments.config), arguments)
     if arguments.seed is not None:
         settings["seed"] = arguments.seed
     require_writable(arguments.output, folder=True)

@@ -21,10 +21,10 @@ from pathlib import Path
 
 import torch
 
-from lmanet_core.program import require_writable, run_program
-from lmanet_core.training import overrides
-from lmanet_core.training.config import USER_ERRORS, read_settings
+from lmanet_core.program.run_program import require_writable, run_program
+from lmanet_core.training import config_overrides
 from lmanet_core.training.stopping import STOPPED_STATUS, Stopped
+from lmanet_core.training.training_config import USER_ERRORS, read_settings
 
 
 def main() -> int:
@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True, help="folder of the run")
     parser.add_argument("--seed", type=int, help="default: the configuration's")
-    overrides.add_arguments(parser)
+    config_overrides.add_arguments(parser)
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: PyTorch's choice")
     arguments = parser.parse_args()
     if arguments.threads:
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Imported here so that a package that is missing can be told.
     from lmanet_core.training.run import train
 
-    settings = overrides.overridden(read_settings(arguments.config), arguments)
+    settings = config_overrides.overridden(read_settings(arguments.config), arguments)
     if arguments.seed is not None:
         settings["seed"] = arguments.seed
     require_writable(arguments.output, folder=True)

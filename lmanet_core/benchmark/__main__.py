@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from lmanet_core.program import run_program
+from lmanet_core.program.run_program import run_program
 
 
 def main() -> int:

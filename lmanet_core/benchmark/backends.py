@@ -19,16 +19,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lmanet_core.arguments import image_size
 from lmanet_core.benchmark.environment import environment_mib
 from lmanet_core.checkpoint import load, save_checkpoint
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
-from lmanet_core.files import write_json
 from lmanet_core.models import LMANet, build_model
 from lmanet_core.network.model_config import ModelConfig
+from lmanet_core.output.files import write_json
+from lmanet_core.output.markdown import markdown_table
+from lmanet_core.program.arguments import image_size
+from lmanet_core.program.timing import time_in_turns
 from lmanet_core.runtime import VideoSegmenter, open_segmenter
-from lmanet_core.tables import markdown_table
-from lmanet_core.timing import time_in_turns
 
 HELP = "PyTorch, ONNX Runtime and OpenVINO in all precisions: time, agreement, memory, start"
 

@@ -10,7 +10,6 @@ from time import thread_time
 import cv2
 import numpy as np
 
-from lmanet_core.arguments import image_size
 from lmanet_core.cloud.camera_model import CameraModel
 from lmanet_core.cloud.depth import depth_in_metres, organized_points
 from lmanet_core.cloud.lidar import seen_points
@@ -26,7 +25,8 @@ from lmanet_core.cloud.transform import Transform
 from lmanet_core.cloud.voxels import thin
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 from lmanet_core.network.classes import CITYSCAPES
-from lmanet_core.tables import markdown_table
+from lmanet_core.output.markdown import markdown_table
+from lmanet_core.program.arguments import image_size
 
 HELP = "points that know their class: of depth and of a lidar, on one core"
 SIZES = ((512, 256), (1280, 720))

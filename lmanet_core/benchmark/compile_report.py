@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from lmanet_core.benchmark.ops_cases import OPERATING_POINTS
-from lmanet_core.tables import markdown_table
+from lmanet_core.output.markdown import markdown_table
 
 HELP = "registers, shared memory and occupancy of the CUDA kernels, compiled for each chip"
 

@@ -23,7 +23,6 @@ from torch import Tensor
 from lmanet_core.benchmark import gpu_tiles
 from lmanet_core.benchmark.ops_baselines import local_attention_natten
 from lmanet_core.benchmark.ops_cases import ERFNET, IMPLEMENTATIONS, PSPNET, Size
-from lmanet_core.files import write_json, write_text
 from lmanet_core.models import build_model
 from lmanet_core.models.enlarging_decoder import SmallLogits
 from lmanet_core.network.model_config import ModelConfig
@@ -32,12 +31,13 @@ from lmanet_core.ops.implementation_choice import choose_classification, choose_
 from lmanet_core.ops.implementations import plain_classify
 from lmanet_core.ops.implementations.fused_cuda_tiles import Tiles
 from lmanet_core.ops.reference import local_attention_reference
+from lmanet_core.output.files import write_json, write_text
+from lmanet_core.output.markdown import markdown_table
+from lmanet_core.program.timing import time_in_turns
 from lmanet_core.runtime.pytorch.classification import classify
 from lmanet_core.runtime.pytorch.replay import capture
 from lmanet_core.runtime.pytorch.torch_backend import TorchBackend
 from lmanet_core.runtime.segmenter import VideoSegmenter
-from lmanet_core.tables import markdown_table
-from lmanet_core.timing import time_in_turns
 
 HELP = "a CUDA device: correctness, its ceilings, the operator and its tiles, the networks"
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from lmanet_core.benchmark.ops_cases import ERFNET, Size
 from lmanet_core.kernel import library
 from lmanet_core.ops.implementations import fused_cpu
-from lmanet_core.tables import markdown_table
-from lmanet_core.timing import time_in_turns
+from lmanet_core.output.markdown import markdown_table
+from lmanet_core.program.timing import time_in_turns
 
 HELP = "the C++ kernel in each instruction set, and, in turns with it, another build"
 

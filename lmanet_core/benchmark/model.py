@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lmanet_core.arguments import image_size
 from lmanet_core.checkpoint import load
-from lmanet_core.files import write_json
 from lmanet_core.models import build_model
+from lmanet_core.output.files import write_json
+from lmanet_core.program.arguments import image_size
+from lmanet_core.program.timing import time_in_turns
 from lmanet_core.runtime import VideoSegmenter
-from lmanet_core.timing import time_in_turns
 
 HELP = "VideoSegmenter.step with memory against the single-frame network"
 

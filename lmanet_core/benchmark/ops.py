@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from lmanet_core.arguments import image_size
 from lmanet_core.benchmark.ops_cases import (
     ERFNET,
     IMPLEMENTATIONS,
@@ -20,9 +19,10 @@ from lmanet_core.benchmark.ops_cases import (
     missing_implementations,
 )
 from lmanet_core.benchmark.ops_memory import peak_bytes
-from lmanet_core.files import write_json
-from lmanet_core.tables import markdown_table
-from lmanet_core.timing import time_in_turns
+from lmanet_core.output.files import write_json
+from lmanet_core.output.markdown import markdown_table
+from lmanet_core.program.arguments import image_size
+from lmanet_core.program.timing import time_in_turns
 
 HELP = "local attention: all implementations side by side, time and memory"
 

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from lmanet_core.files import replacing
+from lmanet_core.output.files import replacing
 
 _COLORS = {"fused": "#d1495b", "tiled": "#30638e"}
 _OTHERS = "#9aa5b1"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from lmanet_core.files import write_json
-from lmanet_core.tables import markdown_table
-from lmanet_core.timing import time_in_turns
+from lmanet_core.output.files import write_json
+from lmanet_core.output.markdown import markdown_table
+from lmanet_core.program.timing import time_in_turns
 
 HELP = "samples/s of the loader against training, and each stage per labelled frame"
 

@@ -9,11 +9,16 @@ from pathlib import Path
 import torch
 
 from lmanet_core.data.clips import ClipSource
-from lmanet_core.data.config import open_clips
+from lmanet_core.data.data_config import open_clips
 from lmanet_core.runtime.pytorch.precision import resolve_device
-from lmanet_core.training.config import StageConfig, TrainingConfig, parse_config, read_settings
 from lmanet_core.training.initialization import initial_model
 from lmanet_core.training.run import StageRun, uses_bf16, with_classes
+from lmanet_core.training.training_config import (
+    StageConfig,
+    TrainingConfig,
+    parse_config,
+    read_settings,
+)
 
 
 class TimedStage:

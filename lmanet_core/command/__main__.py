@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lmanet_core.program import program_needs, run_program
+from lmanet_core.program.run_program import program_needs, run_program
 
 with program_needs("lmanet", "export"):
     from lmanet_core.command import (

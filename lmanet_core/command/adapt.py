@@ -12,12 +12,12 @@ import numpy as np
 from lmanet_core.checkpoint import load, load_provenance, load_work_size, save_checkpoint
 from lmanet_core.command.export import DEFAULT_SIZE
 from lmanet_core.data.video_files import read_video
-from lmanet_core.extras import needs_extra
-from lmanet_core.program import require_writable
+from lmanet_core.program.extras import needs_extra
+from lmanet_core.program.run_program import require_writable
 
 if TYPE_CHECKING:
     from lmanet_core.models import LMANet
-    from lmanet_core.training.batch_statistics import Judgement
+    from lmanet_core.training.batch_statistics import LabelFreeScore
 
 HELP = "fit a network to one's own camera from its video, without labels, in seconds"
 SHARES = (0.1, 0.05)
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--share must be in 0..1 and not 0, got {arguments.share}")
     require_writable(arguments.output, folder=False)
     with needs_extra("torch", "lmanet adapt"):
-        from lmanet_core.training.batch_statistics import follow, judge
+        from lmanet_core.training.batch_statistics import adapt_statistics, score_without_labels
 
     model = load(arguments.checkpoint)
     if arguments.output.suffix == NETWORK_FILE_SUFFIX:
@@ -74,14 +74,14 @@ def run(arguments: argparse.Namespace) -> None:
             import onnxscript  # noqa: F401
     work_size = load_work_size(arguments.checkpoint)
     seen, held_out = _choose_frames(arguments)
-    before = judge(model, held_out, work_size)
+    before = score_without_labels(model, held_out, work_size)
     print(f"{'as it is':>12}: {_told(before)}")
     for share in SHARES if arguments.share is None else (arguments.share,):
         adapted = copy.deepcopy(model)
-        follow(adapted, seen, share, work_size)
-        after = judge(adapted, held_out, work_size)
+        adapt_statistics(adapted, seen, share, work_size)
+        after = score_without_labels(adapted, held_out, work_size)
         print(f"{f'share {share:g}':>12}: {_told(after)}")
-        if after.no_worse_than(before):
+        if after.is_not_below(before):
             _write(adapted, arguments, share, work_size)
             print(f"written to {arguments.output}")
             return
@@ -119,10 +119,10 @@ def _spread(first: int, last: int, count: int) -> set[int]:
     return set(np.linspace(first, last, min(count, last - first + 1)).round().astype(int).tolist())
 
 
-def _told(judgement: Judgement) -> str:
-    steadiness = judgement.steadiness
-    steady = "-" if steadiness is None else f"{100 * steadiness:.2f}"
-    return f"sure {100 * judgement.sureness:.2f} %, steady {steady} %"
+def _told(score: LabelFreeScore) -> str:
+    temporal_consistency = score.temporal_consistency
+    steady = "-" if temporal_consistency is None else f"{100 * temporal_consistency:.2f}"
+    return f"sure {100 * score.confidence:.2f} %, steady {steady} %"
 
 
 def _write(

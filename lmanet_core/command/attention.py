@@ -8,12 +8,12 @@ from pathlib import Path
 
 import cv2
 
-from lmanet_core.arguments import image_size, place
 from lmanet_core.checkpoint import load
 from lmanet_core.data.video_files import read_video
-from lmanet_core.extras import needs_extra
-from lmanet_core.files import write_picture
 from lmanet_core.network.resizing import resize_image
+from lmanet_core.output.files import write_picture
+from lmanet_core.program.arguments import image_size, place
+from lmanet_core.program.extras import needs_extra
 
 HELP = "draw where in past frames the memory reads for places of a frame"
 
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
         ValueError: checkpoint, video or an option cannot be used.
     """
     with needs_extra("torch", "lmanet attention"):
-        from lmanet_core.evaluation.attention import attention_sheet, precision, read_at
+        from lmanet_core.evaluation.attention_maps import attention_sheet, precision, read_at
 
     if not cv2.haveImageWriter(str(arguments.output)):
         raise ValueError(f"expected a picture such as attention.png, got '{arguments.output}'")

@@ -7,11 +7,11 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmanet_core.arguments import window_size
 from lmanet_core.checkpoint import save_checkpoint
-from lmanet_core.extras import needs_extra
 from lmanet_core.network.classes import CITYSCAPES
-from lmanet_core.program import require_writable
+from lmanet_core.program.arguments import window_size
+from lmanet_core.program.extras import needs_extra
+from lmanet_core.program.run_program import require_writable
 
 if TYPE_CHECKING:
     from lmanet_core.conversion import Conversion
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
 
         from lmanet_core.conversion import ConversionError, convert, read_state_dict
         from lmanet_core.data.recording import read_classes
-        from lmanet_core.evaluation.override import with_window_size
+        from lmanet_core.models.surgery import with_window_size
 
     require_writable(arguments.output, folder=False)
     classes = read_classes(arguments.classes) if arguments.classes else CITYSCAPES

@@ -12,22 +12,22 @@ import cv2
 import numpy as np
 
 from lmanet_core import VideoSegmenter, load, load_provenance
-from lmanet_core.arguments import image_size, window_size
 from lmanet_core.checkpoint import load_work_size
-from lmanet_core.data.corruptions import CORRUPTIONS, SEVERITIES
+from lmanet_core.data.corruption import CorruptionConfig, corrupt_dataset
 from lmanet_core.data.datasets import DATASETS, open_dataset
-from lmanet_core.data.meanings import coarsen, known_meanings, read_meanings
+from lmanet_core.data.label_mapping import coarsen, known_label_mapping, read_label_mapping
+from lmanet_core.data.standard_corruptions import CORRUPTIONS, SEVERITIES
 from lmanet_core.data.street_dataset import StreetsConfig, open_streets
 from lmanet_core.data.synthetic import StreetConfig
 from lmanet_core.data.video import VideoDataset
-from lmanet_core.data.worsening import WorseningConfig, worsened
 from lmanet_core.evaluation import Evaluation, SegmentedFrame, evaluate, streamed_frames
-from lmanet_core.evaluation.comparison import compare
-from lmanet_core.evaluation.robustness import bear_corruptions
-from lmanet_core.evaluation.sheet import Sheet
-from lmanet_core.extras import needs_extra
-from lmanet_core.files import write_json
-from lmanet_core.program import require_writable
+from lmanet_core.evaluation.paired_comparison import compare
+from lmanet_core.evaluation.picture_sheet import PictureSheet
+from lmanet_core.evaluation.robustness import evaluate_corruptions
+from lmanet_core.output.files import write_json
+from lmanet_core.program.arguments import add_renamed, image_size, window_size
+from lmanet_core.program.extras import needs_extra
+from lmanet_core.program.run_program import require_writable
 
 if TYPE_CHECKING:
     from lmanet_core.models import LMANet
@@ -63,12 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     changes = parser.add_mutually_exclusive_group()
     changes.add_argument(
-        "--worse",
+        "--corrupt",
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="0..1, of the frames that are made worse: noise, blur, light, compression, a patch",
+        help="0..1, of the frames that are corrupted: noise, blur, light, compression, a patch",
     )
+    add_renamed(changes, "--worse", "--corrupt", type=float)
     changes.add_argument(
         "--corruption",
         choices=("all", *CORRUPTIONS),
@@ -83,17 +84,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--run-length",
         type=int,
         default=1,
-        help="frames in a row that are worse, or corrupted, together; default: %(default)s",
+        help="frames in a row that are corrupted together; default: %(default)s",
     )
     parser.add_argument("--plot", type=picture_file, help="picture of mIoU over --corruption")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument(
-        "--meanings",
+        "--label-mapping",
         type=Path,
         help="YAML file, class of the data set: [the network's classes that it stands for]; "
         "for networks of other classes. Known without: CamVid's 11 in Cityscapes' 19",
     )
+    add_renamed(parser, "--meanings", "--label-mapping", type=Path)
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument(
         "--sheet", type=picture_file, help="picture of image, truth, labels, errors"
@@ -150,19 +152,19 @@ def run_once(
     model: LMANet,
     translation: np.ndarray | None,
 ) -> None:
-    if arguments.worse:
-        dataset = worsened(
-            dataset, WorseningConfig(chance=arguments.worse, run_length=arguments.run_length)
+    if arguments.corrupt:
+        dataset = corrupt_dataset(
+            dataset, CorruptionConfig(chance=arguments.corrupt, run_length=arguments.run_length)
         )
     segmenter = make_segmenter(arguments, model, arguments.memory_size)
-    sheet = Sheet(len(dataset.labelled_frames), dataset.classes)
+    sheet = PictureSheet(len(dataset.labelled_frames), dataset.classes)
     with _progress(sum(map(streamed_frames, dataset.videos))) as progress:
 
-        def watch(frame: SegmentedFrame) -> None:
+        def on_frame(frame: SegmentedFrame) -> None:
             progress.update()
-            sheet.watch(frame)
+            sheet.add(frame)
 
-        evaluation = evaluate(segmenter, dataset, watch, translation)
+        evaluation = evaluate(segmenter, dataset, on_frame, translation)
     print(table(evaluation))
     if arguments.json:
         write_figures(arguments, segmenter, asdict(evaluation))
@@ -184,7 +186,7 @@ def run_corruptions(
         segmenters["memory"] = make_segmenter(arguments, model, arguments.memory_size)
     frames = (1 + len(names)) * sum(map(streamed_frames, dataset.videos))
     with _progress(frames) as progress:
-        robustness = bear_corruptions(
+        robustness = evaluate_corruptions(
             segmenters,
             dataset,
             names,
@@ -256,18 +258,18 @@ def find_translation(
 ) -> np.ndarray | None:
     """The network's labels as those of the data set; None where they are the same."""
     classes, of_network = dataset.classes, model.config.classes
-    if arguments.meanings is not None:
-        return coarsen(classes, of_network, read_meanings(arguments.meanings))
+    if arguments.label_mapping is not None:
+        return coarsen(classes, of_network, read_label_mapping(arguments.label_mapping))
     if classes.names == of_network.names:
         return None
-    return coarsen(classes, of_network, known_meanings(classes, of_network))
+    return coarsen(classes, of_network, known_label_mapping(classes, of_network))
 
 
 def find_model(arguments: argparse.Namespace) -> LMANet:
     model = load(arguments.checkpoint)
     if arguments.window_size is None:
         return model
-    from lmanet_core.evaluation.override import with_window_size
+    from lmanet_core.models.surgery import with_window_size
 
     return with_window_size(
         model, None if arguments.window_size == "global" else arguments.window_size

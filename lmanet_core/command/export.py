@@ -8,15 +8,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmanet_core.arguments import image_size
 from lmanet_core.checkpoint import (
     checkpoint_hash,
     load,
     load_provenance,
     load_work_size,
 )
-from lmanet_core.extras import needs_extra
-from lmanet_core.program import require_writable
+from lmanet_core.program.arguments import image_size
+from lmanet_core.program.extras import needs_extra
+from lmanet_core.program.run_program import require_writable
 from lmanet_core.runtime.graph_info import GraphInfo
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmanet_core.arguments import image_size
 from lmanet_core.checkpoint import load, load_provenance, load_work_size
+from lmanet_core.program.arguments import image_size
 from lmanet_core.runtime.engine_file import is_engine, read_engine
 from lmanet_core.runtime.graph_info import GraphInfo, read_onnx_info
 from lmanet_core.runtime.network_file import is_network_file, read_network_file

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lmanet_core.checkpoint import load, load_provenance, load_work_size, save_checkpoint
-from lmanet_core.program import require_writable
+from lmanet_core.program.run_program import require_writable
 
 HELP = "give a network that was tuned the memory of the one that it was tuned from"
 
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     require_writable(arguments.output, folder=False)
     network, other = load(arguments.network), load(arguments.memory)
-    from lmanet_core.evaluation.override import with_memory_of
+    from lmanet_core.models.surgery import with_memory_of
 
     save_checkpoint(
         with_memory_of(network, other),

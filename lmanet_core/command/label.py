@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmanet_core.arguments import image_size
 from lmanet_core.checkpoint import load
 from lmanet_core.data.recording import (
     CLASSES,
@@ -21,10 +20,11 @@ from lmanet_core.data.recording import (
     write_classes,
 )
 from lmanet_core.data.video_files import read_video
-from lmanet_core.extras import needs_extra
-from lmanet_core.files import write_picture
 from lmanet_core.network.classes import IGNORE_LABEL
 from lmanet_core.network.resizing import resize_image
+from lmanet_core.output.files import write_picture
+from lmanet_core.program.arguments import add_renamed, image_size
+from lmanet_core.program.extras import needs_extra
 
 if TYPE_CHECKING:
     from lmanet_core.training.teacher import Teacher
@@ -43,8 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scales", type=float, nargs="+", default=[0.75, 1.0, 1.5])
     parser.add_argument("--no-mirror", action="store_true", help="do not ask for mirrored frames")
     parser.add_argument(
-        "--sure", type=float, default=0.7, help="0..1, probability below which a pixel has no label"
+        "--min-confidence",
+        type=float,
+        default=0.7,
+        help="0..1, probability below which a pixel has no label; default: %(default)s",
     )
+    add_renamed(parser, "--sure", "--min-confidence", type=float)
     parser.set_defaults(run=run)
 
 
@@ -60,7 +64,10 @@ def run(arguments: argparse.Namespace) -> None:
         from lmanet_core.training.teacher import Teacher
 
     teacher = Teacher(
-        load(arguments.checkpoint), arguments.scales, not arguments.no_mirror, arguments.sure
+        load(arguments.checkpoint),
+        arguments.scales,
+        not arguments.no_mirror,
+        arguments.min_confidence,
     )
     name = arguments.name or arguments.video.stem
     images, labels = (arguments.output / part / name for part in (IMAGES, LABELS))

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from lmanet_core.checkpoint import load, load_provenance, load_work_size, save_checkpoint
-from lmanet_core.program import require_writable
+from lmanet_core.program.run_program import require_writable
 
 HELP = "take weights between a network's and those that training has made of them"
 
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--share must be in 0..1, got {arguments.share}")
     require_writable(arguments.output, folder=False)
     before, after = load(arguments.before), load(arguments.after)
-    from lmanet_core.evaluation.override import between
+    from lmanet_core.models.surgery import interpolate
 
     trained = load_provenance(arguments.after)
     provenance = load_provenance(arguments.before) | {
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
         f"stage {trained.get('stage', 'not told')}, step {trained.get('step', 'not told')}"
     }
     save_checkpoint(
-        between(before, after, arguments.share),
+        interpolate(before, after, arguments.share),
         arguments.output,
         provenance=provenance,
         work_size=load_work_size(arguments.before),

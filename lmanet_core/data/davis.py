@@ -15,9 +15,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from lmanet_core.data.image_files import images_by_stem
+from lmanet_core.data.natural_order import natural_order
 from lmanet_core.data.stored_video import LabelEncoding, StoredVideo, require_files
 from lmanet_core.data.video import DatasetError, VideoDataset
-from lmanet_core.natural_order import natural_order
 from lmanet_core.network.classes import DAVIS
 
 SPLITS = ("train", "val")

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from lmanet_core.data.natural_order import natural_order
 from lmanet_core.data.video import DatasetError, VideoError
-from lmanet_core.natural_order import natural_order
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """In small letters; files have them in any."""

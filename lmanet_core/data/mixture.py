@@ -29,7 +29,7 @@ class TranslatedClips(ClipsOfSource):
     Args:
         source: the clips.
         classes: what the labels mean then.
-        groups: what labels beyond `classes` mean, see `lmanet_core.data.meanings.Translation`.
+        groups: what labels beyond `classes` mean, see `lmanet_core.data.label_mapping.Translation`.
         lookup: (256,) uint8, label of the source -> label.
     """
 

@@ -17,12 +17,12 @@ from pathlib import Path
 import yaml
 
 from lmanet_core.data.image_files import images_by_stem, is_hidden
+from lmanet_core.data.natural_order import natural_order
 from lmanet_core.data.stored_video import LabelEncoding, StoredVideo, list_files
 from lmanet_core.data.video import DatasetError, VideoDataset
-from lmanet_core.files import write_text
-from lmanet_core.natural_order import natural_order
 from lmanet_core.network.classes import IGNORE_LABEL, ClassTable
 from lmanet_core.network.model_config import ModelConfig
+from lmanet_core.output.files import write_text
 
 SPLITS = ("train", "val", "all")
 VAL_SHARE = 0.2

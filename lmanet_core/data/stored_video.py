@@ -24,13 +24,13 @@ class LabelEncoding:
     """What the values in label files mean.
 
     Args:
-        meanings: value in the file -> label, 255 to ignore the pixel. Other values are errors.
+        label_mapping: value in the file -> label, 255 to ignore the pixel. Other values are errors.
     """
 
-    def __init__(self, meanings: Mapping[int, int]) -> None:
+    def __init__(self, label_mapping: Mapping[int, int]) -> None:
         self._unknown = np.ones(256, np.uint8)
         self._lookup = np.full(256, IGNORE_LABEL, np.uint8)
-        for value, label in meanings.items():
+        for value, label in label_mapping.items():
             self._unknown[value] = 0
             self._lookup[value] = label
 

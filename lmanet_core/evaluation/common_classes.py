@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmanet_core.data.meanings import KNOWN, coarsen
+from lmanet_core.data.label_mapping import KNOWN, coarsen
 from lmanet_core.network.classes import IGNORE_LABEL, ClassTable
 
 _SAME = np.arange(256, dtype=np.uint8)
@@ -44,8 +44,9 @@ class CommonClasses:
 def common_classes(of_network: ClassTable, of_truth: ClassTable | None) -> CommonClasses:
     """Find the table in which two can be compared.
 
-    Where it is known which classes of one are several of the other's (`lmanet_core.data.meanings`),
-    that is the coarser table. Else the network's: classes are the same if their names are.
+    Where it is known which classes of one are several of the other's, see
+    `lmanet_core.data.label_mapping`, that is the coarser table. Else the network's: classes are the
+    same if their names are.
 
     Args:
         of_network: what predicted labels mean.
@@ -53,11 +54,11 @@ def common_classes(of_network: ClassTable, of_truth: ClassTable | None) -> Commo
     """
     if of_truth is None or of_truth.names == of_network.names:
         return CommonClasses(of_network, None, _SAME, _SAME, ())
-    if meanings := KNOWN.get((of_truth.names, of_network.names)):
-        predicted = coarsen(of_truth, of_network, meanings)
+    if label_mapping := KNOWN.get((of_truth.names, of_network.names)):
+        predicted = coarsen(of_truth, of_network, label_mapping)
         return CommonClasses(of_truth, None, predicted, _SAME, ())
-    if meanings := KNOWN.get((of_network.names, of_truth.names)):
-        true = coarsen(of_network, of_truth, meanings)
+    if label_mapping := KNOWN.get((of_network.names, of_truth.names)):
+        true = coarsen(of_network, of_truth, label_mapping)
         left_out = _left_out(of_truth, true)
         return CommonClasses(of_network, None, _SAME, true, left_out)
     true = of_truth.translation_to(of_network)

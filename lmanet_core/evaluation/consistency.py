@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from lmanet_core.evaluation.tally import Ratio
+from lmanet_core.evaluation.accumulator import Ratio
+from lmanet_core.evaluation.optical_flow import OpticalFlow, look_up
 from lmanet_core.network.classes import IGNORE_LABEL
-from lmanet_core.optical_flow import OpticalFlow, look_up
 
 
 class TemporalConsistency:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from lmanet_core.data.corruptions import corrupted
+from lmanet_core.data.standard_corruptions import with_standard_corruption
 from lmanet_core.data.video import DatasetError, VideoDataset
+from lmanet_core.evaluation.accumulator import Evaluation
+from lmanet_core.evaluation.dataset_evaluation import streamed_frames
 from lmanet_core.evaluation.scorer import Scorer
-from lmanet_core.evaluation.stream import streamed_frames
-from lmanet_core.evaluation.tally import Evaluation
-from lmanet_core.files import replacing
+from lmanet_core.output.files import replacing
 from lmanet_core.runtime import VideoSegmenter
 
 CLEAN = "clean"
@@ -102,14 +102,14 @@ class Robustness:
         return f"{name:>20} {' '.join(figures)}"
 
 
-def bear_corruptions(
+def evaluate_corruptions(
     segmenters: Mapping[str, VideoSegmenter],
     dataset: VideoDataset,
     corruptions: Sequence[str],
     severity: int,
     share: float = 1.0,
     run_length: int = 1,
-    watch: Callable[[], None] = lambda: None,
+    on_frame: Callable[[], None] = lambda: None,
     translation: np.ndarray | None = None,
 ) -> Robustness:
     """Score a network on clean frames, and on the same ones corrupted in each way.
@@ -117,9 +117,9 @@ def bear_corruptions(
     Args:
         segmenters: ways to run it, by name; each sees the same frames.
         dataset: as `evaluate` takes it.
-        corruptions: some of `lmanet_core.data.corruptions.CORRUPTIONS`.
+        corruptions: some of `lmanet_core.data.standard_corruptions.CORRUPTIONS`.
         severity, share, run_length: see `corrupted`.
-        watch: called after each frame, for progress bars.
+        on_frame: called after each frame, for progress bars.
         translation: as `evaluate` takes it.
 
     Raises:
@@ -127,17 +127,17 @@ def bear_corruptions(
         ValueError: an argument is out of range.
         MissingExtraError: the package of the corruptions is not installed.
     """
-    evaluations = {CLEAN: _stream(segmenters, dataset, watch, translation)}
+    evaluations = {CLEAN: _stream(segmenters, dataset, on_frame, translation)}
     for name in corruptions:
-        worse = corrupted(dataset, name, severity, share, run_length)
-        evaluations[name] = _stream(segmenters, worse, watch, translation)
+        changed = with_standard_corruption(dataset, name, severity, share, run_length)
+        evaluations[name] = _stream(segmenters, changed, on_frame, translation)
     return Robustness(severity, share, evaluations)
 
 
 def _stream(
     segmenters: Mapping[str, VideoSegmenter],
     dataset: VideoDataset,
-    watch: Callable[[], None],
+    on_frame: Callable[[], None],
     translation: np.ndarray | None,
 ) -> dict[str, Evaluation]:
     """As `evaluate`, but each frame is read, and corrupted, once for all."""
@@ -153,7 +153,7 @@ def _stream(
                 if translation is not None:
                     labels = translation[labels]
                 scorers[way].add(image, labels, true)
-            watch()
+            on_frame()
     results = {way: scorer.result() for way, scorer in scorers.items()}
     if any(result.miou is None for result in results.values()):
         raise DatasetError("nothing to score: no frame has labels other than 255")

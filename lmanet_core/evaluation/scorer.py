@@ -7,10 +7,16 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from lmanet_core.evaluation.accumulator import (
+    Evaluation,
+    MetricAccumulator,
+    VideoScore,
+    named_iou,
+    number,
+)
 from lmanet_core.evaluation.common_classes import countable
 from lmanet_core.evaluation.consistency import TemporalConsistency, VideoConsistency
-from lmanet_core.evaluation.tally import Evaluation, Tally, VideoScore, named_iou, number
-from lmanet_core.metrics import ConfusionMatrix
+from lmanet_core.evaluation.metrics import ConfusionMatrix
 from lmanet_core.network.classes import ClassTable
 from lmanet_core.runtime.images import resize
 
@@ -83,11 +89,11 @@ class Scorer:
             name: VideoScore(number(matrix.miou()), named_iou(self._classes.names, matrix))
             for name, matrix in self._videos.items()
         }
-        return replace(self.tally().evaluation(), videos=videos)
+        return replace(self.accumulator().evaluation(), videos=videos)
 
-    def tally(self) -> Tally:
+    def accumulator(self) -> MetricAccumulator:
         """What the figures are made of."""
-        return Tally(
+        return MetricAccumulator(
             classes=self._classes.names,
             confusion=tuple(map(tuple, self._matrix.counts.tolist())),
             frames=self._frames,

@@ -17,11 +17,11 @@ from torch.export import Dim
 from lmanet_core.checkpoint import fingerprint
 from lmanet_core.export.attention_forms import FORMS
 from lmanet_core.export.graph import SingleFrameGraph, StreamingGraph
-from lmanet_core.extras import needs_extra
-from lmanet_core.files import write_bytes
 from lmanet_core.models import LMANet
 from lmanet_core.models.cost import network_cost
 from lmanet_core.network.model_config import MAX_MEMORY_SIZE
+from lmanet_core.output.files import write_bytes
+from lmanet_core.program.extras import needs_extra
 from lmanet_core.runtime.graph_info import METADATA_KEY, GraphInfo, with_checksum
 
 FEWEST_HALVED = 16

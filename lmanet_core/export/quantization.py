@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from lmanet_core.export.onnx_file import Say
-from lmanet_core.extras import needs_extra
 from lmanet_core.models.frame_quality import FrameQuality
+from lmanet_core.program.extras import needs_extra
 from lmanet_core.runtime import open_segmenter
 from lmanet_core.runtime.backends.cpu_graph import CpuGraph, GraphSource, Run
 from lmanet_core.runtime.backends.split_graph import SplitGraphBackend

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from lmanet_core.export.onnx_file import Say, describe_graph, export_onnx
-from lmanet_core.files import write_bytes
 from lmanet_core.models import LMANet
+from lmanet_core.output.files import write_bytes
 from lmanet_core.runtime.engine_file import EngineInfo, read_engine, write_engine
 from lmanet_core.runtime.graph_info import GraphFileError
 

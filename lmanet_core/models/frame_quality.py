@@ -9,8 +9,9 @@ from torch import Tensor, nn
 class FrameQuality(nn.Module):
     """A number for each frame, linear in the mean and the mean square of its channels.
 
-    Fitted once, see `lmanet_core.training.quality`, it is the logarithm of the odds that a frame is
-    as good as those that the network knows, and stays as it is in training. Until then it is 0.
+    Fitted once, see `lmanet_core.training.frame_quality_fit`, it is the logarithm of the odds that
+    a frame is as good as those that the network knows, and stays as it is in training. Until then
+    it is 0.
 
     Args:
         channels: C.

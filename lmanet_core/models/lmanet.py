@@ -25,8 +25,8 @@ class MemoryStore(Protocol):
 class LMANet(nn.Module):
     """Video segmentation network; `step` is for streams.
 
-    Training runs whole clips through `lmanet_core.training.clips.stream`: the same modules, in few
-    large batches. `forward` is the plain form for one clip.
+    Training runs whole clips through `lmanet_core.training.clip_forward.stream`: the same modules,
+    in few large batches. `forward` is the plain form for one clip.
 
     With `config.memory_size` 0 it is the plain single-frame network and `memory` is None.
 

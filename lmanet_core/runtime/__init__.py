@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lmanet_core.extras import needs_extra
+from lmanet_core.program.extras import needs_extra
 from lmanet_core.runtime.backend import Backend, Prediction
 from lmanet_core.runtime.choice import BACKENDS, Choice, choose_backend, open_segmenter
 from lmanet_core.runtime.graph_info import GraphFileError

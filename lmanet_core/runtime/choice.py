@@ -17,9 +17,9 @@ from lmanet_core.checkpoint import (
     load,
     load_work_size,
 )
-from lmanet_core.extras import needs_extra
 from lmanet_core.network.model_config import MAX_MEMORY_SIZE
 from lmanet_core.network.size_rule import SizeRule, check_pixels
+from lmanet_core.program.extras import needs_extra
 from lmanet_core.runtime.backend import Backend
 from lmanet_core.runtime.backends.cpu_graph import RUNTIMES, CpuGraph, GraphSource, Shapes
 from lmanet_core.runtime.backends.split_graph import SplitGraphBackend, input_shapes

@@ -16,7 +16,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lmanet_core.files import write_bytes
+from lmanet_core.output.files import write_bytes
 from lmanet_core.runtime.graph_info import GraphFileError, GraphInfo, read_record
 
 MAGIC = b"LMANETE1"

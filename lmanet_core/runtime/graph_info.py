@@ -9,10 +9,10 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from lmanet_core.extras import needs_extra
 from lmanet_core.network.classes import ClassTable
 from lmanet_core.network.model_config import ModelConfig
 from lmanet_core.network.size_rule import SizeRule
+from lmanet_core.program.extras import needs_extra
 
 FORMAT = "lmanet-graph-3"
 METADATA_KEY = "lmanet"

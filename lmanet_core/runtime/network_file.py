@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from lmanet_core.files import replacing
+from lmanet_core.output.files import replacing
 from lmanet_core.runtime.graph_info import GraphFileError, GraphInfo
 
 RECORD = "lmanet.json"

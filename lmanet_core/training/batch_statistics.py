@@ -26,7 +26,7 @@ more often, and a little less sure and steady; one that loses more is wrong more
 
 
 @torch.no_grad()
-def follow(
+def adapt_statistics(
     model: LMANet,
     images: Iterable[np.ndarray],
     share: float,
@@ -61,29 +61,30 @@ def follow(
 
 
 @dataclass(frozen=True)
-class Judgement:
+class LabelFreeScore:
     """What can be said of labels without knowing what is true.
 
     Attributes:
-        sureness: 0..1, mean confidence.
-        steadiness: 0..1, see `TemporalConsistency`; None where no two frames resemble each other.
+        confidence: 0..1, mean confidence.
+        temporal_consistency: 0..1, see `TemporalConsistency`; None where no two frames resemble
+            each other.
     """
 
-    sureness: float
-    steadiness: float | None
+    confidence: float
+    temporal_consistency: float | None
 
-    def no_worse_than(self, other: Judgement) -> bool:
+    def is_not_below(self, other: LabelFreeScore) -> bool:
         """Whether neither figure is lower by more than may be lost."""
-        steadiness_lost = (other.steadiness or 0.0) - (self.steadiness or 0.0)
-        sureness_lost = other.sureness - self.sureness
+        steadiness_lost = (other.temporal_consistency or 0.0) - (self.temporal_consistency or 0.0)
+        sureness_lost = other.confidence - self.confidence
         return sureness_lost <= SURENESS_TO_LOSE and steadiness_lost <= STEADINESS_TO_LOSE
 
 
-def judge(
+def score_without_labels(
     model: LMANet,
     pairs: Sequence[tuple[np.ndarray, np.ndarray]],
     work_size: tuple[int, int] | None = None,
-) -> Judgement:
+) -> LabelFreeScore:
     """Segment frames one by one, without memory, and say how sure and how steady that is.
 
     Args:
@@ -101,7 +102,7 @@ def judge(
             assert result.confidence is not None
             confidences.append(float(result.confidence.mean()) / 255)
             consistency.update(image, result.labels)
-    return Judgement(float(np.mean(confidences)), consistency.ratio.value)
+    return LabelFreeScore(float(np.mean(confidences)), consistency.ratio.value)
 
 
 def _prepared(model: LMANet, image: np.ndarray, work_size: tuple[int, int] | None) -> Tensor:

@@ -18,15 +18,15 @@ from torch import Tensor
 from lmanet_core.checkpoint import save_checkpoint
 from lmanet_core.data.video import VideoDataset
 from lmanet_core.evaluation import segment
-from lmanet_core.files import replacing
-from lmanet_core.metrics import ConfusionMatrix
+from lmanet_core.evaluation.metrics import ConfusionMatrix
+from lmanet_core.output.files import replacing
+from lmanet_core.output.pictures import contact_sheet
 from lmanet_core.runtime import VideoSegmenter
 from lmanet_core.runtime.pytorch.torch_backend import TorchBackend
-from lmanet_core.training.config import ValidationConfig
 from lmanet_core.training.run_folder import Curve, RunFolder, git_revision
 from lmanet_core.training.stage_module import SECONDS_PER_HOUR, StageModule
 from lmanet_core.training.stopping import StopSignals
-from lmanet_core.visualization import contact_sheet
+from lmanet_core.training.training_config import ValidationConfig
 
 FLUSH_EVERY = 20
 """Steps whose losses are fetched from the device and written at a time."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from lmanet_core.files import replacing
+from lmanet_core.output.files import replacing
 
 COLORS = ("#30638e", "#d1495b", "#3a7d44", "#edae49", "#00798c", "#9aa5b1")
 

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from lmanet_core.data.clips import ClipSource
 from lmanet_core.network.classes import IGNORE_LABEL
-from lmanet_core.training.config import TrainingError
+from lmanet_core.training.training_config import TrainingError
 
 CLIPS_COUNTED = 1000
 """At most; evenly spread over the data. That many give the frequencies to some percent."""

@@ -14,10 +14,10 @@ from torch.utils.data import DataLoader, Sampler
 from tqdm import tqdm
 
 from lmanet_core.data.clips import ClipSource
-from lmanet_core.data.config import open_clips
+from lmanet_core.data.data_config import open_clips
 from lmanet_core.data.samples import TrainingSamples
 from lmanet_core.training.class_weights import check_labels
-from lmanet_core.training.config import StageConfig, TrainingError
+from lmanet_core.training.training_config import StageConfig, TrainingError
 
 
 class PartBatches(Sampler[list[int]]):
@@ -106,7 +106,9 @@ class StageData(LightningDataModule):
         """(width, height) for checkpoints to record."""
         if self._work_size is None:
             # As they are before augmentation.
-            plain = replace(self._stage.data, frames=1, augmentation=None, worse_copy=None, also=())
+            plain = replace(
+                self._stage.data, frames=1, augmentation=None, corrupted_copy=None, also=()
+            )
             _, height, width, _ = open_clips(plain).clip(0, np.random.default_rng(0)).images.shape
             self._work_size = width, height
         return self._work_size

@@ -15,8 +15,8 @@ from lmanet_core.models import LMANet, LocalMemory, build_model
 from lmanet_core.models.fusion import GatedFusion
 from lmanet_core.network.classes import ClassTable
 from lmanet_core.network.model_config import ModelConfig
-from lmanet_core.training.config import TrainingError
 from lmanet_core.training.imagenet import load_imagenet_weights
+from lmanet_core.training.training_config import TrainingError
 
 IMAGENET = "imagenet"
 """In place of a checkpoint: published weights of the encoder, all else random."""
@@ -26,7 +26,7 @@ StartMemory = Callable[[LocalMemory, nn.Module], None]
 
 
 @torch.no_grad()
-def start_as_twins(memory: LocalMemory) -> None:
+def share_initialization(memory: LocalMemory) -> None:
     """Give the memory's side the weights of the query's.
 
     Equal keys make attention start as similarity, and equal values let what is read and what is
@@ -45,7 +45,7 @@ def initial_model(
     config: ModelConfig,
     frames: int,
     weights: Path | str | None,
-    start_memory: StartMemory = lambda memory, encoder: start_as_twins(memory),
+    start_memory: StartMemory = lambda memory, encoder: share_initialization(memory),
     start: str | None = None,
 ) -> LMANet:
     """The network of a stage on clips of so many frames, from weights as far as they fit.

@@ -14,20 +14,20 @@ from tqdm import tqdm
 from lmanet_core.checkpoint import load
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.evaluation import evaluate, streamed_frames
-from lmanet_core.evaluation.override import with_window_size
-from lmanet_core.files import write_bytes, write_json, write_text
-from lmanet_core.metrics import paired_bootstrap
+from lmanet_core.evaluation.metrics import paired_bootstrap
 from lmanet_core.models import LMANet
 from lmanet_core.models.cost import network_cost
+from lmanet_core.models.surgery import with_window_size
 from lmanet_core.network.model_config import ModelConfig
+from lmanet_core.output.files import write_bytes, write_json, write_text
+from lmanet_core.output.markdown import markdown_table
+from lmanet_core.program.timing import time_in_turns
 from lmanet_core.runtime import VideoSegmenter
-from lmanet_core.tables import markdown_table
-from lmanet_core.timing import time_in_turns
 from lmanet_core.training.class_bars import plot_class_gains
-from lmanet_core.training.config import TrainingError, parse_config
 from lmanet_core.training.paper_tables import AS_TRAINED, PAPER_TABLES, SINGLE, PaperTable, Variant
 from lmanet_core.training.run import train
 from lmanet_core.training.run_folder import RunFolder
+from lmanet_core.training.training_config import TrainingError, parse_config
 
 TIMED_FRAMES = 20
 

@@ -24,16 +24,23 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lmanet_core.data.clips import ClipSource
-from lmanet_core.data.config import DataConfig, open_clips
+from lmanet_core.data.data_config import DataConfig, open_clips
 from lmanet_core.data.datasets import open_dataset
-from lmanet_core.files import write_bytes, write_json
 from lmanet_core.models import LMANet, LocalMemory
 from lmanet_core.models.frame_quality import FrameQuality
+from lmanet_core.output.files import write_bytes, write_json
 from lmanet_core.runtime.network_file import ARCHIVE_DAMAGE
 from lmanet_core.runtime.pytorch.precision import resolve_device, resolve_precision
 from lmanet_core.training.callbacks import LossCurve, ResumeFile, TimedProgressBar, Validation
 from lmanet_core.training.class_weights import count_classes, weigh_classes
-from lmanet_core.training.config import (
+from lmanet_core.training.data_module import PartBatches, StageData
+from lmanet_core.training.frame_quality_fit import fit_frame_quality
+from lmanet_core.training.initialization import initial_model, share_initialization
+from lmanet_core.training.run_folder import RunFolder
+from lmanet_core.training.stage_module import StageModule
+from lmanet_core.training.start_from_features import start_as_average, start_with_components
+from lmanet_core.training.stopping import StopSignals
+from lmanet_core.training.training_config import (
     DEFAULT_START,
     INITIAL_WEIGHTS,
     StageConfig,
@@ -41,13 +48,6 @@ from lmanet_core.training.config import (
     TrainingError,
     parse_config,
 )
-from lmanet_core.training.data_module import PartBatches, StageData
-from lmanet_core.training.initialization import initial_model, start_as_twins
-from lmanet_core.training.quality import fit_quality
-from lmanet_core.training.run_folder import RunFolder
-from lmanet_core.training.stage_module import StageModule
-from lmanet_core.training.start_from_features import start_as_average, start_with_components
-from lmanet_core.training.stopping import StopSignals
 
 BESIDE_THE_POINT = (
     ".*module\\(s\\) in eval mode",  # that is what frozen parts are in
@@ -75,8 +75,8 @@ def train(settings: Mapping[str, Any], output: Path) -> Path:
         The checkpoint of the last stage.
 
     Raises:
-        USER_ERRORS: of `lmanet_core.training.config`; settings, data and memory of all stages are
-            tried before the first begins.
+        USER_ERRORS: of `lmanet_core.training.training_config`; settings, data and memory of all
+            stages are tried before the first begins.
         Stopped: by SIGINT or SIGTERM; the run is saved.
     """
     with StopSignals() as signals:
@@ -96,7 +96,7 @@ def _train(settings: Mapping[str, Any], output: Path, signals: StopSignals) -> P
     if launch.rank == 0:
         folder.begin(settings)
     for stage in unfinished:
-        rehearse(config, stage, sources[stage.name], launch)
+        try_first_step(config, stage, sources[stage.name], launch)
     frequencies = _class_frequencies(config, folder, launch) if unfinished else None
     weights: Path | str | None = config.initial_weights
     for number, stage in enumerate(config.stages):
@@ -154,7 +154,7 @@ def find_launch() -> Launch:
     return Launch()
 
 
-def rehearse(
+def try_first_step(
     config: TrainingConfig, stage: StageConfig, source: ClipSource, launch: Launch
 ) -> None:
     """Try the first step of a stage, with random weights: what cannot work fails here.
@@ -240,29 +240,29 @@ class StageRun:
     def start_memory(self, memory: LocalMemory, encoder: nn.Module) -> None:
         """Give a new memory the start that the stage asks for, and fit the quality of frames."""
         qualities = [part for part in memory.modules() if isinstance(part, FrameQuality)]
-        if self._stage.start != "twins" or qualities:
+        if self._stage.start != "shared" or qualities:
             rank_zero_only(print)(
                 f"stage '{self._stage.name}': the memory's start '{self._stage.start}' is computed "
                 "from the features of some clips; that does not count in the stage's hours"
             )
-        if self._stage.start == "twins":
-            start_as_twins(memory)
+        if self._stage.start == "shared":
+            share_initialization(memory)
         else:
             images, _ = self.data.first_batch(START_CLIPS, "clips to start from")
             features = _encode(encoder, images[:, -1])
             start = start_as_average if self._stage.start == "average" else start_with_components
             start(memory, features)
         if qualities:
-            good, worse = self._good_and_worse_features(encoder)
+            good, corrupted = self._good_and_corrupted_features(encoder)
             for quality in qualities:
-                fit_quality(quality, good, worse)
+                fit_frame_quality(quality, good, corrupted)
 
-    def _good_and_worse_features(self, encoder: nn.Module) -> tuple[Tensor, Tensor]:
-        """Of frames of all data sets in their shares, and of their worse copies."""
+    def _good_and_corrupted_features(self, encoder: nn.Module) -> tuple[Tensor, Tensor]:
+        """Of frames of all data sets in their shares, and of their corrupted copies."""
         source = open_clips(_paired(self._stage.data, self._stage))
         data = StageData(source, self._stage, self._steps, self._seed, 0, self._config.work_size)
-        good, worse = data.first_batch(QUALITY_CLIPS, "good and worse frames")[0].unbind(1)
-        return _encode(encoder, good), _encode(encoder, worse)
+        good, corrupted = data.first_batch(QUALITY_CLIPS, "good and corrupted frames")[0].unbind(1)
+        return _encode(encoder, good), _encode(encoder, corrupted)
 
     def train(self, model: LMANet, folder: RunFolder, launch: Launch, signals: StopSignals) -> None:
         """Train in place, from the stage's resume file if there is one, and write its result."""
@@ -348,13 +348,13 @@ def _check_resume(path: Path) -> None:
 
 
 def _paired(data: DataConfig, stage: StageConfig) -> DataConfig:
-    """Single frames, each with a copy that is worse as the frames of its data set may be."""
+    """Single frames, each with a copy that is corrupted as the frames of its data set may be."""
     return replace(
         data,
         frames=1,
-        any_frame=None,
-        last_frame=None,
-        worse_copy=data.last_frame or data.any_frame or stage.degradation,
+        corrupt_any_frame=None,
+        corrupt_last_frame=None,
+        corrupted_copy=data.corrupt_last_frame or data.corrupt_any_frame or stage.corruption,
         also=tuple(_paired(other, stage) for other in data.also),
     )
 
@@ -373,7 +373,9 @@ def _class_frequencies(config: TrainingConfig, folder: RunFolder, launch: Launch
             raise TrainingError(f"{file} is damaged ({error}): delete it to count anew") from None
         if tuple(values) == names:
             return torch.tensor(list(values.values()), dtype=torch.float64)
-    plain = replace(config.stages[0].data, frames=1, augmentation=None, worse_copy=None, also=())
+    plain = replace(
+        config.stages[0].data, frames=1, augmentation=None, corrupted_copy=None, also=()
+    )
     source = open_clips(plain)
     frequencies = count_classes(source, config.seed)
     if launch.rank == 0:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 import yaml
 
-from lmanet_core.files import replacing, write_json, write_text
+from lmanet_core.output.files import replacing, write_json, write_text
 
 PACKAGES = ("torch", "lightning", "numpy", "opencv-python-headless", "safetensors")
 

@@ -20,17 +20,18 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
 from lmanet_core.models import LMANet
-from lmanet_core.training.clips import decide, restore, watch
-from lmanet_core.training.config import StageConfig, TrainingError
-from lmanet_core.training.correspondence import correspondence_loss
-from lmanet_core.training.degradation import degrade
+from lmanet_core.training.clip_corruption import corrupt_clips
+from lmanet_core.training.clip_forward import decode_clips, encode_clips, fuse_corrupted_clips
+from lmanet_core.training.correspondence_loss import correspondence_loss
 from lmanet_core.training.loss import (
     LabelLoss,
     consistency_loss,
     feature_loss,
     prediction_loss,
 )
-from lmanet_core.training.steadiness import steadiness_loss
+from lmanet_core.training.old_keys import rename_old_words
+from lmanet_core.training.temporal_consistency_loss import temporal_consistency_loss
+from lmanet_core.training.training_config import StageConfig, TrainingError
 
 PLATEAU_FACTOR = 0.8
 LOWEST_RATE = 1e-8
@@ -76,7 +77,7 @@ class StageModule(LightningModule):
         # PyTorch's annotations lack this overload.
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # In the run's checkpoint with the rest: a resumed run goes on with the same one.
-        self.teacher = None if stage.teaching is None else copy.deepcopy(model)
+        self.teacher = None if stage.distillation is None else copy.deepcopy(model)
         if self.teacher is not None:
             self.teacher.requires_grad_(False)
         self._label_loss = LabelLoss(class_weights, groups)
@@ -96,8 +97,8 @@ class StageModule(LightningModule):
         for module in self._frozen:
             module.requires_grad_(False)
         self.average: AveragedModel | None = None
-        if stage.weight_average is not None:
-            average = _moving_average(stage.weight_average)
+        if stage.ema_decay is not None:
+            average = _moving_average(stage.ema_decay)
             self.average = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
             self.average.requires_grad_(False)
         self.finished = False
@@ -137,28 +138,31 @@ class StageModule(LightningModule):
         """Of clips (B, T, 3, H, W) uint8 with labels (B, T, H, W) uint8."""
         if self.stage.target != "labels":
             return self._restoration_loss(images)
-        passage = watch(self.model, images.float().div_(255), self.stage.supervise)
+        encoded = encode_clips(self.model, images.float().div_(255), self.stage.supervise)
         if self.stage.supervise == "last":
             labels = labels[:, -1:]
-        logits = decide(self.model, passage)
+        logits = decode_clips(self.model, encoded)
         loss = self._label_loss(logits.float(), labels.flatten(0, 1).long())
-        if self.stage.teaching is not None:
-            loss = loss + self._teaching_loss(_of_places(logits), images)
-        if self.stage.steadiness:
+        if self.stage.distillation is not None:
+            loss = loss + self._distillation_loss(_of_places(logits), images)
+        if self.stage.temporal_consistency:
             probabilities = _of_places(logits).softmax(1).unflatten(0, images.shape[:2])
-            loss = loss + self.stage.steadiness * steadiness_loss(probabilities, images)
+            loss = loss + self.stage.temporal_consistency * temporal_consistency_loss(
+                probabilities, images
+            )
         if self.stage.correspondence:
             assert self.model.memory is not None
-            distance = correspondence_loss(self.model.memory, passage, images)
+            distance = correspondence_loss(self.model.memory, encoded, images)
             loss = loss + self.stage.correspondence * distance
         return loss
 
     def _restoration_loss(self, images: Tensor) -> Tensor:
         """How far the memory is from what the network has of clean frames."""
-        clips, degraded = (
-            part.float().div_(255) for part in (images, degrade(images, self.stage.degradation))
+        clips, corrupted = (
+            part.float().div_(255)
+            for part in (images, corrupt_clips(images, self.stage.corruption))
         )
-        fused, clean = restore(self.model, clips, degraded, self.stage.supervise)
+        fused, clean = fuse_corrupted_clips(self.model, clips, corrupted, self.stage.supervise)
         clean = clean.contiguous(memory_format=torch.channels_last)
         if self.stage.target == "features":
             with torch.no_grad():
@@ -166,24 +170,24 @@ class StageModule(LightningModule):
             return feature_loss(fused, target)
         return prediction_loss(self.model.decoder(fused), self._teach(clean))
 
-    def _teaching_loss(self, logits: Tensor, images: Tensor) -> Tensor:
-        """How far logits of frames and their worse copies, (B * 2, C, H', W'), are from what the
-        teacher says of the frames, and from one another."""
-        teaching = self.stage.teaching
-        assert teaching is not None
+    def _distillation_loss(self, logits: Tensor, images: Tensor) -> Tensor:
+        """How far logits of frames and their corrupted copies, (B * 2, C, H', W'), are from
+        what the teacher says of the frames, and from one another."""
+        distillation = self.stage.distillation
+        assert distillation is not None
         assert self.teacher is not None
         of_frames, of_copies = logits.unflatten(0, (len(images), 2)).unbind(1)
         frames = images[:, 0].float().div_(255).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
-            views = [_enlarged_logits(self.teacher, frames, scale) for scale in teaching.scales]
+            views = [_enlarged_logits(self.teacher, frames, scale) for scale in distillation.scales]
             size = logits.shape[-2], logits.shape[-1]
             target = torch.stack(
                 [functional.adaptive_avg_pool2d(view.float(), size).softmax(1) for view in views]
             ).mean(0)
         distance = prediction_loss(of_frames, target) + prediction_loss(of_copies, target)
-        loss = teaching.weight * distance / 2
-        if teaching.consistency:
-            loss = loss + teaching.consistency * consistency_loss(of_frames, of_copies)
+        loss = distillation.weight * distance / 2
+        if distillation.consistency:
+            loss = loss + distillation.consistency * consistency_loss(of_frames, of_copies)
         return loss
 
     @torch.no_grad()
@@ -214,7 +218,7 @@ class StageModule(LightningModule):
 
     def _clip_length(self, step: int) -> int:
         """Of all parts of a step, in all processes."""
-        longest = 2 if self.stage.teaching is not None else self.stage.data.frames
+        longest = 2 if self.stage.distillation is not None else self.stage.data.frames
         if self.stage.shortest_clip is None:
             return longest
         random = np.random.default_rng((self._seed, step))
@@ -226,7 +230,11 @@ class StageModule(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._seconds_before = checkpoint["seconds"]
-        begun, now = checkpoint["settings"], self._settings
+        begun = {
+            rename_old_words(name): rename_old_words(value)
+            for name, value in checkpoint["settings"].items()
+        }
+        now = self._settings
         changed = [
             f"{name} {begun.get(name)}, now {now[name]}"
             for name in now

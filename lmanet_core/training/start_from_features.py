@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from lmanet_core.models import LocalMemory
 from lmanet_core.models.fusion import GatedFusion
-from lmanet_core.training.config import TrainingError
-from lmanet_core.training.initialization import start_as_twins
+from lmanet_core.training.initialization import share_initialization
+from lmanet_core.training.training_config import TrainingError
 
 SHARE = 0.2
 """Of what was read from the memory; the rest is the current frame's."""
@@ -50,10 +50,10 @@ def start_with_components(memory: LocalMemory, features: Tensor) -> None:
     """Let keys be the features' principal components, whitened, so that they tell places apart.
 
     Args:
-        memory: with any fusion; the values' heads become twins, as by `start_as_twins`.
+        memory: with any fusion; the values' heads start shared, as by `share_initialization`.
         features: as `Components.of` takes them.
     """
-    start_as_twins(memory)
+    share_initialization(memory)
     components = Components.of(features)
     heads = memory.heads
     assert heads.bias is not None

@@ -36,7 +36,7 @@ class Teacher:
         model: the network; a copy of it is converted, the caller's stays as it is.
         scales: of the images.
         mirror: whether each scale is seen mirrored, too.
-        sure: 0..1, mean probability from which on a pixel gets a label.
+        min_confidence: 0..1, mean probability from which on a pixel gets a label.
         precision, device: as `VideoSegmenter` takes them.
 
     Raises:
@@ -48,16 +48,16 @@ class Teacher:
         model: LMANet,
         scales: Sequence[float] = (0.75, 1.0, 1.5),
         mirror: bool = True,
-        sure: float = 0.7,
+        min_confidence: float = 0.7,
         precision: str = "auto",
         device: str = "auto",
     ) -> None:
         if not scales or min(scales) <= 0:
             raise ValueError(f"scales must be one positive factor or several, got {list(scales)}")
-        if not 0 <= sure <= 1:
-            raise ValueError(f"sure must be in 0..1, got {sure}")
+        if not 0 <= min_confidence <= 1:
+            raise ValueError(f"min_confidence must be in 0..1, got {min_confidence}")
         self.classes = model.config.classes
-        self._sure = sure
+        self._min_confidence = min_confidence
         self._device = resolve_device(device)
         self._dtype = resolve_precision(precision, self._device)
         self._model = copy.deepcopy(model).eval().requires_grad_(False)
@@ -78,7 +78,7 @@ class Teacher:
         """Labels (H, W) uint8 of the next frame, (H, W, 3) uint8, RGB; 255 where it is not sure."""
         views = [self._probabilities(image, view) for view in self._stores]
         best, labels = torch.stack(views).mean(0).max(0)
-        labels[best < self._sure] = IGNORE_LABEL
+        labels[best < self._min_confidence] = IGNORE_LABEL
         return labels.byte().cpu().numpy()
 
     def _probabilities(self, image: np.ndarray, view: View) -> Tensor:

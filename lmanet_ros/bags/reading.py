@@ -13,7 +13,7 @@ import yaml
 import zstandard
 
 from lmanet_core.data.image_files import is_hidden
-from lmanet_core.natural_order import natural_order
+from lmanet_core.data.natural_order import natural_order
 from lmanet_ros.bags.mcap_file import MCAP_DAMAGE, MCAP_MAGIC, read_mcap
 from lmanet_ros.bags.message import ZSTD_MAGIC, BagMessage, LeftOut, as_line
 from lmanet_ros.bags.sqlite_file import LOG_SUFFIX, SQLITE_MAGIC, read_sqlite

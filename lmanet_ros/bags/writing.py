@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lmanet_core.files import replacing_folder
+from lmanet_core.output.files import replacing_folder
 
 try:
     from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer

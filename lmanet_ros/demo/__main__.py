@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lmanet_core.program import program_needs, require_writable, run_program
+from lmanet_core.program.run_program import program_needs, require_writable, run_program
 
 with program_needs("demo", "ros"):
     from lmanet_core import CheckpointError
-    from lmanet_core.arguments import image_size
     from lmanet_core.checkpoint import DEFAULT_WEIGHTS
     from lmanet_core.data.video_files import VideoError, read_video
-    from lmanet_core.extras import MissingExtraError
-    from lmanet_core.files import write_json
+    from lmanet_core.output.files import write_json
+    from lmanet_core.program.arguments import image_size
+    from lmanet_core.program.extras import MissingExtraError
     from lmanet_core.runtime import GraphFileError, open_segmenter
     from lmanet_ros.demo import pictures, report
     from lmanet_ros.demo.scoring import score

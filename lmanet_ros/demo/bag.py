@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from rosbags.highlevel import AnyReader
 
-from lmanet_core.cloud.above import Place
+from lmanet_core.cloud.birds_eye_view import Place
 from lmanet_core.cloud.camera_model import CameraModel
 from lmanet_core.cloud.depth import depth_in_metres
 from lmanet_ros.demo import topics

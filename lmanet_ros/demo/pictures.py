@@ -10,9 +10,9 @@ import numpy as np
 from tqdm import tqdm
 
 from lmanet_core import CITYSCAPES, ClassTable, VideoSegmenter
-from lmanet_core.cloud.above import draw_from_above
-from lmanet_core.files import replacing, write_picture
-from lmanet_core.visualization import contact_sheet, legend
+from lmanet_core.cloud.birds_eye_view import draw_from_above
+from lmanet_core.output.files import replacing, write_picture
+from lmanet_core.output.pictures import contact_sheet, legend
 from lmanet_ros.demo.bag import AnsweredFrame, answered_frames
 from lmanet_ros.demo.scoring import Score
 

@@ -10,10 +10,10 @@ import numpy as np
 from tqdm import tqdm
 
 from lmanet_core import CITYSCAPES, ClassTable, VideoSegmenter
-from lmanet_core.cloud.above import MapFromAbove, Place
-from lmanet_core.cloud.judging import CloudJudge, CloudTally
+from lmanet_core.cloud.birds_eye_view import MapFromAbove, Place
+from lmanet_core.cloud.cloud_scorer import CloudAccumulator, CloudScorer
 from lmanet_core.evaluation import common_classes
-from lmanet_core.metrics import ConfusionMatrix
+from lmanet_core.evaluation.metrics import ConfusionMatrix
 from lmanet_ros.demo.bag import Measurement, answered_frames, last_frame_counts
 
 
@@ -37,7 +37,7 @@ class Score:
     latencies: list[float] = field(default_factory=list)
     matrices: dict[str, ConfusionMatrix] = field(default_factory=dict)
     classes: ClassTable = CITYSCAPES
-    clouds: dict[str, CloudTally] = field(default_factory=dict)
+    clouds: dict[str, CloudAccumulator] = field(default_factory=dict)
     maps: dict[str, MapFromAbove] = field(default_factory=dict)
     way: list[Place] = field(default_factory=list)
 
@@ -51,7 +51,7 @@ def score(bag: Path, single_frame: VideoSegmenter) -> Score:
     """
     common = common_classes(single_frame.classes, CITYSCAPES)
     result = Score(last_frame_counts(bag), classes=common.classes)
-    judge = CloudJudge(common.classes)
+    cloud_scorer = CloudScorer(common.classes)
     progress = tqdm(
         answered_frames(bag), "scoring", result.frame_counts.get("processed"), unit="frame"
     )
@@ -68,21 +68,21 @@ def score(bag: Path, single_frame: VideoSegmenter) -> Score:
         if frame.measurement:
             known = {name: common.predicted[labels] for name, labels in predictions.items()}
             exact = common.true[frame.ground_truth]
-            _add_measured(result, judge, frame.measurement, known, exact)
+            _add_measured(result, cloud_scorer, frame.measurement, known, exact)
     return result
 
 
 def _add_measured(
     score: Score,
-    judge: CloudJudge,
+    cloud_scorer: CloudScorer,
     measured: Measurement,
     predictions: Mapping[str, np.ndarray],
     exact: np.ndarray,
 ) -> None:
     rays, depth = measured.camera.rays(), measured.depth
     for name, labels in predictions.items():
-        tally = judge.judge(rays, depth, labels, exact)
-        score.clouds[name] = score.clouds.get(name, CloudTally()) + tally
+        tally = cloud_scorer.score(rays, depth, labels, exact)
+        score.clouds[name] = score.clouds.get(name, CloudAccumulator()) + tally
     for name, labels in {"exact": exact, **predictions}.items():
         drawn = score.maps.setdefault(name, MapFromAbove())
         drawn.add(rays, depth, labels, measured.place)

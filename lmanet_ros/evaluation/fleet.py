@@ -14,10 +14,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from lmanet_core.cloud.judging import CloudTally
-from lmanet_core.evaluation import Tally
-from lmanet_core.files import write_json
-from lmanet_core.program import INTERRUPTED
+from lmanet_core.cloud.cloud_scorer import CloudAccumulator
+from lmanet_core.evaluation import MetricAccumulator
+from lmanet_core.output.files import write_json
+from lmanet_core.program.run_program import INTERRUPTED
 from lmanet_ros.evaluation.html_report import write_fleet_html
 from lmanet_ros.evaluation.latencies import add_latencies, latency_percentiles
 from lmanet_ros.evaluation.provenance import command_line
@@ -243,13 +243,13 @@ def _check_once(rows: Sequence[dict[str, Any]]) -> None:
 
 def _total(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Figures of all recordings together, made of counts; with the baseline's if all have one."""
-    tally, *others = (Tally.from_dict(row["tally"]) for row in rows)
+    tally, *others = (MetricAccumulator.from_dict(row["tally"]) for row in rows)
     for other in others:
         tally += other
-    cloud = CloudTally()
+    cloud = CloudAccumulator()
     for row in rows:
         # Evaluations of before there were any have none.
-        cloud += CloudTally.from_dict(row.get("cloud_tally", {}))
+        cloud += CloudAccumulator.from_dict(row.get("cloud_tally", {}))
     evaluation = asdict(tally.evaluation())
     frames = {name: sum(row["frames"][name] for row in rows) for name in rows[0]["frames"]}
     latencies = add_latencies(row["latency_counts"] for row in rows)

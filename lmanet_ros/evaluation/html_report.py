@@ -14,9 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lmanet_core import ClassTable
 from lmanet_core.evaluation import at_size_of, common_classes
-from lmanet_core.files import write_text
 from lmanet_core.network.classes import IGNORE_LABEL
-from lmanet_core.visualization import blend, legend
+from lmanet_core.output.files import write_text
+from lmanet_core.output.pictures import blend, legend
 from lmanet_ros.evaluation import plots
 from lmanet_ros.evaluation.answers import AnsweredFrame
 from lmanet_ros.evaluation.report_comparison import Comparison, compare, facts_of_both

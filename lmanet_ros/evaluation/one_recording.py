@@ -13,7 +13,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage
 
 from lmanet_core.evaluation import common_classes
-from lmanet_core.files import write_json
+from lmanet_core.output.files import write_json
 from lmanet_ros.bags.reading import Bag, BagError, is_recording
 from lmanet_ros.bags.survey import Survey, survey_bag
 from lmanet_ros.evaluation.answers import answered_frames

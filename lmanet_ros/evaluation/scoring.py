@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lmanet_core import ClassTable
-from lmanet_core.cloud.judging import CloudJudge, CloudTally
+from lmanet_core.cloud.cloud_scorer import CloudAccumulator, CloudScorer
 from lmanet_core.evaluation import (
     Evaluation,
     FrameScore,
+    MetricAccumulator,
     Scorer,
-    Tally,
     at_size_of,
     common_classes,
 )
-from lmanet_core.metrics import check_true_labels
+from lmanet_core.evaluation.metrics import check_true_labels
 from lmanet_ros.bags.survey import BagFrame
 from lmanet_ros.evaluation.answers import AnsweredFrame
 from lmanet_ros.evaluation.depths import Depths
@@ -33,7 +33,7 @@ class Score:
     """Figures of all answered frames."""
 
     evaluation: Evaluation
-    tally: Tally
+    tally: MetricAccumulator
     """What the evaluation's figures are made of."""
     frames: dict[int, FrameScore]
     """By the frame's number in the recording."""
@@ -43,7 +43,7 @@ class Score:
     """Classes of the truth that are none of the network's; their pixels do not count."""
     label_problems: dict[int, str]
     """Why the truth of a frame could not be used, by the frame's number."""
-    cloud: CloudTally = field(default_factory=CloudTally)
+    cloud: CloudAccumulator = field(default_factory=CloudAccumulator)
     """What figures in space are made of; of no frame where the recording has no depth."""
 
 
@@ -66,8 +66,8 @@ def score(
     """
     common = common_classes(classes, true_classes)
     scorer = Scorer(common.classes, common.known)
-    judge = CloudJudge(common.classes)
-    cloud = CloudTally()
+    cloud_scorer = CloudScorer(common.classes)
+    cloud = CloudAccumulator()
     digest = hashlib.sha256()
     frames: dict[int, FrameScore] = {}
     problems: dict[int, str] = {}
@@ -89,13 +89,13 @@ def score(
                 true = common.true[answer.true]
             frames[frame.number] = scorer.add(answer.image, predicted, true)
             if depths and true is not None:
-                cloud += _judged(judge, depths, frame, predicted, true)
+                cloud += _score_cloud(cloud_scorer, depths, frame, predicted, true)
         except ValueError as error:
             problems[frame.number] = str(error)
             frames[frame.number] = scorer.add(answer.image, predicted)
     return Score(
         evaluation=scorer.result(),
-        tally=scorer.tally(),
+        tally=scorer.accumulator(),
         frames=frames,
         labels_sha256=digest.hexdigest(),
         unknown_classes=common.left_out,
@@ -104,15 +104,19 @@ def score(
     )
 
 
-def _judged(
-    judge: CloudJudge, depths: Depths, frame: BagFrame, predicted: np.ndarray, true: np.ndarray
-) -> CloudTally:
+def _score_cloud(
+    cloud_scorer: CloudScorer,
+    depths: Depths,
+    frame: BagFrame,
+    predicted: np.ndarray,
+    true: np.ndarray,
+) -> CloudAccumulator:
     """The counts of a frame, at the size of its true labels; none where nothing was measured."""
     measured = depths.of(frame, true.shape[::-1])
     if measured is None:
-        return CloudTally()
+        return CloudAccumulator()
     camera, depth = measured
-    return judge.judge(camera.rays(), depth, at_size_of(predicted, true), true)
+    return cloud_scorer.score(camera.rays(), depth, at_size_of(predicted, true), true)
 
 
 def _begin_where_one_ends(scorer: Scorer, before: BagFrame | None, frame: BagFrame) -> None:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import asdict
 from typing import Any
 
-from lmanet_core.cloud.judging import CloudTally
+from lmanet_core.cloud.cloud_scorer import CloudAccumulator
 from lmanet_core.evaluation import common_classes
 from lmanet_ros.bags.survey import Survey
 from lmanet_ros.evaluation.latencies import count_latencies, latency_percentiles
@@ -157,7 +157,7 @@ def _figures(summary: dict[str, Any]) -> list[str]:
     return lines
 
 
-def cloud_figures(tally: CloudTally) -> dict[str, Any] | None:
+def cloud_figures(tally: CloudAccumulator) -> dict[str, Any] | None:
     """Figures in space as JSON can hold them; None where nothing was measured."""
     figures = tally.figures()
     return asdict(figures) if figures else None

@@ -79,7 +79,7 @@ def test_two_evaluations_are_compared_video_by_video(
     davis: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = ["--dataset", "davis", "--root", str(davis), "--split", "train"]
-    network = ["--checkpoint", checkpoint(DAVIS), "--worse", "0.5"]
+    network = ["--checkpoint", checkpoint(DAVIS), "--corrupt", "0.5"]
     results = [run(monkeypatch, *data, *network, "--memory-size", size) for size in ("0", "2")]
     for name, figures in zip(("before.json", "after.json"), results, strict=True):
         Path(name).write_text(json.dumps(figures))

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
-from lmanet_core.files import write_picture
 from lmanet_core.network.classes import CITYSCAPES
-from lmanet_core.program import require_writable, run_program
-from lmanet_core.visualization import contact_sheet
+from lmanet_core.output.files import write_picture
+from lmanet_core.output.pictures import contact_sheet
+from lmanet_core.program.run_program import require_writable, run_program
 
 
 def main() -> int:

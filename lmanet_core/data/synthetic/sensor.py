@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from lmanet_core.data.synthetic.config import StreetConfig
+from lmanet_core.data.synthetic.street_config import StreetConfig
 
 _LONGEST_OCCLUSION = 3
 _NOISE_STREAM, _OCCLUSION_STREAM, _DEPTH_STREAM = 1, 2, 3

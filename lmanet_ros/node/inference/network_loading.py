@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from lmanet_core import CheckpointError, VideoSegmenter
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS, load_work_size
-from lmanet_core.extras import MissingExtraError
+from lmanet_core.program.extras import MissingExtraError
 from lmanet_core.runtime import GraphFileError, open_segmenter
 from lmanet_ros.node.parameter_fields import ParameterError
 from lmanet_ros.node.segmentation_parameters import IMAGE_SIZE, NodeParameters

@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 
 from lmanet_core import ClassTable, SegmentationResult
 from lmanet_core.network.classes import without_uncertain
-from lmanet_core.visualization import blend
+from lmanet_core.output.pictures import blend
 from lmanet_ros.messages.camera_info import scaled
 from lmanet_ros.messages.image_conversion import compressed_from_array, from_array
 from lmanet_ros.node.publishing.publisher import create_publisher

@@ -14,7 +14,7 @@ from lmanet_core.command.__main__ import main
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.models.cost import network_cost
 from lmanet_core.training import batch_statistics
-from lmanet_core.training.batch_statistics import Judgement
+from lmanet_core.training.batch_statistics import LabelFreeScore
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_label_makes_a_data_set_of_a_video_and_leaves_out_what_is_unsure(tmp_pat
         cv2.imwrite(str(video / f"{number}.png"), picture)
     label = ["label", str(tmp_path / "teacher.safetensors"), str(video), str(tmp_path / "out")]
     options = ["--scales", "0.5", "1", "--every", "2", "--size", "48x24"]
-    assert main([*label, *options, "--sure", "0"]) == 0
+    assert main([*label, *options, "--min-confidence", "0"]) == 0
     assert "5 frames of 'drive', 3 of them with labels for 100.0 %" in capsys.readouterr().out
     (recorded,) = open_dataset("recording", tmp_path / "out", "all").videos
     assert list(recorded.labelled) == [0, 2, 4]
@@ -144,7 +144,7 @@ def test_label_makes_a_data_set_of_a_video_and_leaves_out_what_is_unsure(tmp_pat
     assert main([*label, *options, "--name", "damaged"]) == 1
     assert "damaged has the 3 frames that could be read" in capsys.readouterr().err
     (video / "3.png").unlink()
-    assert main([*label, *options, "--name", "unsure", "--sure", "1"]) == 0
+    assert main([*label, *options, "--name", "unsure", "--min-confidence", "1"]) == 0
     unsure = open_dataset("recording", tmp_path / "out", "all").videos[2]
     assert (unsure.labels(0) == 255).all()
 
@@ -187,8 +187,8 @@ def test_adapt_writes_the_first_share_that_is_as_sure_and_steady_or_nothing(
     save_checkpoint(model, tmp_path / "street.safetensors", work_size=(64, 32))
     adapt = ["adapt", str(tmp_path / "street.safetensors"), str(video), str(output)]
     figures = [(0.8, 0.9), (0.9, 0.8), (0.79, 0.89)]
-    judged = iter(Judgement(*figure) for figure in figures)
-    monkeypatch.setattr(batch_statistics, "judge", lambda *arguments: next(judged))
+    judged = iter(LabelFreeScore(*figure) for figure in figures)
+    monkeypatch.setattr(batch_statistics, "score_without_labels", lambda *arguments: next(judged))
     assert main(adapt) == 0
     printed = capsys.readouterr().out
     assert "as it is: sure 80.00 %, steady 90.00 %" in printed
@@ -200,7 +200,7 @@ def test_adapt_writes_the_first_share_that_is_as_sure_and_steady_or_nothing(
     assert "0.05 of drive" in load_provenance(output)["adapted"]
     assert load_work_size(output) == (64, 32)
     output.unlink()
-    judged = iter((Judgement(0.8, 0.9), Judgement(0.7, 0.9)))
+    judged = iter((LabelFreeScore(0.8, 0.9), LabelFreeScore(0.7, 0.9)))
     assert main([*adapt, "--share", "0.5"]) == 1
     assert "was not written: adapted to" in capsys.readouterr().err
     assert not output.exists()

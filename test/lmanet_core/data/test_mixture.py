@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from lmanet_core.data.clips import Clip
-from lmanet_core.data.config import DataConfig, open_clips
-from lmanet_core.data.meanings import (
+from lmanet_core.data.data_config import DataConfig, open_clips
+from lmanet_core.data.label_mapping import (
     CAMVID_IN_CITYSCAPES,
     Translation,
     coarsen,
-    known_meanings,
-    read_meanings,
+    known_label_mapping,
+    read_label_mapping,
 )
 from lmanet_core.data.mixture import MixedClips, Part
 from lmanet_core.data.samples import TrainingSamples
@@ -59,7 +59,7 @@ def test_clips_come_by_their_shares_with_labels_of_the_first_data_set(camvid: Pa
 
 
 def test_own_meanings_are_taken_and_what_is_not_mentioned_is_ignored(camvid: Path) -> None:
-    source = open_clips(mixed(camvid, meanings={"sky": ["sky"], "car": ["car", "truck"]}))
+    source = open_clips(mixed(camvid, label_mapping={"sky": ["sky"], "car": ["car", "truck"]}))
     assert source.groups == ((13, 14),)
     seen = {
         int(label)
@@ -102,8 +102,8 @@ def test_in_an_epoch_all_clips_have_their_turn_in_order_or_at_random() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"meanings": {"cat": ["car"]}}, "no such classes"),
-        ({"meanings": {"car": ["lorry"]}}, "'car' must be some of"),
+        ({"label_mapping": {"cat": ["car"]}}, "no such classes"),
+        ({"label_mapping": {"car": ["lorry"]}}, "'car' must be some of"),
         ({"share": 1.0}, "shares of the data sets"),
     ],
 )
@@ -113,18 +113,20 @@ def test_bad_mixtures_are_explained(camvid: Path, changes: dict, message: str) -
 
 
 def test_predictions_are_scored_in_the_coarser_classes(tmp_path: Path) -> None:
-    lookup = coarsen(CAMVID, CITYSCAPES, known_meanings(CAMVID, CITYSCAPES))
+    lookup = coarsen(CAMVID, CITYSCAPES, known_label_mapping(CAMVID, CITYSCAPES))
     names = {c: CAMVID.names[lookup[label]] for label, c in enumerate(CITYSCAPES.names)}
     assert (names["truck"], names["rider"], names["terrain"]) == ("car", "bicyclist", "tree")
-    file = tmp_path / "meanings.yaml"
+    file = tmp_path / "label_mapping.yaml"
     file.write_text("car: [car, truck]\nsky: sky\n")
-    own = coarsen(CAMVID, CITYSCAPES, read_meanings(file))
+    own = coarsen(CAMVID, CITYSCAPES, read_label_mapping(file))
     assert set(np.flatnonzero(own != 255)) == {10, 13, 14}
     file.write_text("just a text")
-    with pytest.raises(ValueError, match=r"meanings.yaml: expected a YAML file with lines such as"):
-        read_meanings(file)
+    with pytest.raises(
+        ValueError, match=r"label_mapping.yaml: expected a YAML file with lines such as"
+    ):
+        read_label_mapping(file)
     with pytest.raises(ValueError, match="nothing is known"):
-        known_meanings(CITYSCAPES, CAMVID)
+        known_label_mapping(CITYSCAPES, CAMVID)
     with pytest.raises(ValueError, match="'car' is in two classes"):
         coarsen(CAMVID, CITYSCAPES, {"car": ("car",), "sign": ("car", "bus")})
 

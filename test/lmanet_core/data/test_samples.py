@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from lmanet_core.data.augmentation import AugmentationConfig
-from lmanet_core.data.config import DataConfig, open_clips
+from lmanet_core.data.data_config import DataConfig, open_clips
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.data.pseudo_clips import MotionConfig
 from lmanet_core.data.samples import TrainingSamples

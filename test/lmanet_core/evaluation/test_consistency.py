@@ -124,8 +124,8 @@ def test_a_frame_without_truth_is_part_of_no_run_of_a_scorer() -> None:
     image = np.zeros((16, 16, 3), np.uint8)
     for number in range(16):
         scorer.add(image, labels, None if number == 8 else labels)
-    assert scorer.tally().vc8.whole == 1
-    assert scorer.tally().vc16.whole == 0
+    assert scorer.accumulator().vc8.whole == 1
+    assert scorer.accumulator().vc16.whole == 0
     # Seven follow the one that is missing: eight would be a run.
     scorer.add(image, labels, labels)
-    assert scorer.tally().vc8.whole == 2
+    assert scorer.accumulator().vc8.whole == 2

@@ -39,6 +39,6 @@ def test_the_sum_of_two_evaluations_is_that_of_both_together() -> None:
             for scorer in (whole, part):
                 scorer.add(IMAGE, predicted, RIGHT)
         whole.begin_video()
-    both = parts[0].tally() + parts[1].tally()
-    assert both == whole.tally()
+    both = parts[0].accumulator() + parts[1].accumulator()
+    assert both == whole.accumulator()
     assert both.evaluation().vc16 == 0.75

@@ -230,7 +230,7 @@ for name in {modules!r}:
 import numpy as np
 from lmanet_core import load
 from lmanet_core.command.__main__ import main
-from lmanet_core.extras import MissingExtraError
+from lmanet_core.program.extras import MissingExtraError
 from lmanet_core.runtime import open_segmenter
 for backend in ("openvino", "onnxruntime"):
     segmenter, _ = open_segmenter(engine={file!r}, backend=backend)

@@ -11,7 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from lmanet_core import LMANet, ModelConfig, build_model
-from lmanet_core.training.batch_statistics import Judgement, follow, judge
+from lmanet_core.training.batch_statistics import (
+    LabelFreeScore,
+    adapt_statistics,
+    score_without_labels,
+)
 
 
 def network() -> LMANet:
@@ -31,7 +35,7 @@ def norms(model: LMANet) -> list[nn.BatchNorm2d]:
 @torch.no_grad()
 def test_followed_to_the_end_every_layer_has_the_statistics_of_what_it_sees() -> None:
     model = network()
-    follow(model, [frame(0)], 1.0)
+    adapt_statistics(model, [frame(0)], 1.0)
     seen: dict[nn.Module, Tensor] = {}
     for norm in norms(model):
         norm.register_forward_pre_hook(lambda layer, args: seen.update({layer: args[0]}))
@@ -44,10 +48,10 @@ def test_followed_to_the_end_every_layer_has_the_statistics_of_what_it_sees() ->
 
 def test_by_a_share_of_0_nothing_moves_and_the_memory_never_does() -> None:
     before, model = network(), network()
-    follow(model, [frame(0), frame(1)], 0.0)
+    adapt_statistics(model, [frame(0), frame(1)], 0.0)
     for name, tensor in model.state_dict().items():
         torch.testing.assert_close(tensor, before.state_dict()[name], rtol=1e-5, atol=1e-6)
-    follow(model, [frame(0), frame(1)], 0.3)
+    adapt_statistics(model, [frame(0), frame(1)], 0.3)
     moved = {
         name.split(".")[0]
         for name, tensor in model.state_dict().items()
@@ -65,11 +69,11 @@ def test_the_statistics_are_of_all_images_and_follow_by_the_share() -> None:
     ends = []
     for images in ([frame(0)], [frame(1)], [frame(0), frame(1)]):
         model = network()
-        follow(model, images, 0.5)
+        adapt_statistics(model, images, 0.5)
         ends.append(norms(model)[0].running_mean)
     torch.testing.assert_close(ends[2], (ends[0] + ends[1]) / 2)
     whole = network()
-    follow(whole, [frame(0)], 1.0)
+    adapt_statistics(whole, [frame(0)], 1.0)
     torch.testing.assert_close(ends[0], (first.running_mean + norms(whole)[0].running_mean) / 2)
 
 
@@ -77,16 +81,16 @@ def test_a_network_without_statistics_is_refused() -> None:
     model = copy.deepcopy(network())
     model.encoder, model.decoder = nn.Identity(), nn.Identity()
     with pytest.raises(ValueError, match="no batch normalisations"):
-        follow(model, [frame(0)], 0.1)
+        adapt_statistics(model, [frame(0)], 0.1)
 
 
 def test_what_says_one_class_everywhere_is_sure_and_steady() -> None:
     model = network()
     pairs = [(frame(0), frame(0)), (frame(1), frame(1))]
-    unsure = judge(model, pairs)
+    unsure = score_without_labels(model, pairs)
     model.decoder.output_conv.bias.data[3] = 1e4
-    sure = judge(model, pairs)
-    assert sure == Judgement(1.0, 1.0)
-    assert 0 < unsure.sureness < 1
-    assert sure.no_worse_than(unsure)
-    assert not unsure.no_worse_than(sure)
+    sure = score_without_labels(model, pairs)
+    assert sure == LabelFreeScore(1.0, 1.0)
+    assert 0 < unsure.confidence < 1
+    assert sure.is_not_below(unsure)
+    assert not unsure.is_not_below(sure)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from training_miniature import write_frames
 
-from lmanet_core.data.config import DataConfig, open_clips
+from lmanet_core.data.data_config import DataConfig, open_clips
 from lmanet_core.training.class_weights import count_classes, weigh_classes
-from lmanet_core.training.config import TrainingError
+from lmanet_core.training.training_config import TrainingError
 
 
 def test_frequencies_are_shares_of_all_pixels(tmp_path: Path) -> None:

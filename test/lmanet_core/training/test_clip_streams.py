@@ -10,7 +10,7 @@ import torch
 
 from lmanet_core import LMANet, ModelConfig, build_model
 from lmanet_core.runtime import RingBuffer
-from lmanet_core.training.clips import restore, stream
+from lmanet_core.training.clip_forward import fuse_corrupted_clips, stream
 
 
 def small_model(**settings: Any) -> LMANet:
@@ -68,11 +68,11 @@ def test_restored_features_come_with_the_clean_frames_that_they_belong_to() -> N
     model = small_model()
     clips = torch.rand(2, 3, 3, 16, 16)
     with torch.inference_mode():
-        restored, clean = restore(model, clips, torch.zeros_like(clips), "last")
+        restored, clean = fuse_corrupted_clips(model, clips, torch.zeros_like(clips), "last")
         torch.testing.assert_close(clean, clips[:, -1])
         assert restored.shape == model.encoder(clean).shape
-        other, _ = restore(model, clips, torch.ones_like(clips), "last")
+        other, _ = fuse_corrupted_clips(model, clips, torch.ones_like(clips), "last")
         assert not torch.equal(restored, other)
-        every, clean = restore(model, clips, clips)
+        every, clean = fuse_corrupted_clips(model, clips, clips)
         assert len(every) == 4, "all but the first frame, which has no memory"
         torch.testing.assert_close(clean[2], clips[0, 2])

@@ -10,8 +10,8 @@ import torch
 from lmanet_core import ModelConfig, build_model, load
 from lmanet_core.network.classes import CAMVID, ClassTable
 from lmanet_core.training import initialization
-from lmanet_core.training.config import TrainingError
-from lmanet_core.training.initialization import initial_model, start_as_twins
+from lmanet_core.training.initialization import initial_model, share_initialization
+from lmanet_core.training.training_config import TrainingError
 
 
 def test_other_classes_leave_the_output_layer_random_and_say_so(
@@ -58,9 +58,9 @@ def test_a_memory_without_weights_starts_as_asked_for_too(
 ) -> None:
     monkeypatch.setattr(initialization, "load_imagenet_weights", lambda name, encoder: None)
     config = replace(load("street").config, fusion="residual")
-    twins = initial_model(config, 5, weights).memory
-    assert twins is not None
-    query, memory = twins.heads.weight.chunk(2)
+    shared = initial_model(config, 5, weights).memory
+    assert shared is not None
+    query, memory = shared.heads.weight.chunk(2)
     assert torch.equal(query, memory)
     started = []
     initial_model(config, 5, weights, lambda memory, encoder: started.append(encoder))
@@ -80,7 +80,7 @@ def test_a_start_that_is_not_needed_is_said(capsys: pytest.CaptureFixture[str]) 
 def test_the_memory_starts_with_keys_and_values_like_the_query_s() -> None:
     memory = build_model(ModelConfig(window_size=3)).eval().memory
     assert memory is not None
-    start_as_twins(memory)
+    share_initialization(memory)
     frame = memory.project(torch.rand(1, 128, 4, 4))
     assert torch.equal(frame.query_key, frame.memory_key)
     assert torch.equal(frame.query_value, frame.memory_value)

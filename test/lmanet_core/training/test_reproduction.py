@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from lmanet_core import load
-from lmanet_core.training.config import TrainingError
 from lmanet_core.training.paper_tables import PAPER_TABLES
 from lmanet_core.training.reproduction import Reproduction
+from lmanet_core.training.training_config import TrainingError
 
 
 @pytest.fixture

@@ -22,12 +22,12 @@ from training_miniature import run_settings
 
 from lmanet_core import build_model, load
 from lmanet_core.checkpoint import load_provenance, load_work_size
-from lmanet_core.data.config import DataConfig
+from lmanet_core.data.data_config import DataConfig
 from lmanet_core.data.samples import TrainingSamples
 from lmanet_core.data.video import DatasetError
 from lmanet_core.training import run
-from lmanet_core.training.config import TrainingError
 from lmanet_core.training.run import train
+from lmanet_core.training.training_config import TrainingError
 
 ROOT = Path(__file__).parents[3]
 STAGES = ("single", "features", "lma1", "lma2")
@@ -136,7 +136,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
         # Samples 0..1 are the rehearsal's, too; number 9 is of step 5, after the file of step 4.
         settings["stages"][3]
         | {"steps": 6, "schedule": "plateau", "dropout": True, "accumulate": 2, "patience": 1}
-        | {"weight_average": 0.5, "frozen": ["decoder.layers.0"]}
+        | {"ema_decay": 0.5, "frozen": ["decoder.layers.0"]}
     ]
     train(settings, tmp_path / "whole")
     config = tmp_path / "config.yaml"
@@ -159,9 +159,9 @@ def test_a_network_is_taught_by_what_it_was_also_after_an_interruption(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings |= {"validation": None, "save_every": 1}
-    data = settings["data"] | {"worse_copy": {"noise": 60, "defocus": 2, "haze": 0.9}}
+    data = settings["data"] | {"corrupted_copy": {"noise": 60, "defocus": 2, "haze": 0.9}}
     robust = settings["stages"][0] | {"name": "robust", "data": data, "supervise": "all"}
-    robust |= {"teaching": {"weight": 2, "consistency": 1}, "steps": 3}
+    robust |= {"distillation": {"weight": 2, "consistency": 1}, "steps": 3}
     robust["fixed_statistics"] = robust["trains"]
     settings["stages"] = [robust]
     train(settings, tmp_path / "whole")
@@ -193,7 +193,7 @@ def test_a_stage_ends_when_its_time_is_over_or_with_the_average_of_its_weights(
     results = []
     for name, changes, steps in (
         ("timed", {"hours": 1e-7, "steps": None}, 1),
-        ("average", {"hours": None, "steps": 3, "weight_average": 0.9}, 3),
+        ("average", {"hours": None, "steps": 3, "ema_decay": 0.9}, 3),
     ):
         stage |= changes
         train(settings, tmp_path / name)
@@ -225,11 +225,11 @@ def test_any_start_fits_what_tells_good_frames_from_worse_ones(
     noise = np.random.default_rng(0).normal(0, 20, images.shape)
     noisy = np.clip(images + noise, 0, 255).astype(np.uint8)
     with torch.no_grad():
-        scores, worse_scores = (
+        scores, corrupted_scores = (
             quality(result.encoder(torch.from_numpy(part).permute(0, 3, 1, 2) / 255)).flatten()
             for part in (images, noisy)
         )
-    assert (scores > worse_scores).all()
+    assert (scores > corrupted_scores).all()
 
 
 def test_quality_is_fitted_to_all_data_sets_each_with_its_own_worsening(
@@ -238,8 +238,14 @@ def test_quality_is_fitted_to_all_data_sets_each_with_its_own_worsening(
     nothing = {"cover": 0, "blur": 0, "exposure": 0, "compression": 0, "noise": 0}
     data = settings["data"] | {
         "augmentation": None,
-        "any_frame": nothing | {"noise": 80},
-        "also": [{"share": 0.25, "last_frame": nothing | {"cover": 0.9}, "any_frame": None}],
+        "corrupt_any_frame": nothing | {"noise": 80},
+        "also": [
+            {
+                "share": 0.25,
+                "corrupt_last_frame": nothing | {"cover": 0.9},
+                "corrupt_any_frame": None,
+            }
+        ],
     }
     model = {"key_form": "located", "fusion": "residual", "backbone": "erfnet"}
     config = run.parse_config(
@@ -247,14 +253,14 @@ def test_quality_is_fitted_to_all_data_sets_each_with_its_own_worsening(
     )
     stage = config.stages[0]
     fitted: list[tuple[torch.Tensor, torch.Tensor]] = []
-    monkeypatch.setattr(run, "fit_quality", lambda quality, *both: fitted.append(both))
+    monkeypatch.setattr(run, "fit_frame_quality", lambda quality, *both: fitted.append(both))
     stage_run = run.StageRun(config, stage, run.open_clips(stage.data), torch.ones(11), 1)
     memory = build_model(config.model).memory
     assert memory is not None
     stage_run.start_memory(memory, nn.Identity())
-    [(good, worse)] = fitted
-    changed = (good != worse).any(1).flatten(1).float().mean(1)
-    by_noise = (good - worse).abs().mean((2, 3)).gt(0).all(1) & (changed > 0.8)
+    [(good, corrupted)] = fitted
+    changed = (good != corrupted).any(1).flatten(1).float().mean(1)
+    by_noise = (good - corrupted).abs().mean((2, 3)).gt(0).all(1) & (changed > 0.8)
     # Noise and patches are drawn by strength, too: the weakest change little.
     assert 0.55 < by_noise.float().mean() < 0.9
     assert ((changed > 0) & (changed < 0.6)).float().mean() > 0.1

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from lmanet_core import LMANet, ModelConfig, build_model
-from lmanet_core.data.config import DataConfig
-from lmanet_core.data.worsening import WorseningConfig
-from lmanet_core.training.config import StageConfig, TeachingConfig, TrainingError
+from lmanet_core.data.corruption import CorruptionConfig
+from lmanet_core.data.data_config import DataConfig
+from lmanet_core.training.clip_corruption import corrupt_clips
 from lmanet_core.training.data_module import PartBatches
-from lmanet_core.training.degradation import degrade
 from lmanet_core.training.stage_module import SHAPES, StageModule
+from lmanet_core.training.training_config import DistillationConfig, StageConfig, TrainingError
 
 STAGE = StageConfig(
     name="one",
@@ -61,8 +61,8 @@ def test_a_memory_that_changes_nothing_is_wrong_about_degraded_frames(target: st
     images = torch.cat([images, images.flip(4)], dim=4)
     losses = {}
     for chance in (0.0, 1.0):
-        degradation = WorseningConfig(chance, cover=0.9)
-        stage = replace(RESTORING, target=target, degradation=degradation)
+        corruption = CorruptionConfig(chance, cover=0.9)
+        stage = replace(RESTORING, target=target, corruption=corruption)
         module = module_for(stage, backbone="efficientnet_lite0", fusion="residual")
         # Random weights are not sure of anything.
         module.model.decoder.classifier.weight.data *= 1e4
@@ -81,18 +81,23 @@ def test_a_teacher_that_sees_enlarged_frames_says_something_else() -> None:
     images = torch.randint(256, (1, 2, 3, 32, 64), dtype=torch.uint8)
     losses = {}
     for scale in (1.0, 2.0):
-        stage = replace(RESTORING, teacher_scales=(scale,), degradation=WorseningConfig(0.0))
+        stage = replace(RESTORING, teacher_scales=(scale,), corruption=CorruptionConfig(0.0))
         module = module_for(stage, backbone="efficientnet_lite0", fusion="residual")
         module.model.decoder.classifier.weight.data *= 1e4
         losses[scale] = module.loss(images, torch.zeros(1, 2, 32, 64, dtype=torch.uint8)).item()
     assert losses[2.0] > 1.5 * losses[1.0]
 
 
-def teaching_module(teaching: TeachingConfig) -> StageModule:
-    data = DataConfig("synthetic", clips="street", worse_copy=WorseningConfig())
+def teaching_module(distillation: DistillationConfig) -> StageModule:
+    data = DataConfig("synthetic", clips="street", corrupted_copy=CorruptionConfig())
     parts = ("encoder", "decoder")
     stage = replace(
-        STAGE, trains=parts, data=data, fixed_statistics=parts, supervise="all", teaching=teaching
+        STAGE,
+        trains=parts,
+        data=data,
+        fixed_statistics=parts,
+        supervise="all",
+        distillation=distillation,
     )
     torch.manual_seed(0)
     model = build_model(replace(ModelConfig(), backbone="efficientnet_lite0", memory_size=0))
@@ -104,7 +109,7 @@ def test_a_network_is_taught_by_itself_as_it_was_to_say_of_worse_copies_what_it_
     frames = torch.randint(256, (2, 1, 3, 32, 64), dtype=torch.uint8)
     no_labels = torch.full((2, 2, 32, 64), 255, dtype=torch.uint8)
     equal, worse = (torch.cat([frames, other], dim=1) for other in (frames, frames // 8))
-    module = teaching_module(TeachingConfig(weight=1.0, consistency=1.0))
+    module = teaching_module(DistillationConfig(weight=1.0, consistency=1.0))
     teacher = {name: tensor.clone() for name, tensor in module.teacher.state_dict().items()}
     assert module.loss(equal, no_labels).item() == pytest.approx(0, abs=1e-4)
     optimizer = torch.optim.SGD([p for p in module.parameters() if p.requires_grad], 1e-9)
@@ -124,12 +129,12 @@ def test_the_teacher_s_weight_and_consistency_are_two_losses() -> None:
     images = torch.randint(256, (1, 2, 3, 32, 64), dtype=torch.uint8)
     no_labels = torch.full((1, 2, 32, 64), 255, dtype=torch.uint8)
     by_teacher, alike, both, half = (
-        teaching_module(teaching).loss(images, no_labels).item()
-        for teaching in (
-            TeachingConfig(weight=2.0),
-            TeachingConfig(weight=0.0, consistency=3.0),
-            TeachingConfig(weight=2.0, consistency=3.0),
-            TeachingConfig(weight=1.0, consistency=1.5),
+        teaching_module(distillation).loss(images, no_labels).item()
+        for distillation in (
+            DistillationConfig(weight=2.0),
+            DistillationConfig(weight=0.0, consistency=3.0),
+            DistillationConfig(weight=2.0, consistency=3.0),
+            DistillationConfig(weight=1.0, consistency=1.5),
         )
     )
     assert by_teacher > 0 < alike
@@ -138,8 +143,8 @@ def test_the_teacher_s_weight_and_consistency_are_two_losses() -> None:
 
 
 def test_teaching_goes_with_worse_copies() -> None:
-    with pytest.raises(TrainingError, match=r"teaching and data\.worse_copy go"):
-        replace(STAGE, teaching=TeachingConfig())
+    with pytest.raises(TrainingError, match=r"distillation and data\.corrupted_copy go"):
+        replace(STAGE, distillation=DistillationConfig())
 
 
 def test_what_a_teacher_says_is_not_rounded_in_mixed_precision() -> None:
@@ -220,7 +225,7 @@ def test_the_learning_rate_falls_when_the_loss_of_an_epoch_does_not() -> None:
 
 
 def test_an_average_of_weights_soon_follows_and_later_hardly_moves() -> None:
-    module = module_for(replace(STAGE, weight_average=0.5))
+    module = module_for(replace(STAGE, ema_decay=0.5))
     weight = module.model.decoder.output_conv.bias
     assert weight is not None
     averages = []
@@ -234,7 +239,7 @@ def test_an_average_of_weights_soon_follows_and_later_hardly_moves() -> None:
 
 
 def test_an_average_has_the_statistics_that_go_with_its_weights() -> None:
-    module = module_for(replace(STAGE, weight_average=0.5))
+    module = module_for(replace(STAGE, ema_decay=0.5))
     assert module.average is not None
     for value in (0.0, 2.0):
         module.model.memory.fusion.bn.running_mean.fill_(value)
@@ -255,9 +260,9 @@ def test_what_is_frozen_stays_as_it_is() -> None:
 
 def test_frames_are_degraded_anew_each_time_and_without_a_chance_not_at_all() -> None:
     clips = torch.randint(256, (2, 2, 3, 16, 24), dtype=torch.uint8)
-    one, other = (degrade(clips, WorseningConfig(1.0)) for _ in range(2))
+    one, other = (corrupt_clips(clips, CorruptionConfig(1.0)) for _ in range(2))
     assert (one != other).any()
-    assert torch.equal(degrade(clips, WorseningConfig(0.0)), clips)
+    assert torch.equal(corrupt_clips(clips, CorruptionConfig(0.0)), clips)
 
 
 def test_learning_rates_rise_and_fall_as_their_schedule_has_it() -> None:
@@ -299,5 +304,5 @@ def test_clips_of_all_lengths_are_drawn() -> None:
     data = replace(STAGE.data, frames=4)
     module = module_for(replace(STAGE, data=data, shortest_clip=2))
     assert {module._clip_length(step) for step in range(60)} == {2, 3, 4}
-    # A frame and its worse copy.
-    assert teaching_module(TeachingConfig())._clip_length(0) == 2
+    # A frame and its corrupted copy.
+    assert teaching_module(DistillationConfig())._clip_length(0) == 2

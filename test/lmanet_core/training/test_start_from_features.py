@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from lmanet_core.models import LocalMemory
-from lmanet_core.training.config import TrainingError
 from lmanet_core.training.start_from_features import start_as_average, start_with_components
+from lmanet_core.training.training_config import TrainingError
 
 
 def features_with_components(number: int, frames: int = 4) -> torch.Tensor:

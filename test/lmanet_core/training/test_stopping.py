@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from lmanet_core import load
-from lmanet_core.training.config import TrainingError, parse_config
-from lmanet_core.training.overrides import add_arguments, overridden
+from lmanet_core.training.config_overrides import add_arguments, overridden
 from lmanet_core.training.run import train
+from lmanet_core.training.training_config import TrainingError, parse_config
 
 STAGES = ("single", "features", "lma1", "lma2")
 ROOT = Path(__file__).parents[3]

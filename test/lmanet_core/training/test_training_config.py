@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from lmanet_core.training.config import TrainingError, parse_config, read_settings
+from lmanet_core.training.config_overrides import overridden
+from lmanet_core.training.training_config import TrainingError, parse_config, read_settings
 
 CONFIGS = sorted((Path(__file__).parents[3] / "training" / "configs").glob("*.yaml"))
 
@@ -87,7 +90,7 @@ def test_what_is_wrong_with_the_run_is_said(
             {"fixed_statistics": ["encoder", "decoder"], "batch_norm_momentum": 0.01},
             "batch_norm_momentum has no effect but with trains beyond fixed_statistics",
         ),
-        ({"degradation": {"noise": 9}}, "degradation has no effect but with target 'features' or"),
+        ({"corruption": {"noise": 9}}, "corruption has no effect but with target 'features' or"),
         ({"start": "average"}, "start has no effect but with data.frames of at least 2"),
         ({"supervise": "all"}, "supervise has no effect but with data.frames of at least 2"),
         ({"trains": ["decoder"], "encoder_learning_rate": 1e-4}, "but with 'encoder' in trains"),
@@ -96,7 +99,10 @@ def test_what_is_wrong_with_the_run_is_said(
         ({"data": {"street": {"noise": 9}}}, "data: street has no effect but with clips 'street'"),
         ({"data": {"labels": "mine"}}, "data: labels has no effect but with 'cityscapes' or"),
         ({"data": {"share": 0.5}}, "data: share has no effect but with data sets in also"),
-        ({"data": {"meanings": {"car": ["car"]}}}, "data: meanings has no effect but with data"),
+        (
+            {"data": {"label_mapping": {"car": ["car"]}}},
+            "data: label_mapping has no effect but with data",
+        ),
         (
             {"data": {"also": [{"share": 0.5, "motion": {"noise": 9}}]}},
             "data.also: motion has no effect but with clips 'pseudo'",
@@ -148,3 +154,28 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path: Path) -> None:
     (tmp_path / "list.yaml").write_text("- 1")
     with pytest.raises(TrainingError, match=r"list\.yaml must be a section of settings"):
         read_settings(tmp_path / "list.yaml")
+
+
+def test_the_configuration_of_an_old_run_is_read_and_its_old_keys_are_named(
+    settings: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = settings["stages"][0]
+    stage |= {"supervise": "all", "teaching": {"weight": 2.0}, "weight_average": 0.99}
+    stage["data"] = {"worse_copy": {"noise": 60}}
+    settings["stages"][2]["start"] = "twins"
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    arguments = Namespace(steps=None, hours=None, set=["data.any_frame={chance: 0.5}"])
+    config = parse_config(overridden(read_settings(file), arguments))
+    single = config.stages[0]
+    assert single.distillation is not None
+    assert single.data.corrupted_copy is not None
+    assert single.data.corrupt_any_frame is not None
+    assert (single.distillation.weight, single.data.corrupted_copy.noise) == (2, 60)
+    assert (single.ema_decay, single.data.corrupt_any_frame.chance) == (0.99, 0.5)
+    assert config.stages[2].start == "shared"
+    of_file, of_option = capsys.readouterr().err.splitlines()
+    assert of_file.startswith(f"{file}: old settings, please rename: ")
+    assert "worse_copy is now corrupted_copy" in of_file
+    assert "teaching is now distillation" in of_file
+    assert of_option.endswith("please rename: any_frame is now corrupt_any_frame")

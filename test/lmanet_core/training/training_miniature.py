@@ -52,7 +52,7 @@ def run_settings(root: Path) -> dict[str, Any]:
                 "trains": ["memory"],
                 "data": {**clips, "clips": "pseudo"},
                 "target": "features",
-                "degradation": {"chance": 0.5, "noise": 20},
+                "corruption": {"chance": 0.5, "noise": 20},
                 "supervise": "all",
                 "steps": 2,
                 "batch_size": 2,
@@ -60,7 +60,7 @@ def run_settings(root: Path) -> dict[str, Any]:
             {
                 "name": "lma1",
                 "trains": ["memory"],
-                "data": {**clips, "last_frame": {"chance": 0.5}},
+                "data": {**clips, "corrupt_last_frame": {"chance": 0.5}},
                 "shortest_clip": 2,
                 "epochs": 1,
                 "batch_size": 4,

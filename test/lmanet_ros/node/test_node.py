@@ -24,7 +24,7 @@ from ros_harness import (
 from sensor_msgs.msg import CompressedImage, Image
 
 from lmanet_core import VideoSegmenter, load
-from lmanet_core.visualization import blend
+from lmanet_core.output.pictures import blend
 from lmanet_ros.messages.image_conversion import ENCODINGS, to_rgb
 
 

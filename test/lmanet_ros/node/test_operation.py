@@ -20,7 +20,7 @@ from ros_harness import (
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lmanet_core import load
-from lmanet_core.visualization import blend
+from lmanet_core.output.pictures import blend
 
 
 @pytest.fixture(scope="module")

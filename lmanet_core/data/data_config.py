@@ -1,0 +1,203 @@
+"""What a training run learns from, as its configuration file says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lmanet_core.data.augmentation import AugmentationConfig
+from lmanet_core.data.checks import check_counts
+from lmanet_core.data.clips import ClipSource, LabelledClips
+from lmanet_core.data.corruption import ClipsWithCorruptedCopies, CorruptedClips, CorruptionConfig
+from lmanet_core.data.datasets import DATASETS, open_dataset
+from lmanet_core.data.label_mapping import Translation, known_label_mapping
+from lmanet_core.data.mixture import AugmentedClips, MixedClips, Part, TranslatedClips
+from lmanet_core.data.pseudo_clips import MotionConfig, PseudoClips
+from lmanet_core.data.street_clips import StreetClips, StreetClipsConfig
+from lmanet_core.network.classes import ClassTable
+from lmanet_core.program.settings import build
+
+CLIPS = ("neighbours", "pseudo", "street")
+"""Where the frames before the last one are from, see `DataConfig.clips`."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """A data set and how clips are made of it.
+
+    Attributes:
+        dataset: one of `DATASETS`.
+        root: its folder; None for 'synthetic'.
+        split: see the data set.
+        labels: folder in `root` with labels from elsewhere, of 'cityscapes' and 'recording'; None:
+            the data set's own alone.
+        size: (width, height) of the frames; None: as stored. For 'synthetic' it is that of the
+            videos to validate on; the clips have `street.size`.
+        clips: one of `CLIPS`. 'neighbours' are a labelled frame and the video before it, 'pseudo'
+            are made of the labelled frame alone, 'street' are those of the data set 'synthetic'.
+        frames: T; 1 for a single-frame network.
+        max_stride: frames of a clip lie 1..max_stride video frames apart.
+        motion: of the clips 'pseudo'.
+        street: of the clips 'street'.
+        augmentation: None leaves clips as they are.
+        corrupt_last_frame: how the last frame of a clip is corrupted at times, after the
+            augmentation; None: it never is.
+        corrupt_any_frame: how any frame is corrupted at times, each by itself; None: none is.
+        corrupted_copy: how a copy of each frame is corrupted that a single-frame network sees after
+            the frame itself, see `StageConfig.distillation`; None: there is no copy. Goes with
+            frames 1.
+        also: other data sets to learn from at the same time. What one of them does not say is as
+            here.
+        share: of one of those: how many clips of 1 come from it; this one has the rest.
+        label_mapping: of one of those: its classes as those of this one, see
+            `lmanet_core.data.label_mapping`. None: both have the same, or the project knows how.
+    """
+
+    dataset: str
+    root: Path | None = None
+    split: str = "train"
+    labels: str | None = None
+    size: tuple[int, int] | None = None
+    clips: str = "neighbours"
+    frames: int = 1
+    max_stride: int = 1
+    motion: MotionConfig = field(default_factory=MotionConfig)
+    street: StreetClipsConfig = field(default_factory=StreetClipsConfig)
+    augmentation: AugmentationConfig | None = None
+    corrupt_last_frame: CorruptionConfig | None = None
+    corrupt_any_frame: CorruptionConfig | None = None
+    corrupted_copy: CorruptionConfig | None = None
+    also: tuple[DataConfig, ...] = ()
+    share: float = 0.0
+    label_mapping: Mapping[str, tuple[str, ...]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.dataset not in DATASETS:
+            raise ValueError(f"dataset must be one of {DATASETS}, got {self.dataset!r}")
+        if self.clips not in CLIPS:
+            raise ValueError(f"clips must be one of {CLIPS}, got {self.clips!r}")
+        if (self.clips == "street") != (self.dataset == "synthetic"):
+            raise ValueError(
+                f"clips 'street' and dataset 'synthetic' go together, got {self.clips!r} and "
+                f"{self.dataset!r}"
+            )
+        check_counts(frames=self.frames, max_stride=self.max_stride)
+        if self.corrupted_copy is not None and self.frames != 1:
+            raise ValueError(f"corrupted_copy goes with frames 1, got {self.frames}")
+        if any(other.also for other in self.also):
+            raise ValueError("the data sets in `also` cannot have others in `also`")
+        shares = [other.share for other in self.also]
+        if not all(0 < share < 1 for share in shares) or not sum(shares) < 1:
+            raise ValueError(f"shares of the data sets in `also` must sum up to < 1, got {shares}")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DataConfig:
+        """From the plain values of a YAML file; lists become tuples, `root` a path.
+
+        Raises:
+            ValueError: a key is unknown, or a value has the wrong type or range.
+        """
+        values = dict(values)
+        others = values.pop("also", ())
+        if not isinstance(others, list | tuple):
+            raise ValueError(f"data.also must be a list of data sets, got {others!r}")
+        also = tuple(build(cls, merge(values, other), "data.also") for other in others)
+        for config, other in zip(also, others, strict=True):
+            idle = settings_without_effect(config, is_other=True)
+            for name in other:
+                if name in idle:
+                    raise ValueError(f"data.also: {name} has no effect but with {idle[name]}")
+        return build(cls, {**values, "also": also}, "data")
+
+
+def settings_without_effect(config: DataConfig, is_other: bool = False) -> dict[str, str]:
+    """Settings that are not as by default and change no clip, and what they go with.
+
+    Args:
+        is_other: whether it is one of the data sets in `also`.
+    """
+    needs = {
+        "root": (config.dataset != "synthetic", "a data set of files"),
+        "labels": (config.dataset in ("cityscapes", "recording"), "'cityscapes' or 'recording'"),
+        "motion": (config.clips == "pseudo", "clips 'pseudo'"),
+        "street": (config.clips == "street", "clips 'street'"),
+        "max_stride": (
+            config.frames > 1 and config.clips != "pseudo",
+            "frames of at least 2 and clips 'neighbours' or 'street'",
+        ),
+        "share": (is_other, "data sets in also"),
+        "label_mapping": (is_other, "data sets in also"),
+    }
+    plain = DataConfig(config.dataset, clips=config.clips)
+    return {
+        name: what
+        for name, (has_effect, what) in needs.items()
+        if not has_effect and getattr(config, name) != getattr(plain, name)
+    }
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with changed values; sections are changed key by key."""
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def open_clips(config: DataConfig) -> ClipSource:
+    """Find the data and make augmented clips of it.
+
+    Raises:
+        DatasetError: files are missing, or none of the frames has labels.
+        ValueError: it is not known what the classes of one data set are in those of the first.
+    """
+    source = _open_augmented(config)
+    if not config.also:
+        return source
+    parts = [Part(source, 1 - sum(other.share for other in config.also))]
+    groups: tuple[tuple[int, ...], ...] = ()
+    for other in config.also:
+        part = _open_augmented(other)
+        if other.label_mapping is not None or part.classes.names != source.classes.names:
+            translation = _translation(other, part.classes, source.classes, groups)
+            groups = translation.groups
+            part = TranslatedClips(part, source.classes, groups, translation.lookup)
+        parts.append(Part(part, other.share))
+    return MixedClips(parts)
+
+
+def _translation(
+    config: DataConfig,
+    classes: ClassTable,
+    of_network: ClassTable,
+    groups: tuple[tuple[int, ...], ...],
+) -> Translation:
+    label_mapping = config.label_mapping
+    if label_mapping is None:
+        label_mapping = known_label_mapping(classes, of_network)
+    return Translation.make(classes, of_network, label_mapping, groups)
+
+
+def _open_augmented(config: DataConfig) -> ClipSource:
+    source = _open(config)
+    if config.augmentation is not None:
+        source = AugmentedClips(source, config.augmentation)
+    if config.corrupt_any_frame is not None:
+        source = CorruptedClips(source, config.corrupt_any_frame)
+    if config.corrupt_last_frame is not None:
+        source = CorruptedClips(source, config.corrupt_last_frame, last_only=True)
+    if config.corrupted_copy is not None:
+        source = ClipsWithCorruptedCopies(source, config.corrupted_copy)
+    return source
+
+
+def _open(config: DataConfig) -> ClipSource:
+    if config.clips == "street":
+        return StreetClips(config.street, config.frames, config.max_stride, config.split)
+    dataset = open_dataset(config.dataset, config.root, config.split, config.size, config.labels)
+    if config.clips == "pseudo":
+        return PseudoClips(dataset, config.frames, config.motion)
+    return LabelledClips(dataset, config.frames, config.max_stride)

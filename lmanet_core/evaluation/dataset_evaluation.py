@@ -1,0 +1,114 @@
+"""A network on a data set, frame by frame as a robot would see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmanet_core.data.video import DatasetError, Video, VideoDataset
+from lmanet_core.evaluation.accumulator import Evaluation
+from lmanet_core.evaluation.scorer import Scorer
+from lmanet_core.network.classes import ClassTable
+from lmanet_core.runtime import VideoSegmenter
+
+
+@dataclass(frozen=True)
+class SegmentedFrame:
+    """One frame, what the network says about it and, where it is known, what is true.
+
+    Attributes:
+        video, index: which frame; the frames of a video come in order, without gaps.
+        image: (H, W, 3) uint8, RGB.
+        predicted: (H, W) uint8.
+        true: (H, W) uint8 with 255 where nothing is scored, or None.
+    """
+
+    video: str
+    index: int
+    image: np.ndarray
+    predicted: np.ndarray
+    true: np.ndarray | None
+
+
+def evaluate(
+    segmenter: VideoSegmenter,
+    dataset: VideoDataset,
+    on_frame: Callable[[SegmentedFrame], None] | None = None,
+    translation: np.ndarray | None = None,
+) -> Evaluation:
+    """Stream all videos of a data set through a network and score what it says.
+
+    Args:
+        segmenter: its memory is emptied before each video.
+        dataset: each video is streamed from its first to its last frame that has labels. Frames
+            and labels are scored at the size that the data set gives them.
+        on_frame: called with each frame, for progress bars and pictures.
+        translation: (256,) uint8, the network's labels as those of the data set, see
+            `lmanet_core.data.label_mapping.coarsen`; None: they are the same.
+
+    Raises:
+        DatasetError: no frame has labels, or a file cannot be read.
+        ValueError: labels do not fit their image, or one is no class.
+    """
+    frames = segment(segmenter, dataset, translation)
+    return score(_reported(frames, on_frame), dataset.classes)
+
+
+def segment(
+    segmenter: VideoSegmenter, dataset: VideoDataset, translation: np.ndarray | None = None
+) -> Iterator[SegmentedFrame]:
+    """Stream each video up to its last frame that has labels; `translation` as in `evaluate`."""
+    for video in dataset.videos:
+        segmenter.reset()
+        for index in range(streamed_frames(video)):
+            image = video.image(index)
+            predicted = segmenter.step(image, confidence=False).labels
+            if translation is not None:
+                predicted = translation[predicted]
+            yield SegmentedFrame(video.name, index, image, predicted, video.labels(index))
+
+
+def streamed_frames(video: Video) -> int:
+    """How many of a video's frames `segment` needs: what follows the last labels tells nothing."""
+    return max(video.labelled, default=-1) + 1
+
+
+def score(frames: Iterable[SegmentedFrame], classes: ClassTable) -> Evaluation:
+    """Score frames whoever segmented them.
+
+    Args:
+        frames: video after video, each in order.
+        classes: what the labels, predicted and true, mean.
+
+    Raises:
+        DatasetError: no frame has labels, or all of them are 255.
+        ValueError: predicted and true labels differ in size, or a true label is no class.
+    """
+    scorer = Scorer(classes)
+    video = None
+    for frame in frames:
+        if frame.video != video:
+            video = frame.video
+            scorer.begin_video(video)
+        if frame.true is not None and frame.true.shape != frame.predicted.shape:
+            # The scorer would compare them at the size of the truth.
+            raise ValueError(
+                f"{frame.video}, frame {frame.index}: labels {frame.true.shape} do not fit "
+                f"what was predicted {frame.predicted.shape}"
+            )
+        scorer.add(frame.image, frame.predicted, frame.true)
+    evaluation = scorer.result()
+    if evaluation.miou is None:
+        raise DatasetError("nothing to score: no frame has labels other than 255")
+    return evaluation
+
+
+def _reported(
+    frames: Iterable[SegmentedFrame], on_frame: Callable[[SegmentedFrame], None] | None
+) -> Iterator[SegmentedFrame]:
+    for frame in frames:
+        if on_frame is not None:
+            on_frame(frame)
+        yield frame
