@@ -28,8 +28,8 @@ OF_OTHERS = frozenset(
 """Programs of others; what is said of them is not tried here."""
 MAKE = re.compile(r"^([a-z-]+):", re.MULTILINE)
 LAUNCH_ARGUMENT = re.compile(r'(?:argument|DeclareLaunchArgument)\(\s*"(\w+)"')
-VERB = re.compile(r"^from lmanet_core\.command import (\w+)$", re.MULTILINE)
-"""A script that is a verb of `lmanet` has its options."""
+OPTIONS_FROM = re.compile(r"^from (lmanet_core\.[\w.]+) import (\w+)$", re.MULTILINE)
+"""A script that is a verb of `lmanet` has its options; others have some of a module's."""
 EXTRAS = re.compile(r"\.\[([\w,]+)\]")
 OUTPUT_OPTIONS = ("--output", "--json", "--save", "--sheet", "--plot", "-o")
 MADE_WHEN_ABSENT = {"make demo": "demo_output", "make bag": "bag_output"}
@@ -98,8 +98,9 @@ def test_there_is_such_a_command(command):
         assert set(given) <= known
         return
     text = file.read_text()
-    for verb in VERB.findall(text):
-        text += (PROJECT / "lmanet_core/command" / f"{verb}.py").read_text()
+    for package, module in OPTIONS_FROM.findall(text):
+        if f"{module}.add_arguments" in text or package == "lmanet_core.command":
+            text += (PROJECT / package.replace(".", "/") / f"{module}.py").read_text()
     options = [word.partition("=")[0] for word in arguments if word.startswith("-")]
     unknown = [option for option in options if f'"{option}"' not in text]
     assert not unknown, f"{file.name} has no {unknown}"

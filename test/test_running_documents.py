@@ -25,7 +25,8 @@ from lmanet_core.checkpoint import WEIGHTS_FOLDER
 
 PAGES = (
     "README.md",
-    "docs/reference/node.md",
+    "docs/tutorials/first_drive.md",
+    "docs/how-to/robot.md",
     "docs/how-to/record_and_score.md",
     "docs/how-to/train.md",
     "docs/tutorials/adapt_to_your_camera.md",

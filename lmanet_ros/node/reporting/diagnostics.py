@@ -16,7 +16,7 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 
 LOST_REMEDY = (
     "have them published reliably, or give the middleware room for them ('Large images' in "
-    "docs/reference/node.md)"
+    "docs/how-to/robot.md)"
 )
 REPEATED_BREAKS = 3
 """Of the last `RECENT_BREAKS` frames, that make the memory useless."""
