@@ -6,9 +6,11 @@ Importing it needs no PyTorch: what does, is imported when it is first asked for
 from typing import TYPE_CHECKING, Any
 
 from lmanet_core.checkpoint import CheckpointError, load, load_provenance, save_checkpoint
+from lmanet_core.data.video_files import read_video
 from lmanet_core.network.classes import CITYSCAPES, ClassTable
 from lmanet_core.network.model_config import ModelConfig
 from lmanet_core.program.extras import needs_extra
+from lmanet_core.runtime.opening import open_segmenter
 from lmanet_core.runtime.segmenter import SegmentationResult, VideoSegmenter
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ __all__ = [
     "build_model",
     "load",
     "load_provenance",
+    "open_segmenter",
+    "read_video",
     "save_checkpoint",
 ]
 

@@ -29,6 +29,8 @@ from lmanet_core.output.markdown import markdown_table
 from lmanet_core.program.arguments import image_size
 from lmanet_core.program.timing import time_in_turns
 from lmanet_core.runtime import VideoSegmenter, open_segmenter
+from lmanet_core.runtime.backends.cpu_graph import RUNTIMES
+from lmanet_core.runtime.pytorch.torch_backend import TorchBackend
 
 HELP = "PyTorch, ONNX Runtime and OpenVINO in all precisions: time, agreement, memory, start"
 
@@ -45,8 +47,8 @@ import sys
 import numpy as np
 from lmanet_core.runtime import open_segmenter
 file, backend, precision, width, height = sys.argv[1:]
-which = {"network": file, "work_pixels": 0} if backend == "torch" else {"engine": file}
-segmenter, _ = open_segmenter(**which, backend=backend, precision=precision)
+which = {"network": file, "work_pixels": 0} if backend == "torch" else {"model_file": file}
+segmenter = open_segmenter(**which, backend=backend, precision=precision)
 segmenter.step(np.zeros((int(height), int(width), 3), np.uint8))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
@@ -111,15 +113,15 @@ class Contender:
 
     def open(self) -> VideoSegmenter:
         """A stream of it; the size of the images is the exported one."""
-        network, engine = (self.file, "") if self.backend == "torch" else (None, self.file)
+        network, model_file = (self.file, "") if self.backend == "torch" else (None, self.file)
         return open_segmenter(
             network,
-            engine=engine,
+            model_file=model_file,
             backend=self.backend,
             precision=self.precision,
             work_pixels=0 if self.backend == "torch" else None,
             threads=torch.get_num_threads(),
-        )[0]
+        )
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,7 @@ def _compare(
     frames = [image for image, _ in itertools.islice(street, arguments.frames)]
     labels = {contender: _labels(stream, frames) for contender, stream in streams.items()}
     for stream in streams.values():
-        for _ in range(stream.memory_size):
+        for _ in range(stream.backend.memory_size):
             stream.step(frames[0])
     steps = {c.name: partial(stream.step, frames[0]) for c, stream in streams.items()}
     clock = time.process_time if arguments.processor_time else time.perf_counter
@@ -261,14 +263,15 @@ def _contenders(model: LMANet, folder: Path, arguments: argparse.Namespace) -> l
     checkpoint, network = folder / "model.safetensors", folder / "fp32.lmanet"
     save_checkpoint(model, checkpoint)
     export_network(model, network, work_size=arguments.size)
-    precisions = ("fp32", "bf16") if VideoSegmenter(model).precision == "bf16" else ("fp32",)
+    precisions = ("fp32", "bf16") if TorchBackend(model).precision == "bf16" else ("fp32",)
     contenders = [Contender(checkpoint, "torch", precision) for precision in precisions]
-    contenders.append(Contender(network, "onnxruntime", "fp32"))
-    contenders += [Contender(network, "openvino", precision) for precision in precisions]
+    for name in RUNTIMES.names():
+        chosen = precisions if RUNTIMES.find(name).chooses_precision else ("fp32",)
+        contenders += [Contender(network, name, precision) for precision in chosen]
     if model.config.memory_size:
         tiled = folder / "tiled.onnx"
         export_onnx(model, tiled, work_size=arguments.size)
-        contenders += [Contender(tiled, name, "fp32") for name in ("onnxruntime", "openvino")]
+        contenders += [Contender(tiled, name, "fp32") for name in RUNTIMES.names()]
     if arguments.calibration_frames:
         street = _street(_CALIBRATION_SEED, arguments)
         frames = [image for image, _ in itertools.islice(street, arguments.calibration_frames + 2)]

@@ -14,7 +14,7 @@ from lmanet_core.models import build_model
 from lmanet_core.output.files import write_json
 from lmanet_core.program.arguments import image_size
 from lmanet_core.program.timing import time_in_turns
-from lmanet_core.runtime import VideoSegmenter
+from lmanet_core.runtime import open_segmenter
 
 HELP = "VideoSegmenter.step with memory against the single-frame network"
 
@@ -36,11 +36,11 @@ def run(arguments: argparse.Namespace) -> None:
     model = load(arguments.checkpoint)
     single = build_model(replace(model.config, memory_size=0))
     options = {"precision": arguments.precision, "device": arguments.device}
-    with_memory = VideoSegmenter(model, arguments.memory_size, **options)
-    single_frame = VideoSegmenter(single, **options)
+    with_memory = open_segmenter(model, memory_size=arguments.memory_size, **options)
+    single_frame = open_segmenter(single, **options)
     width, height = arguments.size
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    for _ in range(with_memory.memory_size):
+    for _ in range(with_memory.backend.memory_size):
         with_memory.step(image)
 
     medians = time_in_turns(
@@ -52,10 +52,10 @@ def run(arguments: argparse.Namespace) -> None:
     )
     figures = {
         "size": f"{width}x{height}",
-        "memory_size": with_memory.memory_size,
+        "memory_size": with_memory.backend.memory_size,
         "window_size": model.config.window_size,
-        "precision": with_memory.precision,
-        "device": with_memory.device,
+        "precision": with_memory.backend.precision,
+        "device": with_memory.backend.device,
         "threads": torch.get_num_threads(),
         "single_frame_ms": round(medians["single_frame"], 2),
         "lmanet_ms": round(medians["lmanet"], 2),

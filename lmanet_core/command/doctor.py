@@ -68,13 +68,13 @@ def _time_a_frame(size: tuple[int, int]) -> float:
     """Median milliseconds of the shipped network's step with a full memory."""
     from lmanet_core.runtime import open_segmenter
 
-    segmenter, _ = open_segmenter(work_size=size)
+    segmenter = open_segmenter(work_size=size)
     image = np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
     times: list[float] = []
     begin = inf
     while len(times) < _FEWEST_TIMED or time.perf_counter() - begin < _TIMED_SECONDS:
         start = time.perf_counter()
-        is_warm = segmenter.filled == segmenter.memory_size
+        is_warm = segmenter.backend.filled == segmenter.backend.memory_size
         segmenter.step(image)
         if is_warm:
             begin = min(begin, start)
@@ -161,8 +161,10 @@ def is_built_for(compute_capability: int, built: list[str]) -> bool:
 
 
 def _exported_files() -> Iterator[Finding]:
-    yield _package("ONNX Runtime", "onnxruntime", "pip install onnxruntime")
-    yield _package("OpenVINO", "openvino", "pip install openvino: the fastest on CPUs")
+    from lmanet_core.runtime.backends.cpu_graph import RUNTIMES
+
+    for name in RUNTIMES.names():
+        yield _package(name, name, f"pip install {name}")
     yield _package("TensorRT", "tensorrt", "", "for engines on NVIDIA GPUs; JetPack brings it")
     yield _package("TensorRT-RTX", "tensorrt_rtx", "", "for engines on RTX GPUs")
 
@@ -245,7 +247,7 @@ def _segment_a_frame() -> str:
     try:
         from lmanet_core.runtime import open_segmenter
 
-        segmenter, choice = open_segmenter()
+        segmenter = open_segmenter()
         for _ in range(2):
             segmenter.step(np.zeros((32, 64, 3), np.uint8))
     # The page is for machines on which anything may be broken.
@@ -253,4 +255,4 @@ def _segment_a_frame() -> str:
         raise ValueError(
             f"no frame can be segmented here: {type(error).__name__}: {error}"
         ) from None
-    return f"the shipped network runs here in {choice.backend}, because {choice.reason}"
+    return f"the shipped network runs here in {segmenter.backend.name}, because {segmenter.reason}"

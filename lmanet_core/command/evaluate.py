@@ -208,7 +208,10 @@ def make_segmenter(
 ) -> VideoSegmenter:
     work_size = arguments.size if arguments.full_resolution else None
     known = load_work_size(arguments.checkpoint) if arguments.size is None else None
-    return VideoSegmenter(
+    # Imported here: without PyTorch the program says which extra brings it.
+    from lmanet_core.runtime.pytorch.torch_backend import TorchBackend
+
+    backend = TorchBackend(
         model,
         memory_size,
         arguments.precision,
@@ -218,6 +221,7 @@ def make_segmenter(
         antialias=True if "converted_from" in load_provenance(arguments.checkpoint) else None,
         work_pixels=known and known[0] * known[1],
     )
+    return VideoSegmenter(backend)
 
 
 def _progress(frames: int) -> Any:
@@ -297,7 +301,7 @@ def write_figures(
 ) -> None:
     settings = vars(arguments) | {
         "root": arguments.root and str(arguments.root.resolve()),
-        "memory_size": segmenter.memory_size,
+        "memory_size": segmenter.backend.memory_size,
         # That of the last image, where they differ.
         "network_size": segmenter.network_size,
     }

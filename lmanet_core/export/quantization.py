@@ -70,11 +70,12 @@ def quantize(
     return info
 
 
-class _Recorder:
+class _Recorder(CpuGraph):
     """A graph that keeps what its runs are given."""
 
+    name = "recorder"
+
     def __init__(self, graph: CpuGraph, inputs: Sequence[str]) -> None:
-        self.name = graph.name
         self.precision = graph.precision
         self.port_type = graph.port_type
         self.recorded: list[dict[str, np.ndarray]] = []
@@ -154,7 +155,7 @@ def _quality_nodes(content: bytes) -> list[str]:
 def _agreement(expected: Path, found: Path, images: Sequence[np.ndarray]) -> float:
     """Share of the pixels that get the same label, over a stream from an empty memory."""
     streams = [
-        open_segmenter(engine=path, backend="openvino", precision="fp32")[0]
+        open_segmenter(model_file=path, backend="openvino", precision="fp32")
         for path in (expected, found)
     ]
     shares = []

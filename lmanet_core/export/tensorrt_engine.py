@@ -15,11 +15,9 @@ import torch
 from lmanet_core.export.onnx_file import Say, describe_graph, export_onnx
 from lmanet_core.models import LMANet
 from lmanet_core.output.files import write_bytes
-from lmanet_core.runtime.engine_file import EngineInfo, read_engine, write_engine
+from lmanet_core.runtime.engine_file import ENGINE_RUNTIMES, EngineInfo, read_engine, write_engine
 from lmanet_core.runtime.graph_info import GraphFileError
 
-RUNTIMES = ("tensorrt", "tensorrt_rtx")
-"""Python packages that build engines, the preferred one first."""
 RTX_CHIPS = (86, 89, 120)
 """What TensorRT-RTX builds for on a machine without a GPU."""
 
@@ -29,7 +27,7 @@ class EngineOptions:
     """What an engine is to be.
 
     Attributes:
-        runtime: one of `RUNTIMES`; None: the first that is installed.
+        runtime: one of `ENGINE_RUNTIMES`; None: the first that is installed.
         operator: 'plugin', 'tiled', or None: the plugin where the runtime takes it.
         precision: 'fp32' or 'fp16'.
         work_size: (width, height) at which the network runs.
@@ -98,14 +96,14 @@ def build_engine(
 
 
 def _choose_runtime(asked: str | None) -> str:
-    if asked is not None and asked not in RUNTIMES:
-        raise ValueError(f"runtime must be one of {list(RUNTIMES)}, got {asked!r}")
-    for name in RUNTIMES if asked is None else (asked,):
+    if asked is not None and asked not in ENGINE_RUNTIMES:
+        raise ValueError(f"runtime must be one of {list(ENGINE_RUNTIMES)}, got {asked!r}")
+    for name in ENGINE_RUNTIMES if asked is None else (asked,):
         if find_spec(name) is not None:
             return name
     raise ValueError(
-        f"building engines needs the Python package {asked or ' or '.join(RUNTIMES)}; it comes "
-        "with JetPack, or with: pip install tensorrt (or tensorrt-rtx-cu13)"
+        f"building engines needs the Python package {asked or ' or '.join(ENGINE_RUNTIMES)}; "
+        "it comes with JetPack, or with: pip install tensorrt (or tensorrt-rtx-cu13)"
     )
 
 

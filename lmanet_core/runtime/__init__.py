@@ -4,15 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 from lmanet_core.program.extras import needs_extra
 from lmanet_core.runtime.backend import Backend, Prediction
-from lmanet_core.runtime.choice import BACKENDS, Choice, choose_backend, open_segmenter
+from lmanet_core.runtime.backend_choice import Choice, backend_names, choose_backend
 from lmanet_core.runtime.graph_info import GraphFileError
+from lmanet_core.runtime.opening import open_segmenter
 from lmanet_core.runtime.segmenter import SegmentationResult, VideoSegmenter, step_together
 
 if TYPE_CHECKING:
     from lmanet_core.runtime.pytorch.ring_buffer import RingBuffer
 
 __all__ = [
-    "BACKENDS",
     "Backend",
     "Choice",
     "GraphFileError",
@@ -20,6 +20,7 @@ __all__ = [
     "RingBuffer",
     "SegmentationResult",
     "VideoSegmenter",
+    "backend_names",
     "choose_backend",
     "open_segmenter",
     "step_together",

@@ -10,6 +10,9 @@ from typing_extensions import Self
 
 from lmanet_core.network.classes import ClassTable
 
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+"""Words for what a network computes in."""
+
 
 class Prediction(NamedTuple):
     """Label and confidence of each pixel, at the size at which the network runs."""
@@ -29,7 +32,7 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """One of `lmanet_core.runtime.BACKENDS`."""
+        """One of `lmanet_core.runtime.backend_names()`."""
 
     @property
     def classes(self) -> ClassTable:

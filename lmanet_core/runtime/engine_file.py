@@ -21,6 +21,8 @@ from lmanet_core.runtime.graph_info import GraphFileError, GraphInfo, read_recor
 
 MAGIC = b"LMANETE1"
 FORMAT = "lmanet-engine-2"
+ENGINE_RUNTIMES = ("tensorrt", "tensorrt_rtx")
+"""Python packages that build engines and run them, the one that is asked for first."""
 _LENGTH_BYTES = 4
 _HASH_BYTES = hashlib.sha256().digest_size
 
@@ -31,7 +33,7 @@ class EngineInfo:
 
     Attributes:
         graph: the graph; its `operator` is the form of attention in the engine.
-        runtime: the Python package that runs it, 'tensorrt' or 'tensorrt_rtx'.
+        runtime: the Python package that runs it, one of `ENGINE_RUNTIMES`.
         version: that package's version.
         gpus: compute capabilities that it runs on, such as 'sm_87'.
         largest_image: (width, height), the most that a camera image may have.

@@ -164,7 +164,7 @@ def read_onnx_info(path: Path) -> GraphInfo:
         GraphFileError: it was not written by `lmanet export`, or is damaged.
         MissingExtraError: the package onnx is missing.
     """
-    with needs_extra("export", "engine, an ONNX file,"):
+    with needs_extra("export", "model_file, an ONNX file,"):
         import onnx
         from google.protobuf.message import DecodeError
     remedy = "make it anew with: lmanet export CHECKPOINT " + str(path)

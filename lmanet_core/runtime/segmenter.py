@@ -1,10 +1,10 @@
-"""Streaming segmentation: one image in, one label map out, the memory kept in between."""
+"""A video stream: one image in, one label map out, the memory kept in between."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,9 +12,6 @@ import numpy as np
 from lmanet_core.network.classes import ClassTable
 from lmanet_core.runtime.backend import Backend, Prediction
 from lmanet_core.runtime.images import resize
-
-if TYPE_CHECKING:
-    from lmanet_core.models import LMANet
 
 WARM_UP_SIZE = (64, 32)
 """In the proportions that files of the shipped network are loaded for."""
@@ -31,121 +28,73 @@ class SegmentationResult:
 
 
 class VideoSegmenter:
-    """Segments a video stream frame by frame with a model and the memory of its past frames.
+    """Segments a video stream frame by frame; `lmanet_core.open_segmenter` opens one.
 
     Args:
-        model: the network; a copy of it is converted, the caller's stays as it is. Or a `Backend`
-            that has one already and what the other arguments say of it.
-        memory_size: S, frames remembered; None: the model's own; 0: every frame on its own.
-        precision: 'auto', 'fp32', 'bf16' or 'fp16' (CUDA only).
-        device: 'auto', 'cpu', 'cuda' or 'cuda:N'.
-        work_size: (width, height) at which the network runs; None: the image's own size. Sides are
-            rounded to the nearest that the model accepts, images resized if that changes them.
+        backend: the network, and the memory of the stream's past frames.
         output_size: (width, height) of labels and confidence; None: those of the image.
-        work_pixels: instead of `work_size`, how many pixels images are brought to, about, in their
-            own proportions.
-        antialias: as `lmanet_core.network.resizing.resize_image` takes it, for images that are
-            resized.
+        reason: why this backend, in the words of a log line.
+        file: what runs: an exported file or a checkpoint; None: a model that is in no file.
+
+    Attributes:
+        backend, reason, file: the arguments; what runs, and how, are properties of the backend.
+        network_size: (width, height) at which the network ran last; None: it has not run yet.
 
     Raises:
-        ValueError: an argument is out of range, or the model has no memory to use.
+        ValueError: the output size is none.
     """
 
     def __init__(
         self,
-        model: LMANet | Backend,
-        memory_size: int | None = None,
-        precision: str = "auto",
-        device: str = "auto",
-        work_size: tuple[int, int] | None = None,
+        backend: Backend,
+        *,
         output_size: tuple[int, int] | None = None,
-        antialias: bool | None = None,
-        work_pixels: int | None = None,
+        reason: str = "",
+        file: Path | None = None,
     ) -> None:
         if output_size is not None and min(output_size) < 1:
             raise ValueError(
                 f"output_size must be (width, height), each at least 1, got {output_size}"
             )
+        self.backend = backend
+        self.reason = reason
+        self.file = file
+        self.network_size: tuple[int, int] | None = None
         self._output_size = output_size
-        if isinstance(model, Backend):
-            self._backend: Backend = model
-        else:
-            # Whoever has a model has PyTorch; exported files do without.
-            from lmanet_core.runtime.pytorch.torch_backend import TorchBackend
-
-            self._backend = TorchBackend(
-                model, memory_size, precision, device, work_size, antialias, work_pixels
-            )
-        self._network_size: tuple[int, int] | None = None
-
-    @property
-    def backend(self) -> str:
-        """One of `lmanet_core.runtime.BACKENDS`."""
-        return self._backend.name
 
     @property
     def classes(self) -> ClassTable:
         """What the labels mean."""
-        return self._backend.classes
-
-    @property
-    def device(self) -> str:
-        """Where the memory is: 'cpu' or 'cuda:N'."""
-        return self._backend.device
-
-    @property
-    def precision(self) -> str:
-        """What the network computes in: 'fp32', 'bf16', 'fp16' or 'int8'."""
-        return self._backend.precision
-
-    @property
-    def attention(self) -> str:
-        """Implementation of local attention: 'fused', 'tiled (and why)', 'plugin' or 'none'."""
-        return self._backend.attention
-
-    @property
-    def batches(self) -> bool:
-        """Whether `step_together` computes several streams in one go."""
-        return self._backend.batches
-
-    @property
-    def memory_size(self) -> int:
-        """S, frames remembered; 0: every frame on its own."""
-        return self._backend.memory_size
-
-    @property
-    def network_size(self) -> tuple[int, int] | None:
-        """(width, height) at which the network ran last; None: it has not run yet."""
-        return self._network_size
-
-    @property
-    def filled(self) -> int:
-        """Number of past frames in memory."""
-        return self._backend.filled
+        return self.backend.classes
 
     def reset(self) -> None:
         """Forget all frames; the next one is segmented on its own."""
-        self._backend.reset()
+        self.backend.reset()
 
     def new_stream(self) -> VideoSegmenter:
         """A segmenter for another video: a memory of its own, empty, and the same network.
 
         The weights are shared, not copied. Streams of one network must not step at the same time.
         """
-        return VideoSegmenter(self._backend.new_stream(), output_size=self._output_size)
+        return VideoSegmenter(
+            self.backend.new_stream(),
+            output_size=self._output_size,
+            reason=self.reason,
+            file=self.file,
+        )
 
     def warm_up(self) -> None:
         """Run the network, so that the first frame takes little longer than others; forgets all.
 
         Runs at the working size, or at a small one if that is the image's own.
         """
-        width, height = self._backend.network_size(WARM_UP_SIZE)
+        width, height = self.backend.network_size(WARM_UP_SIZE)
         image = np.zeros((height, width, 3), np.uint8)
         # Without and with a memory to read from.
-        for _ in range(1 + min(1, self.memory_size)):
+        for _ in range(1 + min(1, self.backend.memory_size)):
             self.step(image)
         self.reset()
-        self._network_size = None
+        self.network_size = None
 
     def step(self, image: np.ndarray, *, confidence: bool = True) -> SegmentationResult:
         """Segment the next frame and remember it.
@@ -163,10 +112,10 @@ class VideoSegmenter:
 
     def _prepare(self, image: np.ndarray) -> None:
         """Empty the memory if the image makes the network run at another size."""
-        network_size = self._backend.network_size((image.shape[1], image.shape[0]))
-        if network_size != self._network_size:
+        network_size = self.backend.network_size((image.shape[1], image.shape[0]))
+        if network_size != self.network_size:
             self.reset()
-            self._network_size = network_size
+            self.network_size = network_size
 
     def _result(self, image: np.ndarray, prediction: Prediction) -> SegmentationResult:
         size = self._output_size or (image.shape[1], image.shape[0])
@@ -196,11 +145,11 @@ def step_together(
         _check_image(image)
     for segmenter, image in zip(segmenters, images, strict=True):
         segmenter._prepare(image)
-    first = segmenters[0]._backend
+    first = segmenters[0].backend
     if len(segmenters) == 1:
         predictions = [first.run(images[0], confidence=confidence)]
     else:
-        backends = [segmenter._backend for segmenter in segmenters]
+        backends = [segmenter.backend for segmenter in segmenters]
         predictions = first.run_together(backends, images, confidence=confidence)
     return [
         segmenter._result(image, prediction)

@@ -32,7 +32,7 @@ def find_shipped_export(
     """
     weights = str(name or DEFAULT_WEIGHTS)
     file = WEIGHTS_FOLDER / f"{weights}.lmanet"
-    runtimes = [r for r in RUNTIMES if backend in ("auto", r) and find_spec(r)]
+    runtimes = [r for r in RUNTIMES.names() if backend in ("auto", r) and find_spec(r)]
     # As `load` does: a file goes before shipped weights of that name.
     if Path(weights).is_file() or weights not in shipped_weights():
         return None

@@ -18,7 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from lmanet_core.evaluation.consistency import TemporalConsistency
 from lmanet_core.models import LMANet
 from lmanet_core.network.resizing import resize_image
-from lmanet_core.runtime import VideoSegmenter
+from lmanet_core.runtime import open_segmenter
 
 SURENESS_TO_LOSE, STEADINESS_TO_LOSE = 0.025, 0.02
 """What may be lost where much is gained: a network that follows a blurred or hazy camera is right
@@ -92,7 +92,8 @@ def score_without_labels(
         pairs: of frames that follow each other, (H, W, 3) uint8, RGB.
         work_size: as `follow` takes it.
     """
-    segmenter = VideoSegmenter(model, 0, work_pixels=work_size and work_size[0] * work_size[1])
+    work_pixels = work_size and work_size[0] * work_size[1]
+    segmenter = open_segmenter(model, memory_size=0, work_pixels=work_pixels)
     consistency = TemporalConsistency()
     confidences = []
     for pair in pairs:

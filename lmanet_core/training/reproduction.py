@@ -22,7 +22,7 @@ from lmanet_core.network.model_config import ModelConfig
 from lmanet_core.output.files import write_bytes, write_json, write_text
 from lmanet_core.output.markdown import markdown_table
 from lmanet_core.program.timing import time_in_turns
-from lmanet_core.runtime import VideoSegmenter
+from lmanet_core.runtime import open_segmenter
 from lmanet_core.training.class_bars import plot_class_gains
 from lmanet_core.training.paper_tables import AS_TRAINED, PAPER_TABLES, SINGLE, PaperTable, Variant
 from lmanet_core.training.run import train
@@ -169,7 +169,7 @@ class Reproduction:
         name = f"{run.name}-S{memory_size}-{window}-{self._split}"
         file = self._folder / "evaluations" / f"{name}.json"
         if not file.exists():
-            segmenter = VideoSegmenter(model, memory_size)
+            segmenter = open_segmenter(model, memory_size=memory_size)
             frames = sum(map(streamed_frames, self._dataset.videos))
             with tqdm(total=frames, desc=name, disable=None) as progress:
                 evaluation = evaluate(segmenter, self._dataset, lambda frame: progress.update())
@@ -185,7 +185,7 @@ class Reproduction:
         steps = {}
         for variant in table.rows:
             _, model, memory_size = self._network(variant)
-            segmenter = VideoSegmenter(model, memory_size)
+            segmenter = open_segmenter(model, memory_size=memory_size)
             for _ in range(memory_size):
                 segmenter.step(image)
             steps[variant.label] = partial(segmenter.step, image)

@@ -37,7 +37,7 @@ class Teacher:
         scales: of the images.
         mirror: whether each scale is seen mirrored, too.
         min_confidence: 0..1, mean probability from which on a pixel gets a label.
-        precision, device: as `VideoSegmenter` takes them.
+        precision, device: as `open_segmenter` takes them.
 
     Raises:
         ValueError: an argument is out of range.

@@ -86,8 +86,8 @@ def _run(arguments: argparse.Namespace) -> None:
     network = network or {"checkpoint": DEFAULT_WEIGHTS}
     small = network == {"checkpoint": DEFAULT_WEIGHTS} and not arguments.video
     work_size = STREET_WORK_SIZE if small else None
-    single_frame, _ = open_segmenter(
-        network.get("checkpoint"), engine=network.get("model_file", ""), work_size=work_size
+    single_frame = open_segmenter(
+        network.get("checkpoint"), model_file=network.get("model_file", ""), work_size=work_size
     )
     width, height = arguments.size or _fitting_size(arguments.video)
     output.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ def _run(arguments: argparse.Namespace) -> None:
     summary = {
         # As it has been called from the first: others read it.
         **{"engine" if name == "model_file" else name: file for name, file in network.items()},
-        "runs_on": f"{single_frame.backend} {single_frame.precision}",
+        "runs_on": f"{single_frame.backend} {single_frame.backend.precision}",
         "video": arguments.video,
         "size": f"{width}x{height}",
         "rate": arguments.rate,

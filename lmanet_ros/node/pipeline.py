@@ -165,8 +165,8 @@ class Pipeline:
 
 def _max_batch(segmenter: VideoSegmenter, parameters: NodeParameters) -> int:
     """Cameras whose frames go through the network at once."""
-    if not segmenter.batches:
+    if not segmenter.backend.batches:
         return 1
     # A CPU is busy with one frame: it gains nothing, and the first camera waits for the last.
-    gains = segmenter.device.startswith("cuda")
+    gains = segmenter.backend.device.startswith("cuda")
     return parameters.max_batch or (len(parameters.image_topics) if gains else 1)

@@ -69,7 +69,7 @@ class SegmentationNode(ManagedNode[NodeParameters, Pipeline]):
         if listener.is_listening:
             problems = find_problems(figures, self._reported[camera], self._settings)
         self._reported[camera] = figures.counts
-        segmenter = work.segmenter
+        backend = work.segmenter.backend
         state = "segmenting" if listener.is_listening else "inactive"
         if work.is_running and not listener.is_listening:
             state = "resting, for nobody listens"
@@ -78,8 +78,8 @@ class SegmentationNode(ManagedNode[NodeParameters, Pipeline]):
             "memory_filled": stream.memory_filled,
             "memory_size": stream.memory_size,
             "work_size": "x".join(map(str, stream.segmenter.network_size or ())),
-            "backend": f"{segmenter.backend} {segmenter.device} {segmenter.precision}",
-            "local_attention": segmenter.attention,
+            "backend": f"{backend.name} {backend.device} {backend.precision}",
+            "local_attention": backend.attention,
             **self._network_values,
         }
         return make_status(name, problems, state, values, hardware_id=listener.topic)

@@ -13,7 +13,7 @@ from rclpy.serialization import deserialize_message
 from ros_harness import NODE_COMMAND, REPORT_OFTEN, NodeProcess, connected, image_message, pixels
 from sensor_msgs.msg import Image
 
-from lmanet_core import VideoSegmenter, load
+from lmanet_core import VideoSegmenter, load, open_segmenter
 from lmanet_core.checkpoint import checkpoint_hash, load_work_size
 from lmanet_core.command.__main__ import main
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
@@ -48,7 +48,7 @@ def library(exported) -> VideoSegmenter:
     size = load_work_size(NETWORK)
     # Network files keep the images' proportions, ONNX files have one size.
     at = {"work_size": size} if exported.suffix == ".onnx" else {"work_pixels": math.prod(size)}
-    return VideoSegmenter(load(NETWORK), precision="fp32", device="cpu", **at)
+    return open_segmenter(load(NETWORK), precision="fp32", device="cpu", **at)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_the_node_says_what_the_checkpoint_says(exported, library, expected):
                 assert (pixels(answer["labels"]) == expected[number]).mean() > LEAST
             assert client.class_table() == library.classes
             client.fresh_status()
-            assert client.diagnostics["memory_filled"] == str(library.filled)
+            assert client.diagnostics["memory_filled"] == str(library.backend.filled)
             assert client.diagnostics["work_size"] == size_text(library)
             assert (
                 client.diagnostics["network"] == client.diagnostics["model_file"] == str(exported)

@@ -1,1 +1,1 @@
-"""The implementations of `Backend`; `lmanet_core.runtime.choice` chooses among them."""
+"""The implementations of `Backend`; `lmanet_core.runtime.backend_choice` chooses among them."""

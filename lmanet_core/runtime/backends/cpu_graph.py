@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-RUNTIMES = ("openvino", "onnxruntime")
-"""Those of `lmanet_core.runtime.BACKENDS` that run graphs on CPUs, the faster one first."""
+from lmanet_core.registry import Registry
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Of a graph's inputs, by their names."""
 
 Run = Callable[[Mapping[str, np.ndarray]], None]
 """Runs a graph on the arrays it is bound to and on those given, which are elsewhere every time."""
-
-
-class CpuGraph(Protocol):
-    """A graph that a library has loaded."""
-
-    @property
-    def name(self) -> str:
-        """One of `lmanet_core.runtime.BACKENDS`."""
-
-    @property
-    def precision(self) -> str:
-        """What it computes in."""
-
-    @property
-    def port_type(self) -> str:
-        """Of its inputs and outputs but image and `filled`: 'float32', or 'bfloat16' as uint16."""
-
-    def bind(self, arrays: Mapping[str, np.ndarray]) -> Run:
-        """Let one stream's runs read inputs and write outputs where they are, by their names.
-
-        The caller keeps the arrays.
-        """
 
 
 class GraphSource(NamedTuple):
@@ -51,3 +29,65 @@ class GraphSource(NamedTuple):
     after: GraphSource | None = None
     """The model whose `features` are those that the first one gives; all else that belongs to the
     memory is left out of both."""
+
+
+class CpuGraph(ABC):
+    """A graph that a library has loaded. Each library is a class, which says what is its own.
+
+    Args:
+        source: the model.
+        exported: the precision that it was exported in.
+        precision: what is asked for: 'auto' or another of `lmanet_core.runtime.backend.PRECISIONS`.
+        threads: to compute with.
+        shapes: of the inputs, for a model that leaves them open; None: the model has them.
+
+    Raises:
+        GraphFileError: the library does not take the model.
+    """
+
+    name: ClassVar[str]
+    """That of its Python package, under which it is in `RUNTIMES`."""
+    chooses_precision: ClassVar = False
+    """Whether it computes in what is asked for or what is best here, not in what was exported."""
+    fixes_shapes: ClassVar = False
+    """Whether a model is loaded anew for each size of images; else one with open sides is once."""
+    takes_int8: ClassVar = False
+    """Whether it takes what `lmanet export --precision int8` writes, OpenVINO's own models."""
+
+    precision: str
+    """What it computes in."""
+    port_type = "float32"
+    """Of its inputs and outputs but image and `filled`: 'float32', or 'bfloat16' as uint16."""
+
+    @abstractmethod
+    def __init__(
+        self,
+        source: GraphSource,
+        exported: str,
+        precision: str,
+        threads: int,
+        shapes: Shapes | None = None,
+    ) -> None: ...
+
+    @staticmethod
+    def joins() -> bool:
+        """Whether it takes a source with `after`, which is faster than two graphs."""
+        return False
+
+    @abstractmethod
+    def bind(self, arrays: Mapping[str, np.ndarray]) -> Run:
+        """Let one stream's runs read inputs and write outputs where they are, by their names.
+
+        The caller keeps the arrays.
+        """
+
+
+RUNTIMES: Registry[type[CpuGraph]] = Registry(
+    "backend",
+    "lmanet.runtimes",
+    {
+        "openvino": "lmanet_core.runtime.backends.openvino_graph:OpenVinoGraph",
+        "onnxruntime": "lmanet_core.runtime.backends.onnxruntime_graph:OnnxRuntimeGraph",
+    },
+)
+"""Libraries that run graphs on CPUs, by the names of their Python packages, the faster first."""

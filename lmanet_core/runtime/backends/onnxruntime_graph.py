@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 
 import numpy as np
 import onnxruntime
 
-from lmanet_core.runtime.backends.cpu_graph import GraphSource, Run
+from lmanet_core.runtime.backends.cpu_graph import CpuGraph, GraphSource, Run, Shapes
 from lmanet_core.runtime.graph_info import GraphFileError
 
 
-class OnnxRuntimeGraph:
-    """An ONNX model, in the precision it was exported in.
-
-    Args:
-        source: the model.
-        precision: that precision.
-        threads: to compute with.
-
-    Raises:
-        GraphFileError: ONNX Runtime does not take the model.
-    """
+class OnnxRuntimeGraph(CpuGraph):
+    """An ONNX model, in the precision it was exported in; see `CpuGraph`."""
 
     name = "onnxruntime"
-    port_type = "float32"
 
-    def __init__(self, source: GraphSource, precision: str, threads: int) -> None:
-        self.precision = precision
+    def __init__(
+        self,
+        source: GraphSource,
+        exported: str,
+        precision: str,
+        threads: int,
+        shapes: Shapes | None = None,
+    ) -> None:
+        self.precision = exported
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
@@ -41,6 +39,11 @@ class OnnxRuntimeGraph:
         except Exception as error:
             raise GraphFileError(f"ONNX Runtime does not take {source.origin}: {error}") from None
         self._inputs = {port.name for port in self._session.get_inputs()}
+
+    @staticmethod
+    def joins() -> bool:
+        """With the package onnx."""
+        return find_spec("onnx") is not None
 
     def bind(self, arrays: Mapping[str, np.ndarray]) -> Run:
         """See `CpuGraph`."""

@@ -9,7 +9,7 @@ import openvino
 from openvino.preprocess import PrePostProcessor
 
 from lmanet_core.kernel import best_instruction_set
-from lmanet_core.runtime.backends.cpu_graph import GraphSource, Run, Shapes
+from lmanet_core.runtime.backends.cpu_graph import CpuGraph, GraphSource, Run, Shapes
 from lmanet_core.runtime.graph_info import GraphFileError
 
 CORE = openvino.Core()
@@ -23,24 +23,15 @@ _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _PRECISIONS = {"bf16": "bf16", "f16": "fp16"}
 
 
-class OpenVinoGraph:
+class OpenVinoGraph(CpuGraph):
     """An ONNX or OpenVINO model in a precision that OpenVINO chooses, or in one that is asked for.
 
-    Args:
-        source: the model.
-        exported: precision of the model; where that is int8, the other one is of what is not.
-        precision: 'auto', 'fp32', 'bf16' or 'fp16'.
-        threads: to compute with.
-        shapes: of the inputs, for a model that leaves them open; fixed ones are faster.
-        narrow_ports: whether floats may come and go in bfloat16, see `port_type`; they do where
-            model and kernel compute in it.
-
-    Raises:
-        GraphFileError: OpenVINO does not take the model.
+    Of a model in int8 that is the precision of what is not. With shapes, of a network file's
+    graphs, floats come and go in bfloat16 where model and kernel compute in it; see `CpuGraph`.
     """
 
     name = "openvino"
-    port_type = "float32"
+    chooses_precision = fixes_shapes = takes_int8 = True
 
     def __init__(
         self,
@@ -49,8 +40,6 @@ class OpenVinoGraph:
         precision: str,
         threads: int,
         shapes: Shapes | None = None,
-        *,
-        narrow_ports: bool = False,
     ) -> None:
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": str(threads)}
         if precision != "auto":
@@ -60,7 +49,7 @@ class OpenVinoGraph:
             if shapes and model.is_dynamic():
                 model.reshape({name: list(shape) for name, shape in shapes.items()})
             hint = options.get("INFERENCE_PRECISION_HINT", "auto")
-            if narrow_ports and _is_bfloat16(hint):
+            if shapes and _is_bfloat16(hint):
                 self.port_type = "bfloat16"
                 model = _with_bfloat16_ports(model)
             self._compiled = CORE.compile_model(model, "CPU", options)
@@ -68,6 +57,11 @@ class OpenVinoGraph:
             raise GraphFileError(f"OpenVINO does not take {source.origin}: {error}") from None
         computed = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         self.precision = "int8" if exported == "int8" else _PRECISIONS.get(computed, "fp32")
+
+    @staticmethod
+    def joins() -> bool:
+        """Always."""
+        return True
 
     def bind(self, arrays: Mapping[str, np.ndarray]) -> Run:
         """See `CpuGraph`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from lmanet_core.runtime.choice import PRECISIONS
+from lmanet_core.runtime.backend import PRECISIONS
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -29,10 +29,19 @@ from lmanet_core.runtime.pytorch.transfer import Transfer
 
 
 class TorchBackend:
-    """Runs a model as it is, at any size; for other arguments and errors see `VideoSegmenter`.
+    """Runs a model as it is, at any size.
 
     Args:
+        model: the network; a copy of it is converted, the caller's stays as it is.
+        memory_size, precision, device, work_size: as `lmanet_core.open_segmenter` takes them.
+        antialias: as `lmanet_core.network.resizing.resize_image` takes it, for images that are
+            resized.
+        work_pixels: instead of `work_size`, how many pixels images are brought to, about, in their
+            own proportions; with neither they keep their size.
         replay: whether steps on a CUDA device are replayed as graphs where they can be.
+
+    Raises:
+        ValueError: an argument is out of range, or the model has no memory to use.
     """
 
     name = "torch"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from lmanet_core import CheckpointError, VideoSegmenter
+from lmanet_core import CheckpointError, VideoSegmenter, open_segmenter
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS, load_work_size
 from lmanet_core.program.extras import MissingExtraError
-from lmanet_core.runtime import GraphFileError, open_segmenter
+from lmanet_core.runtime import GraphFileError
 from lmanet_ros.node.parameter_fields import ParameterError
 from lmanet_ros.node.segmentation_parameters import IMAGE_SIZE, NodeParameters
 
@@ -32,9 +32,9 @@ def load_network(parameters: NodeParameters) -> Network:
         ParameterError: a parameter cannot be used, or does not fit the others.
     """
     try:
-        segmenter, choice = open_segmenter(
+        segmenter = open_segmenter(
             parameters.checkpoint or None,
-            engine=parameters.model_file,
+            model_file=parameters.model_file,
             backend=parameters.backend,
             memory_size=None if parameters.memory_size < 0 else parameters.memory_size,
             precision=parameters.precision,
@@ -54,19 +54,19 @@ def load_network(parameters: NodeParameters) -> Network:
     except ValueError as error:
         # The message begins with the name of the argument, which is that of the parameter.
         raise ParameterError(f"parameter {error}") from None
-    assert choice.file is not None
+    assert segmenter.file is not None
     name = parameters.model_file or parameters.checkpoint or DEFAULT_WEIGHTS
-    classes = segmenter.classes
+    classes, backend = segmenter.classes, segmenter.backend
     description = (
         f"{name} "
         f"({len(classes)} classes: {', '.join(classes.names)}) "
         f"at {_describe_size(parameters)}, "
-        f"a memory of {segmenter.memory_size} frames, "
-        f"local attention: {segmenter.attention}, "
-        f"on {segmenter.device} in {segmenter.precision}; "
-        f"backend {choice.backend}: {choice.reason}"
+        f"a memory of {backend.memory_size} frames, "
+        f"local attention: {backend.attention}, "
+        f"on {backend.device} in {backend.precision}; "
+        f"backend {backend.name}: {segmenter.reason}"
     )
-    return Network(segmenter, name, choice.file, description)
+    return Network(segmenter, name, segmenter.file, description)
 
 
 def _work_size(parameters: NodeParameters) -> tuple[int, int] | None:

@@ -95,12 +95,12 @@ class Stream:
     @property
     def memory_size(self) -> int:
         """Number of past frames that are remembered at most."""
-        return self.segmenter.memory_size
+        return self.segmenter.backend.memory_size
 
     @property
     def memory_filled(self) -> int:
         """Number of past frames that the next one will see."""
-        return 0 if self._reset_requests else self.segmenter.filled
+        return 0 if self._reset_requests else self.segmenter.backend.filled
 
     def request_reset(self, reason: str) -> None:
         """Let the next frame that is begun find an empty memory."""
@@ -225,7 +225,7 @@ class Stream:
         self.statistics.add_processed(times)
         self._logger.debug(
             f"frame of {_nanoseconds(message.header) / NANOSECONDS:.3f} s segmented in "
-            f"{1e3 * step_time:.1f} ms, memory of {self.segmenter.filled} frames, "
+            f"{1e3 * step_time:.1f} ms, memory of {self.segmenter.backend.filled} frames, "
             f"published: {', '.join(published) or 'nothing'}"
         )
 
@@ -250,7 +250,7 @@ class Stream:
         )
 
     def _reset(self, reason: str) -> None:
-        self._logger.info(f"memory of {self.segmenter.filled} frames emptied: {reason}")
+        self._logger.info(f"memory of {self.segmenter.backend.filled} frames emptied: {reason}")
         self.segmenter.reset()
         self._previous = None
         self.statistics.count("resets")

@@ -268,7 +268,7 @@ def test_doctor_tells_what_runs_here_and_ends_with_0_where_a_frame_can_be_segmen
     assert main(["doctor", "--time"]) == 0
     page = capsys.readouterr().out
     assert re.search(r"expected at 64x32: \d+\.\d images a second, \d+ ms each", page)
-    subjects = ("processor", "C++ kernel", "PyTorch", "Triton", "GPU", "ONNX Runtime", "OpenVINO",
+    subjects = ("processor", "C++ kernel", "PyTorch", "Triton", "GPU", "onnxruntime", "openvino",
                 "TensorRT", "TensorRT-RTX", "rclpy", "RMW", "cv_bridge", "vision_msgs")  # fmt: skip
     assert all(f"  {subject} " in page for subject in subjects)
     assert torch.__version__ in page

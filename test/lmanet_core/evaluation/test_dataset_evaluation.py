@@ -17,7 +17,7 @@ from cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling import (
 )
 from cityscapesscripts.helpers.labels import trainId2label
 
-from lmanet_core import LMANet, ModelConfig, VideoSegmenter, build_model
+from lmanet_core import LMANet, ModelConfig, VideoSegmenter, build_model, open_segmenter
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.data.video import DatasetError
 from lmanet_core.evaluation import SegmentedFrame, evaluate, score, segment
@@ -32,7 +32,7 @@ def network(classes: ClassTable = CAMVID, memory_size: int = 2) -> LMANet:
 
 
 def segmenter(model: LMANet, memory_size: int | None = None) -> VideoSegmenter:
-    return VideoSegmenter(model, memory_size, "fp32", "cpu")
+    return open_segmenter(model, memory_size=memory_size, precision="fp32", device="cpu")
 
 
 def test_miou_agrees_with_the_official_cityscapes_evaluation(
@@ -103,7 +103,9 @@ def test_cityscapes_is_streamed_up_to_its_labelled_frame(cityscapes: Path) -> No
 
 
 def test_labels_are_scored_at_the_size_of_the_data_set(camvid: Path) -> None:
-    small = VideoSegmenter(network(), 0, "fp32", "cpu", work_size=(32, 16))
+    small = open_segmenter(
+        network(), memory_size=0, precision="fp32", device="cpu", work_size=(32, 16)
+    )
     frames = list(segment(small, open_dataset("camvid", camvid, "val")))
     assert frames[0].predicted.shape == frames[0].image.shape[:2] == (32, 64)
 

@@ -76,5 +76,5 @@ def assert_streams_alike(
         agreeing += (ours.labels == theirs.labels).mean() / len(clip)
         difference = ours.confidence.astype(int) - theirs.confidence
         assert np.quantile(np.abs(difference), least) <= 1, f"frame {index}"
-        assert exported.filled == expected.filled
+        assert exported.backend.filled == expected.backend.filled
     assert agreeing >= least

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from export_cases import MEMORY_SIZE, SIZE, TINY, TinyBackbone, assert_streams_alike
 
-from lmanet_core import VideoSegmenter, build_model, kernel
+from lmanet_core import build_model, kernel
 from lmanet_core.command.__main__ import main
 from lmanet_core.network.size_rule import SizeRule
-from lmanet_core.runtime import GraphFileError, choice, open_segmenter
+from lmanet_core.runtime import GraphFileError, open_segmenter
+from lmanet_core.runtime.backends.cpu_graph import RUNTIMES
 from lmanet_core.runtime.graph_info import GraphInfo
 from lmanet_core.runtime.network_file import read_network_file, write_network_file
 
@@ -32,13 +33,13 @@ PROJECT = Path(__file__).parents[3]
 
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
 def test_a_clip_from_a_cold_start_gets_the_labels_of_the_library(tiny, clip, tiny_network, backend):
-    library = VideoSegmenter(tiny, precision="fp32")
-    exported, _ = open_segmenter(tiny, engine=tiny_network, backend=backend, precision="fp32")
+    library = open_segmenter(tiny, precision="fp32")
+    exported = open_segmenter(tiny, model_file=tiny_network, backend=backend, precision="fp32")
     other = exported.new_stream()
     assert_streams_alike(library, exported, clip[: MEMORY_SIZE + 3])
     library.reset()
     assert_streams_alike(library, other, clip[5:8])
-    assert exported.filled == MEMORY_SIZE, "each stream has a memory of its own"
+    assert exported.backend.filled == MEMORY_SIZE, "each stream has a memory of its own"
 
 
 @pytest.mark.parametrize(
@@ -65,10 +66,10 @@ def test_other_memories_are_exported_too(clip, tmp_path, setting, backend):
     """None, and those of the features themselves, one of which keeps every second frame."""
     model = build_model(replace(TINY, **setting)).eval()
     export_network(model, tmp_path / "model.lmanet", work_size=SIZE)
-    exported, _ = open_segmenter(
-        engine=tmp_path / "model.lmanet", backend=backend, precision="fp32", threads=1
+    exported = open_segmenter(
+        model_file=tmp_path / "model.lmanet", backend=backend, precision="fp32", threads=1
     )
-    assert_streams_alike(VideoSegmenter(model, precision="fp32"), exported, clip[:5])
+    assert_streams_alike(open_segmenter(model, precision="fp32"), exported, clip[:5])
 
 
 def test_small_logits_are_recorded_and_older_files_go_on_working(clip, tmp_path):
@@ -86,14 +87,14 @@ def test_small_logits_are_recorded_and_older_files_go_on_working(clip, tmp_path)
     with pytest.raises(ValueError, match="expected the entries"):
         GraphInfo.from_json(json.dumps({**record, "unheard_of": 1}))
     for network, file in ((model, path), (large, older)):
-        exported, _ = open_segmenter(engine=file, backend="onnxruntime", threads=1)
-        assert_streams_alike(VideoSegmenter(network, precision="fp32"), exported, clip[:3])
+        exported = open_segmenter(model_file=file, backend="onnxruntime", threads=1)
+        assert_streams_alike(open_segmenter(network, precision="fp32"), exported, clip[:3])
 
 
 def test_images_of_other_sizes_are_resized_as_in_the_library(tiny, tiny_network):
     image = np.random.default_rng(0).integers(0, 256, (50, 97, 3), dtype=np.uint8)
-    library = VideoSegmenter(tiny, precision="fp32", work_size=SIZE)
-    exported, _ = open_segmenter(engine=tiny_network, precision="fp32")
+    library = open_segmenter(tiny, precision="fp32", work_size=SIZE)
+    exported = open_segmenter(model_file=tiny_network, precision="fp32")
     assert np.array_equal(exported.step(image).labels, library.step(image).labels)
 
 
@@ -103,13 +104,13 @@ def test_a_file_for_any_size_keeps_the_proportions_of_each_camera(tiny, tiny_net
     assert path.stat().st_size < 0.7 * tiny_network.stat().st_size
     pixels = SIZE[0] * SIZE[1]
     for backend in ("openvino", "onnxruntime"):
-        exported, _ = open_segmenter(engine=path, backend=backend, precision="fp32", memory_size=1)
-        library = VideoSegmenter(tiny, 1, precision="fp32", work_pixels=pixels)
+        exported = open_segmenter(model_file=path, backend=backend, precision="fp32", memory_size=1)
+        library = open_segmenter(tiny, memory_size=1, precision="fp32", work_pixels=pixels)
         for shape in ((60, 80, 3), (100, 50, 3), (60, 80, 3)):
             clip = np.random.default_rng(0).integers(0, 256, (3, *shape), dtype=np.uint8)
             assert_streams_alike(library, exported, clip, least=0.98)
-    fixed, _ = open_segmenter(engine=path, precision="fp32", work_size=(90, 30))
-    library = VideoSegmenter(tiny, precision="fp32", work_size=(90, 30))
+    fixed = open_segmenter(model_file=path, precision="fp32", work_size=(90, 30))
+    library = open_segmenter(tiny, precision="fp32", work_size=(90, 30))
     assert_streams_alike(library, fixed, clip, least=0.98)
 
 
@@ -128,34 +129,34 @@ def test_memory_is_in_bfloat16_where_graphs_and_kernel_are(
         pytest.skip("this processor has no instructions for bfloat16")
     if not has_instructions:
         monkeypatch.setattr(openvino_graph, "best_instruction_set", lambda: "avx2")
-    exported, _ = open_segmenter(engine=tiny_network, backend="openvino", precision="bf16")
+    exported = open_segmenter(model_file=tiny_network, backend="openvino", precision="bf16")
     streams = exported, exported.new_stream()
-    library = VideoSegmenter(tiny, precision="fp32")
+    library = open_segmenter(tiny, precision="fp32")
     for image in clip[:5]:
         expected = library.step(image).labels
         assert all((s.step(image).labels == expected).mean() > 0.95 for s in streams)
-    assert exported._backend.inputs["keys"].itemsize == (2 if has_instructions else 4)
+    assert exported.backend.inputs["keys"].itemsize == (2 if has_instructions else 4)
 
 
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
 def test_frames_on_their_own_run_through_one_graph(tiny, clip, tiny_network, backend, monkeypatch):
     loaded = []
-    load = choice._load_graph
-    monkeypatch.setattr(
-        choice, "_load_graph", lambda *of, **more: loaded.append(of) or load(*of, **more)
-    )
-    exported, _ = open_segmenter(engine=tiny_network, backend=backend, memory_size=0)
-    assert_streams_alike(VideoSegmenter(tiny, 0, precision="fp32"), exported, clip[:2], least=0.98)
+    runtime = RUNTIMES.find(backend)
+    load = runtime.__init__
+    monkeypatch.setattr(runtime, "__init__", lambda *of: loaded.append(of) or load(*of))
+    exported = open_segmenter(model_file=tiny_network, backend=backend, memory_size=0)
+    library = open_segmenter(tiny, memory_size=0, precision="fp32")
+    assert_streams_alike(library, exported, clip[:2], least=0.98)
     assert len(loaded) == 1
-    assert (exported.memory_size, exported.attention) == (0, "none")
+    assert (exported.backend.memory_size, exported.backend.attention) == (0, "none")
 
 
 def test_a_checkpoint_that_is_given_too_must_be_the_exported_one(
     tiny, tiny_checkpoint, tiny_network
 ):
-    open_segmenter(tiny_checkpoint, engine=tiny_network)
+    open_segmenter(tiny_checkpoint, model_file=tiny_network)
     with pytest.raises(GraphFileError, match="another network than the checkpoint"):
-        open_segmenter("street", engine=tiny_network)
+        open_segmenter("street", model_file=tiny_network)
 
 
 def test_damaged_files_are_refused(tiny_network, tmp_path):
@@ -165,7 +166,7 @@ def test_damaged_files_are_refused(tiny_network, tmp_path):
         path = tmp_path / "damaged.lmanet"
         path.write_bytes(damaged)
         with pytest.raises(GraphFileError, match=r"truncated or damaged.*lmanet export"):
-            open_segmenter(engine=path)
+            open_segmenter(model_file=path)
 
 
 def test_a_network_in_int8_says_what_that_costs(tiny, clip, tmp_path):
@@ -173,7 +174,7 @@ def test_a_network_in_int8_says_what_that_costs(tiny, clip, tmp_path):
     path, source = tmp_path / "int8.lmanet", tmp_path / "fp32.lmanet"
     export_network(tiny, source, work_size=SIZE, any_size=True)
     info = quantize(source, path, list(clip[:4]), list(clip[4:6]))
-    pair = [open_segmenter(engine=file, backend="openvino", precision="fp32")[0]
+    pair = [open_segmenter(model_file=file, backend="openvino", precision="fp32")
             for file in (source, path)]  # fmt: skip
     alike = [np.equal(*(s.step(i).labels for s in pair)).mean() for i in clip[4:6]]
     assert info.agreement == pytest.approx(np.mean(alike), abs=1e-3)
@@ -183,15 +184,15 @@ def test_a_network_in_int8_says_what_that_costs(tiny, clip, tmp_path):
         quantize(path, tmp_path / "again.lmanet", list(clip[:1]), list(clip[:1]))
     with pytest.raises(ValueError, match="others to compare on"):
         quantize(source, tmp_path / "again.lmanet", list(clip[:1]), [])
-    exported, _ = open_segmenter(engine=path)
-    assert (exported.precision, exported.memory_size) == ("int8", MEMORY_SIZE)
-    library = VideoSegmenter(tiny, precision="fp32")
+    exported = open_segmenter(model_file=path)
+    assert (exported.backend.precision, exported.backend.memory_size) == ("int8", MEMORY_SIZE)
+    library = open_segmenter(tiny, precision="fp32")
     shares = [(exported.step(i).labels == library.step(i).labels).mean() for i in clip[:4]]
     assert min(shares) > 0.8
     assert exported.step(np.zeros((60, 100, 3), np.uint8)).labels.shape == (60, 100)
     assert exported.network_size == (80, 48), "in the image's proportions"
     with pytest.raises(ValueError, match="backend must be 'openvino'"):
-        open_segmenter(engine=path, backend="onnxruntime")
+        open_segmenter(model_file=path, backend="onnxruntime")
 
 
 def test_the_program_calibrates_also_without_memory(tiny_checkpoint, tmp_path, capsys):
@@ -203,8 +204,8 @@ def test_the_program_calibrates_also_without_memory(tiny_checkpoint, tmp_path, c
     assert main([*arguments, "--calibration-frames", "4", "--held-out-frames", "2"]) == 0
     info, _ = read_network_file(path)
     assert f"int8 gives {info.agreement:.2%} of the pixels" in capsys.readouterr().out
-    exported, _ = open_segmenter(engine=path)
-    assert exported.memory_size == 0
+    exported = open_segmenter(model_file=path)
+    assert exported.backend.memory_size == 0
     assert exported.step(np.zeros((height, width, 3), np.uint8)).labels.shape == SIZE[::-1]
 
 
@@ -233,10 +234,10 @@ from lmanet_core.command.__main__ import main
 from lmanet_core.program.extras import MissingExtraError
 from lmanet_core.runtime import open_segmenter
 for backend in ("openvino", "onnxruntime"):
-    segmenter, _ = open_segmenter(engine={file!r}, backend=backend)
+    segmenter = open_segmenter(model_file={file!r}, backend=backend)
     for _ in range(3):
         assert segmenter.step(np.zeros((64, 64, 3), np.uint8)).labels.shape == (64, 64)
-    assert segmenter.filled == 3
+    assert segmenter.backend.filled == 3
 assert main(["info", {file!r}]) == 0
 assert main(["doctor"]) == 0
 for words in (["info", "street"], ["export", "a", "b"], ["convert", "a", "b"]):

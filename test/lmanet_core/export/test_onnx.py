@@ -7,7 +7,7 @@ import pytest
 import torch
 from export_cases import FRAMES, MEMORY_SIZE, SIZE, TINY, assert_streams_alike
 
-from lmanet_core import VideoSegmenter, build_model
+from lmanet_core import build_model
 from lmanet_core.runtime import RingBuffer, open_segmenter
 
 onnx = pytest.importorskip("onnx", reason="the extra `export` is missing")
@@ -28,8 +28,8 @@ def backend(request):
 
 
 def test_a_clip_from_a_cold_start_gets_the_labels_of_the_library(model, clip, erfnet_onnx, backend):
-    library = VideoSegmenter(model, precision="fp32")
-    exported, _ = open_segmenter(model, engine=erfnet_onnx, backend=backend, precision="fp32")
+    library = open_segmenter(model, precision="fp32")
+    exported = open_segmenter(model, model_file=erfnet_onnx, backend=backend, precision="fp32")
     assert len(clip) == FRAMES
     assert len(np.unique(library.step(clip[0]).labels)) > 5, "a network that says one thing only"
     library.reset()
@@ -111,7 +111,7 @@ def test_the_tiled_form_is_made_of_standard_operators(tiny_onnx):
 
 
 def test_an_image_may_be_read_only(tiny, tiny_onnx, clip, backend):
-    stream = open_segmenter(tiny, engine=tiny_onnx, backend=backend)[0]
+    stream = open_segmenter(tiny, model_file=tiny_onnx, backend=backend)
     frozen = clip[0].copy()
     frozen.flags.writeable = False
     again = stream.new_stream()
@@ -121,25 +121,25 @@ def test_an_image_may_be_read_only(tiny, tiny_onnx, clip, backend):
 def test_images_of_any_size_are_resized_in_the_graph(tiny, tiny_onnx, backend):
     random = np.random.default_rng(1)
     small = random.integers(0, 256, (12, 17, 3), dtype=np.uint8)
-    library = VideoSegmenter(tiny, precision="fp32", work_size=SIZE)
-    exported, _ = open_segmenter(tiny, engine=tiny_onnx, backend=backend, precision="fp32")
+    library = open_segmenter(tiny, precision="fp32", work_size=SIZE)
+    exported = open_segmenter(tiny, model_file=tiny_onnx, backend=backend, precision="fp32")
     for image in (small, small.repeat(3, axis=0).repeat(3, axis=1), small):
         expected, result = library.step(image), exported.step(image)
         assert result.labels.shape == image.shape[:2]
         assert (result.labels == expected.labels).mean() > 0.98
-    assert exported.filled == 3, "the memory does not care about the camera's size"
+    assert exported.backend.filled == 3, "the memory does not care about the camera's size"
 
 
 def test_the_single_frame_network_remembers_nothing(clip, tmp_path):
     model = build_model(replace(TINY, memory_size=0)).eval()
     export_onnx(model, tmp_path / "model.onnx", work_size=SIZE)
-    exported, _ = open_segmenter(model, engine=tmp_path / "model.onnx", backend="onnxruntime")
-    assert_streams_alike(VideoSegmenter(model, precision="fp32"), exported, clip[:3])
+    exported = open_segmenter(model, model_file=tmp_path / "model.onnx", backend="onnxruntime")
+    assert_streams_alike(open_segmenter(model, precision="fp32"), exported, clip[:3])
 
 
 def test_nothing_is_allocated_for_a_frame(tiny, tiny_onnx, clip, backend):
-    exported, _ = open_segmenter(tiny, engine=tiny_onnx, backend=backend)
-    runner = exported._backend
+    exported = open_segmenter(tiny, model_file=tiny_onnx, backend=backend)
+    runner = exported.backend
     tensors = {**runner.inputs, **runner.outputs}
     places = {name: tensor.ctypes.data for name, tensor in tensors.items()}
     results = [exported.step(image) for image in clip[:5]]

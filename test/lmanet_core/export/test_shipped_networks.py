@@ -68,7 +68,7 @@ def clip() -> list[np.ndarray]:
 
 @cache
 def expected(network: str) -> tuple[list[np.ndarray], VideoSegmenter]:
-    library = VideoSegmenter(load(network), precision="fp32", device="cpu", work_size=SIZE)
+    library = open_segmenter(load(network), precision="fp32", device="cpu", work_size=SIZE)
     return [library.step(image).labels for image in clip()], library
 
 
@@ -97,16 +97,16 @@ def test_an_export_gives_the_labels_of_the_checkpoint(
         pytest.importorskip("nncf", reason="the extra `int8` is missing")
     labels, library = expected(network)
     engine = export(network, form)
-    exported, choice = open_segmenter(
-        network, engine=engine, backend=backend, precision=precision, device="cpu"
+    exported = open_segmenter(
+        network, model_file=engine, backend=backend, precision=precision, device="cpu"
     )
     found = [exported.step(image).labels for image in clip()]
     shares = [(ours == theirs).mean() for ours, theirs in zip(found, labels, strict=True)]
     assert min(shares) >= least
-    assert choice.file == engine
+    assert exported.file == engine
     assert exported.classes == network_classes(engine) == library.classes
     assert exported.network_size == library.network_size == SIZE
-    assert exported.memory_size == exported.filled == library.filled == 4
+    assert exported.backend.filled == library.backend.filled == 4
 
 
 @pytest.mark.slow
@@ -115,8 +115,8 @@ def test_an_export_gives_the_labels_of_the_checkpoint(
 def test_without_a_size_it_runs_at_the_one_that_the_checkpoint_records(network, form, tmp_path):
     path = tmp_path / f"{network}.{form}"
     assert main(["export", network, str(path)]) == 0
-    exported, _ = open_segmenter(engine=path)
-    library, _ = open_segmenter(load(network), work_size=load_work_size(network))
+    exported = open_segmenter(model_file=path)
+    library = open_segmenter(load(network), work_size=load_work_size(network))
     width, height = load_work_size(network)
     for segmenter in (exported, library):
         segmenter.step(np.zeros((height, width, 3), np.uint8))

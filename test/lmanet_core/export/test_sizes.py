@@ -9,7 +9,7 @@ from export_cases import TINY
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmanet_core import VideoSegmenter, build_model, save_checkpoint
+from lmanet_core import build_model, save_checkpoint
 from lmanet_core.command.__main__ import main
 from lmanet_core.runtime import open_segmenter
 from lmanet_core.runtime.graph_info import GraphInfo, read_onnx_info
@@ -65,13 +65,13 @@ def test_files_run_at_the_size_that_the_checkpoint_records(model, files):
     assert read_onnx_info(onnx).work_size == ROUNDED
     for shape in ((76, 100, 3), (152, 200, 3), (90, 61, 3)):
         image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        library, _ = open_segmenter(checkpoint, precision="fp32")
+        library = open_segmenter(checkpoint, precision="fp32")
         expected = library.step(image).labels
-        exported, _ = open_segmenter(engine=network, precision="fp32")
+        exported = open_segmenter(model_file=network, precision="fp32")
         assert (exported.step(image).labels == expected).mean() > 0.99
         assert exported.network_size == library.network_size
-        whole, _ = open_segmenter(engine=onnx, precision="fp32")
-        fixed = VideoSegmenter(model, precision="fp32", work_size=RECORDED)
+        whole = open_segmenter(model_file=onnx, precision="fp32")
+        fixed = open_segmenter(model, precision="fp32", work_size=RECORDED)
         assert (whole.step(image).labels == fixed.step(image).labels).mean() > 0.99
         assert whole.network_size == fixed.network_size == ROUNDED
 

@@ -129,13 +129,13 @@ def test_auto_takes_what_the_engine_was_built_for(engine):
 
 def test_an_engine_needs_a_cuda_device(engine, tiny):
     with pytest.raises(ValueError, match="device must be a CUDA device"):
-        open_segmenter(tiny, engine=engine, device="cpu")
+        open_segmenter(tiny, model_file=engine, device="cpu")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without a GPU")
 def test_without_a_gpu_an_engine_blames_no_device_that_nobody_set(engine, tiny):
-    with pytest.raises(ValueError, match="engine must be a file for CPUs here"):
-        open_segmenter(tiny, engine=engine)
+    with pytest.raises(ValueError, match="model_file must be one for CPUs here"):
+        open_segmenter(tiny, model_file=engine)
 
 
 def test_damaged_engines_never_get_to_tensorrt(engine, tiny, tmp_path):
@@ -149,11 +149,11 @@ def test_damaged_engines_never_get_to_tensorrt(engine, tiny, tmp_path):
     for message, damaged in damages.items():
         path.write_bytes(damaged)
         with pytest.raises(GraphFileError, match=message):
-            open_segmenter(tiny, engine=path)
+            open_segmenter(tiny, model_file=path)
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(GraphFileError, match="truncated or damaged"):
-        open_segmenter(tiny, engine=path)
+        open_segmenter(tiny, model_file=path)
 
 
 def test_options_that_cannot_be_met_are_explained(tiny, tmp_path):

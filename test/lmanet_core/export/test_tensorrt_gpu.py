@@ -7,7 +7,6 @@ import pytest
 import torch
 from export_cases import SIZE
 
-from lmanet_core import VideoSegmenter
 from lmanet_core.runtime import open_segmenter
 
 pytestmark = pytest.mark.gpu
@@ -33,9 +32,9 @@ def test_an_engine_gives_what_the_library_gives(model, clip, tmp_path, form, pre
     options = EngineOptions(runtime, operator, precision, work_size=SIZE)
     info = build_engine(model, path, options)
     assert info.graph.operator == operator
-    library = VideoSegmenter(model, precision="fp32", device="cpu")
-    engine, choice = open_segmenter(model, engine=path)
-    assert choice.backend == runtime
+    library = open_segmenter(model, precision="fp32", device="cpu")
+    engine = open_segmenter(model, model_file=path)
+    assert engine.backend.name == runtime
     agreeing = []
     for image in clip:
         expected, result = library.step(image), engine.step(image)
@@ -51,7 +50,7 @@ def test_the_memory_stays_where_it_is(model, clip, tmp_path, form):
     runtime, operator = form
     path = tmp_path / "erfnet.engine"
     build_engine(model, path, EngineOptions(runtime, operator, work_size=SIZE))
-    engine, _ = open_segmenter(model, engine=path)
+    engine = open_segmenter(model, model_file=path)
     for image in clip[:3]:
         engine.step(image)
     allocated = torch.cuda.memory_allocated()

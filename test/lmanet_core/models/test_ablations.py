@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lmanet_core import ModelConfig, VideoSegmenter, build_model, load, save_checkpoint
+from lmanet_core import ModelConfig, build_model, load, open_segmenter, save_checkpoint
 from lmanet_core.models.fusion import (
     BlendFusion,
     BottleneckFusion,
@@ -29,11 +29,11 @@ def stream(model, clip, store):
 
 @pytest.mark.parametrize("memory_size", [0, 1, 20])
 def test_memory_size_at_inference_may_differ_from_training(memory_size):
-    segmenter = VideoSegmenter(build(memory_size=4), memory_size=memory_size)
+    segmenter = open_segmenter(build(memory_size=4), memory_size=memory_size)
     images = np.random.default_rng(0).integers(0, 256, (22, 16, 16, 3), dtype=np.uint8)
     for image in images:
         segmenter.step(image)
-    assert segmenter.filled == memory_size
+    assert segmenter.backend.filled == memory_size
 
 
 @pytest.mark.parametrize("window_size", [1, 11, 21, 41, None])
@@ -215,16 +215,16 @@ def test_memory_policy_decides_what_a_stream_remembers(settings, remembered):
 
 def test_the_segmenter_follows_the_policy():
     model = build(memory_size=4, memory_policy="every_nth", memory_interval=3)
-    segmenter = VideoSegmenter(model)
+    segmenter = open_segmenter(model)
     image = np.zeros((16, 16, 3), np.uint8)
     filled = []
     for _ in range(8):
         segmenter.step(image)
-        filled.append(segmenter.filled)
+        filled.append(segmenter.backend.filled)
     assert filled == [1, 1, 1, 2, 2, 2, 3, 3]
     segmenter.reset()
     segmenter.step(image)
-    assert segmenter.filled == 1, "the first frame after a reset is remembered"
+    assert segmenter.backend.filled == 1, "the first frame after a reset is remembered"
 
 
 def test_random_draws_memory_size_frames_while_training():

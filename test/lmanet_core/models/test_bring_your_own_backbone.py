@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from lmanet_core import ModelConfig, VideoSegmenter, build_model, load, save_checkpoint
+from lmanet_core import ModelConfig, build_model, load, open_segmenter, save_checkpoint
 from lmanet_core.models import BACKBONES, LocalMemory, find_backbone
 from lmanet_core.models.enlarging_decoder import logits_of
 from lmanet_core.runtime.pytorch.classification import classify
@@ -66,11 +66,11 @@ def test_segformer_trains_streams_and_is_saved(segformer, tmp_path):
     with torch.no_grad():
         assert torch.allclose(loaded(clip), segformer(clip), atol=1e-5)
         assert (loaded(clip) - loaded(clip[:, 2:])).abs().max() > 1e-4, "the memory has no effect"
-    segmenter = VideoSegmenter(loaded, precision="fp32")
+    segmenter = open_segmenter(loaded, precision="fp32")
     image = np.random.default_rng(0).integers(0, 256, (45, 70, 3), dtype=np.uint8)
     for _ in range(3):
         assert segmenter.step(image).labels.shape == (45, 70)
-    assert segmenter.filled == 2
+    assert segmenter.backend.filled == 2
 
 
 def test_without_transformers_everything_else_works_and_segformer_is_explained(monkeypatch):

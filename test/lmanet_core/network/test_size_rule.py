@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lmanet_core import ModelConfig, VideoSegmenter, build_model
+from lmanet_core import ModelConfig, build_model, open_segmenter
 from lmanet_core.models import SizeRule
 
 
@@ -34,12 +34,12 @@ def pspnet():
 
 @pytest.mark.parametrize(("width", "height"), [(33, 25), (40, 31), (9, 9), (5, 70)])
 def test_pspnet_segments_images_of_any_size(pspnet, width, height):
-    segmenter = VideoSegmenter(pspnet)
+    segmenter = open_segmenter(pspnet)
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     for _ in range(2):
         result = segmenter.step(image)
     assert result.labels.shape == result.confidence.shape == (height, width)
-    assert segmenter.filled == 2
+    assert segmenter.backend.filled == 2
 
 
 @torch.no_grad()
@@ -54,4 +54,4 @@ def test_the_corners_of_image_and_logits_are_aligned(pspnet):
 
 def test_a_work_size_below_the_smallest_is_refused(pspnet):
     with pytest.raises(ValueError, match=r"each at least 9, got \(8, 16\)"):
-        VideoSegmenter(pspnet, work_size=(8, 16))
+        open_segmenter(pspnet, work_size=(8, 16))

@@ -14,11 +14,11 @@ from lmanet_core import ModelConfig, VideoSegmenter, build_model
 config = ModelConfig(
     backbone="pspnet101", memory_size=3, key_channels=128, value_channels=None, fusion="bottleneck"
 )
-segmenter = VideoSegmenter(build_model(config), precision="fp32", device="cpu")
+segmenter = open_segmenter(build_model(config), precision="fp32", device="cpu")
 images = np.random.default_rng(0).integers(0, 256, (4, 1025, 2049, 3), dtype=np.uint8)
 for image in images:
     segmenter.step(image)
-assert segmenter.filled == 3
+assert segmenter.backend.filled == 3
 print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -13,7 +13,7 @@ from ros_harness import (
     connected,
 )
 
-from lmanet_core import ModelConfig, VideoSegmenter, build_model, load, save_checkpoint
+from lmanet_core import ModelConfig, build_model, load, open_segmenter, save_checkpoint
 
 CONFIG = Path(__file__).parents[3] / "config"
 SETTINGS = {
@@ -35,7 +35,7 @@ def test_the_node_segments_with_the_network_of_its_parameters_file(name, tmp_pat
     content["/**"]["ros__parameters"] |= {"checkpoint": str(checkpoint), "work_size": [64, 32]}
     params_file = tmp_path / f"{name}.yaml"
     params_file.write_text(yaml.safe_dump(content))
-    segmenter = VideoSegmenter(load(checkpoint), work_size=(64, 32))
+    segmenter = open_segmenter(load(checkpoint), work_size=(64, 32))
     arguments = ("--params-file", str(params_file), *REPORT_OFTEN)
     process = NodeProcess([*NODE_COMMAND, "--ros-args", *arguments])
     try:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 from ros_harness import Client, connected, image_message, pixels, running_node, street
 
-from lmanet_core import VideoSegmenter, load
+from lmanet_core import load, open_segmenter
 from lmanet_ros.node.arrival.camera import camera_names
 
 CAMERAS = {"front": "/front/image_raw", "rear": "/rear/image_raw"}
@@ -38,7 +38,7 @@ def cameras(checkpoint, request) -> Iterator[dict[str, Client]]:
 
 
 def test_each_camera_has_its_own_memory_and_answers(cameras, checkpoint):
-    segmenters = {name: VideoSegmenter(load(checkpoint)) for name in cameras}
+    segmenters = {name: open_segmenter(load(checkpoint)) for name in cameras}
     for index in range(3):
         for number, (name, client) in enumerate(cameras.items()):
             picture = street(seed=10 * number + index)
@@ -64,7 +64,7 @@ def test_one_memory_is_reset_without_the_other(cameras):
 
 
 def test_frames_that_wait_together_are_answered_each_with_its_own(cameras, checkpoint):
-    segmenters = {name: VideoSegmenter(load(checkpoint)) for name in cameras}
+    segmenters = {name: open_segmenter(load(checkpoint)) for name in cameras}
     before = {name: len(client.received["labels"]) for name, client in cameras.items()}
     for client in cameras.values():
         client.node_name = client.prefix

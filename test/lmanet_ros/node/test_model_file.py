@@ -4,7 +4,7 @@ import pytest
 import torch
 from ros_harness import NODE_COMMAND, REPORT_OFTEN, NodeProcess, answers_like, connected
 
-from lmanet_core import ModelConfig, VideoSegmenter, build_model, load, save_checkpoint
+from lmanet_core import ModelConfig, build_model, load, save_checkpoint
 from lmanet_core.checkpoint import DEFAULT_WEIGHTS, WEIGHTS_FOLDER, checkpoint_hash
 from lmanet_core.runtime import open_segmenter
 
@@ -42,7 +42,7 @@ def without_torch(tmp_path):
 
 def test_the_node_runs_the_file_without_torch_and_says_why(exported, without_torch):
     checkpoint, file = exported
-    segmenter = VideoSegmenter(load(checkpoint), precision="fp32", work_size=(64, 32))
+    segmenter = open_segmenter(load(checkpoint), precision="fp32", work_size=(64, 32))
     process = node(without_torch, model_file=file, precision="fp32")
     try:
         with connected(process) as client:
@@ -61,7 +61,7 @@ def test_without_torch_the_shipped_network_runs(without_torch):
             assert "as many pixels as 832x416" in process.output
             assert "local attention: fused" in process.output
             assert "backend openvino: without a GPU it is faster" in process.output
-            answers_like(client, open_segmenter(memory_size=2)[0])
+            answers_like(client, open_segmenter(memory_size=2))
             exported = WEIGHTS_FOLDER / f"{DEFAULT_WEIGHTS}.lmanet"
             assert client.diagnostics["network"] == DEFAULT_WEIGHTS
             assert client.diagnostics["model_file"] == str(exported)

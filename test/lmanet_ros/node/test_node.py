@@ -23,7 +23,7 @@ from ros_harness import (
 )
 from sensor_msgs.msg import CompressedImage, Image
 
-from lmanet_core import VideoSegmenter, load
+from lmanet_core import VideoSegmenter, load, open_segmenter
 from lmanet_core.output.pictures import blend
 from lmanet_ros.messages.image_conversion import ENCODINGS, to_rgb
 
@@ -45,7 +45,7 @@ def client(node) -> Iterator[Client]:
 def segmenter(checkpoint, client) -> VideoSegmenter:
     """What the node is expected to compute, from an empty memory on."""
     client.reset_memory()
-    return VideoSegmenter(load(checkpoint))
+    return open_segmenter(load(checkpoint))
 
 
 def assert_same_labels(answer: Image, expected: np.ndarray) -> None:
@@ -227,7 +227,7 @@ def compressed_message(data: bytes, stamp: float) -> CompressedImage:
 
 
 def test_compressed_images_are_segmented(front_camera, checkpoint):
-    segmenter = VideoSegmenter(load(checkpoint))
+    segmenter = open_segmenter(load(checkpoint))
     for seed in range(2):
         png = cv2.imencode(".png", street(seed=seed)[:, :, ::-1])[1].tobytes()
         message = compressed_message(png, stamp=1 + seed / 15)

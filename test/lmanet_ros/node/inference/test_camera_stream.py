@@ -8,7 +8,7 @@ import rclpy
 import torch
 from ros_harness import image_message, street
 
-from lmanet_core import ModelConfig, VideoSegmenter, build_model
+from lmanet_core import ModelConfig, VideoSegmenter, build_model, open_segmenter
 from lmanet_ros.node.inference.stream import Stream, process
 from lmanet_ros.node.reporting.frame_statistics import FrameTimes
 
@@ -36,7 +36,7 @@ class FakeOutputs:
 @pytest.fixture(scope="module")
 def segmenter() -> VideoSegmenter:
     torch.manual_seed(0)
-    return VideoSegmenter(build_model(ModelConfig(memory_size=2, window_size=3)))
+    return open_segmenter(build_model(ModelConfig(memory_size=2, window_size=3)))
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_a_frame_of_an_earlier_session_is_dropped(make_stream):
 def test_a_network_that_fails_is_counted_and_the_next_frame_goes_on(make_stream, monkeypatch):
     stream = make_stream()
     with monkeypatch.context() as patch:
-        patch.setattr(stream.segmenter._backend, "run", lambda *_, **__: 1 / 0)
+        patch.setattr(stream.segmenter.backend, "run", lambda *_, **__: 1 / 0)
         send(stream, 1.0)
     counts = stream.statistics.figures().counts
     assert (counts["failed"], counts["processed"]) == (1, 0)

@@ -15,7 +15,14 @@ from lmanet_core.checkpoint import (
     checkpoint_fingerprint,
     fingerprint,
 )
-from lmanet_core.runtime import GraphFileError, choice, choose_backend, open_segmenter, shipped
+from lmanet_core.runtime import (
+    GraphFileError,
+    backend_choice,
+    choose_backend,
+    open_segmenter,
+    shipped,
+)
+from lmanet_core.runtime.backends.cpu_graph import RUNTIMES, CpuGraph
 from lmanet_core.runtime.graph_info import METADATA_KEY, GraphInfo
 from lmanet_core.runtime.network_file import read_network_file
 
@@ -57,10 +64,10 @@ def write_onnx(path: Path, info: GraphInfo | None) -> Path:
 
 
 def test_without_a_file_the_model_itself_runs(model):
-    segmenter, chosen = open_segmenter(model, precision="fp32", memory_size=1)
-    assert segmenter.backend == chosen.backend == "torch"
-    assert segmenter.memory_size == 1
-    assert "no exported file" in chosen.reason
+    segmenter = open_segmenter(model, precision="fp32", memory_size=1)
+    assert segmenter.backend.name == "torch"
+    assert segmenter.backend.memory_size == 1
+    assert "no exported file" in segmenter.reason
     assert segmenter.step(np.zeros((32, 64, 3), np.uint8)).labels.shape == (32, 64)
 
 
@@ -73,10 +80,10 @@ def test_the_shipped_default_runs_exported_where_no_gpu_is(monkeypatch):
     monkeypatch.setattr(shipped, "find_spec", lambda name: name in installed or None)
     devices: list[str] = []
     monkeypatch.setattr(shipped, "_GPU_DEVICES", devices)
-    segmenter, chosen = open_segmenter(memory_size=1)
-    assert segmenter.backend == chosen.backend == "openvino"
-    assert "faster than PyTorch" in chosen.reason
-    assert open_segmenter(DEFAULT_WEIGHTS, backend="openvino")[1].reason == "asked for"
+    segmenter = open_segmenter(memory_size=1)
+    assert segmenter.backend.name == "openvino"
+    assert "faster than PyTorch" in segmenter.reason
+    assert open_segmenter(DEFAULT_WEIGHTS, backend="openvino").reason == "asked for"
     find = partial(shipped.find_shipped_export, backend="auto", device="auto", precision="auto")
     assert find("street-camvid") is None, "is not shipped in that form"
     assert find(None, device="cuda") is find(None, precision="bf16") is None
@@ -88,6 +95,38 @@ def test_the_shipped_default_runs_exported_where_no_gpu_is(monkeypatch):
     assert "not installed" in find(None).reason
     installed.clear()
     assert find(None) is None
+
+
+def test_the_former_name_of_the_model_file_goes_on_working():
+    file = WEIGHTS_FOLDER / f"{DEFAULT_WEIGHTS}.lmanet"
+    with pytest.warns(DeprecationWarning, match="model_file"):
+        assert open_segmenter(engine=file).file == file
+
+
+class RedIsTheLabel(CpuGraph):
+    """A runtime of another package, as small as they get."""
+
+    name = "json"  # A module that is there, as its package would be.
+
+    def __init__(self, source, exported, precision, threads, shapes=None):
+        self.precision = exported
+
+    def bind(self, arrays):
+        def run(others):
+            arrays["labels"][:] = others["image"][..., 0]
+
+        return run
+
+
+def test_a_runtime_of_ones_own_is_one_class_and_its_name(model, tmp_path, monkeypatch):
+    path = write_onnx(tmp_path / "a.onnx", info_of(model, memory_size=0, operator=""))
+    monkeypatch.setitem(RUNTIMES, "json", RedIsTheLabel)
+    with pytest.raises(ValueError, match="precision must be 'auto' or 'fp32'"):
+        open_segmenter(model_file=path, backend="json", precision="bf16")
+    segmenter = open_segmenter(model_file=path, backend="json")
+    image = np.full((32, 64, 3), 7, np.uint8)
+    assert (segmenter.step(image, confidence=False).labels == 7).all()
+    assert (segmenter.backend.name, segmenter.reason) == ("json", "asked for")
 
 
 @pytest.mark.parametrize("name", ["work_size", "output_size"])
@@ -102,17 +141,17 @@ def test_a_checkpoint_runs_at_the_size_that_it_records(model, tmp_path):
     save_checkpoint(model, path, work_size=(128, 64))
     small = np.zeros((16, 32, 3), np.uint8)
     for options, size in (({}, (128, 64)), ({"work_pixels": 0}, (32, 16))):
-        segmenter, _ = open_segmenter(path, memory_size=0, **options)
+        segmenter = open_segmenter(path, memory_size=0, **options)
         segmenter.step(small)
         assert segmenter.network_size == size
     with pytest.raises(ValueError, match="does not run at that of the images"):
-        open_segmenter(engine=WEIGHTS_FOLDER / "street.lmanet", work_pixels=0)
+        open_segmenter(model_file=WEIGHTS_FOLDER / "street.lmanet", work_pixels=0)
 
 
 def test_auto_prefers_the_faster_of_what_is_installed(model, tmp_path, monkeypatch):
     path = write_onnx(tmp_path / "a.onnx", info_of(model))
     installed = {"openvino", "onnxruntime"}
-    monkeypatch.setattr(choice, "find_spec", lambda name: name in installed or None)
+    monkeypatch.setattr(backend_choice, "find_spec", lambda name: name in installed or None)
     assert choose_backend("auto", path).backend == "openvino"
     assert choose_backend("onnxruntime", path).reason == "asked for"
     installed.remove("openvino")
@@ -128,8 +167,8 @@ def test_auto_prefers_the_faster_of_what_is_installed(model, tmp_path, monkeypat
     ("arguments", "message"),
     [
         ({"backend": "magic"}, "backend must be one of"),
-        ({"backend": "openvino"}, "engine must name a file"),
-        ({"engine": "nowhere.onnx"}, "nowhere.onnx is no file.*lmanet export"),
+        ({"backend": "openvino"}, "model_file must name a file"),
+        ({"model_file": "nowhere.onnx"}, "nowhere.onnx is no file.*lmanet export"),
     ],
 )
 def test_wrong_arguments_are_explained(model, arguments, message):
@@ -140,7 +179,7 @@ def test_wrong_arguments_are_explained(model, arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"backend": "torch"}, "leave engine empty"),
+        ({"backend": "torch"}, "leave model_file empty"),
         ({"backend": "tensorrt"}, "backend 'tensorrt' takes engines"),
         ({"precision": "fp8"}, "precision must be one of"),
         ({"precision": "fp16"}, "precision must be 'auto' or 'fp32'"),
@@ -151,7 +190,7 @@ def test_wrong_arguments_are_explained(model, arguments, message):
 def test_what_a_file_cannot_do_is_explained(model, tmp_path, arguments, message):
     path = write_onnx(tmp_path / "a.onnx", info_of(model))
     with pytest.raises(ValueError, match=message):
-        open_segmenter(model, engine=path, **{"backend": "onnxruntime"} | arguments)
+        open_segmenter(model, model_file=path, **{"backend": "onnxruntime"} | arguments)
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
@@ -167,16 +206,16 @@ def test_damaged_files_are_refused(model, tmp_path, name, damage, message):
     path = write_onnx(tmp_path / "a.onnx", info_of(model))
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(GraphFileError, match=message):
-        open_segmenter(model, engine=path, backend=name)
+        open_segmenter(model, model_file=path, backend=name)
 
 
 def test_files_of_others_are_refused(model, tmp_path):
     foreign = write_onnx(tmp_path / "foreign.onnx", None)
     with pytest.raises(GraphFileError, match="another program wrote it"):
-        open_segmenter(model, engine=foreign, backend="onnxruntime")
+        open_segmenter(model, model_file=foreign, backend="onnxruntime")
     plugin = write_onnx(tmp_path / "plugin.onnx", info_of(model, operator="plugin"))
     with pytest.raises(GraphFileError, match="export with --operator tiled"):
-        open_segmenter(model, engine=plugin, backend="onnxruntime")
+        open_segmenter(model, model_file=plugin, backend="onnxruntime")
 
 
 @pytest.mark.parametrize(
@@ -190,11 +229,11 @@ def test_files_of_others_are_refused(model, tmp_path):
 def test_a_file_that_does_not_fit_is_refused(model, tmp_path, changes, arguments, message):
     path = write_onnx(tmp_path / "a.onnx", info_of(model, **changes))
     with pytest.raises(ValueError, match=message):
-        open_segmenter(model, engine=path, backend="onnxruntime", **arguments)
+        open_segmenter(model, model_file=path, backend="onnxruntime", **arguments)
 
 
 def test_the_package_that_is_missing_is_named(model, tmp_path, monkeypatch):
     path = write_onnx(tmp_path / "a.onnx", info_of(model))
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ValueError, match=r"pip install '.\[export\]'"):
-        open_segmenter(model, engine=path, backend="onnxruntime")
+        open_segmenter(model, model_file=path, backend="onnxruntime")
