@@ -71,8 +71,13 @@ def save_checkpoint(
 
     dtype = dtype or torch.float32
     tensors = {
-        name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).cpu().contiguous()
+        name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).cpu()
         for name, tensor in model.state_dict().items()
+    }
+    # Cloned: parts of a network may share a tensor, of which the file holds a copy for each.
+    tensors = {
+        name: tensor.clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
     }
     metadata = {
         "format": FORMAT,

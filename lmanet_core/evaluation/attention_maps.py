@@ -75,7 +75,7 @@ def read_at(
     features = model.encoder(_images(model, [frame]))
     current = memory.project(features)
     read = local_attention(current.query_key, keys, values, memory.window_size)
-    fused = memory.fusion(current.query_value, read, features)
+    fused = memory.fusion(current.query_value, read, features, current.quality)
     gate = memory.fusion.memory_gate(current.query_value, read)[0].mean(0)
     alone, label = (model.decoder(one)[0].argmax(0) for one in (features, fused))
     readings = []

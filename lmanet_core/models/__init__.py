@@ -3,7 +3,7 @@
 Read `lmanet`, `memory` and `fusion`, then `lmanet_core.ops.reference`.
 """
 
-from lmanet_core.models.backbone import BACKBONES, Backbone, find_backbone
+from lmanet_core.models.backbone import BACKBONES, Backbone
 from lmanet_core.models.enlarging_decoder import EnlargingDecoder
 from lmanet_core.models.lmanet import LMANet, MemoryStore, build_model
 from lmanet_core.models.memory import LocalMemory
@@ -18,5 +18,4 @@ __all__ = [
     "MemoryStore",
     "SizeRule",
     "build_model",
-    "find_backbone",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import entry_points
 from typing import Protocol
 
 from torch import nn
@@ -13,6 +12,7 @@ from lmanet_core.models.efficientnet_lite import LITE2, EfficientNetLiteSegmente
 from lmanet_core.models.erfnet import ERFNet
 from lmanet_core.models.pspnet import PSPNet
 from lmanet_core.network.size_rule import SizeRule
+from lmanet_core.registry import Registry
 
 
 class Backbone(Protocol):
@@ -46,44 +46,16 @@ class Backbone(Protocol):
         """
 
 
-def _segformer_b0(num_classes: int) -> Backbone:
-    try:
-        from lmanet_core.models.segformer import SegFormer
-    except ImportError as error:
-        raise ValueError(
-            f"backbone 'segformer_b0' needs the package transformers ({error}); "
-            "install it with: pip install transformers"
-        ) from None
-    return SegFormer(num_classes)
-
-
-BackboneConstructor = Callable[[int], Backbone]
-"""Makes a network with so many classes."""
-
-BACKBONES: dict[str, BackboneConstructor] = {
-    "efficientnet_lite0": EfficientNetLiteSegmenter,
-    "efficientnet_lite2": partial(EfficientNetLiteSegmenter, shapes=LITE2),
-    "erfnet": ERFNet,
-    "pspnet50": partial(PSPNet, layers=50),
-    "pspnet101": partial(PSPNet, layers=101),
-    "segformer_b0": _segformer_b0,
-}
-"""Single-frame networks by name; add your own before you build or load a model with it."""
-
-ENTRY_POINT_GROUP = "lmanet.backbones"
-"""Where installed packages announce networks, found by every program that loads a checkpoint."""
-
-
-def find_backbone(name: str) -> BackboneConstructor:
-    """The constructor registered under a name in `BACKBONES` or by an installed package.
-
-    Raises:
-        ValueError: nothing is.
-    """
-    if name in BACKBONES:
-        return BACKBONES[name]
-    announced = entry_points(group=ENTRY_POINT_GROUP)
-    if name in announced.names:
-        return announced[name].load()
-    known = sorted({*BACKBONES, *announced.names})
-    raise ValueError(f"backbone must be one of {known}, got {name!r}")
+BACKBONES: Registry[Callable[[int], Backbone]] = Registry(
+    "backbone",
+    "lmanet.backbones",
+    {
+        "efficientnet_lite0": EfficientNetLiteSegmenter,
+        "efficientnet_lite2": partial(EfficientNetLiteSegmenter, shapes=LITE2),
+        "erfnet": ERFNet,
+        "pspnet50": partial(PSPNet, layers=50),
+        "pspnet101": partial(PSPNet, layers=101),
+        "segformer_b0": "lmanet_core.models.segformer:SegFormer",
+    },
+)
+"""Single-frame networks by name: what makes one with so many classes."""

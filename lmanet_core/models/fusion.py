@@ -7,7 +7,6 @@ features from the first two and do not look at the third.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -23,13 +22,42 @@ FIRST_SHARE = 0.3
 
 
 class Fusion(nn.Module):
-    """What all have in common: query values, what was read, and features -> new features."""
+    """What all have in common; made of Dv and C.
 
-    def forward(self, query_values: Tensor, read: Tensor, features: Tensor) -> Tensor:
-        """(B, Dv, H, W) twice and (B, C, H, W) -> (B, C, H, W), what the decoder gets."""
+    Attributes:
+        quality: tells how good a frame is, where the fusion wants to know.
+
+    Raises:
+        ValueError: it is not for these numbers of channels.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quality: FrameQuality | None = None
+
+    def forward(
+        self,
+        query_values: Tensor,
+        read: Tensor,
+        features: Tensor | None = None,
+        quality: Tensor | None = None,
+    ) -> Tensor:
+        """Join a frame with what was read.
+
+        Args:
+            query_values: (B, Dv, H, W) of the frame.
+            read: (B, Dv, H, W) from the memory.
+            features: (B, C, H, W) of the frame; those of the paper do without.
+            quality: (B, 1, 1, 1) of the frame, if it is known.
+
+        Returns:
+            (B, C, H, W), what the decoder gets.
+        """
         raise NotImplementedError
 
-    def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
+    def memory_gate(
+        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None
+    ) -> Tensor:
         """(B, Dv, H, W) twice -> (B, C, H, W), 0..1: how far the memory is let in."""
         raise NotImplementedError
 
@@ -52,15 +80,22 @@ class GatedFusion(Fusion):
         self.expand = nn.Conv2d(2 * value_channels, 2 * feature_channels, 3, padding=1, groups=2)
         self.out_bn = nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS)
 
-    def forward(self, query_values: Tensor, read: Tensor, features: Tensor | None = None) -> Tensor:
-        """(B, Dv, H, W) twice -> (B, C, H, W)."""
+    def forward(
+        self,
+        query_values: Tensor,
+        read: Tensor,
+        features: Tensor | None = None,
+        quality: Tensor | None = None,
+    ) -> Tensor:
         both = self._both(query_values, read)
         query_gate, memory_gate = self.gate(both).sigmoid_().chunk(2, dim=1)
         query, memory = self.expand(both).chunk(2, dim=1)
         fused = torch.addcmul(query_gate * query, memory_gate, memory)
         return functional.relu(self.out_bn(fused), inplace=True)
 
-    def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
+    def memory_gate(
+        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None
+    ) -> Tensor:
         return self.gate(self._both(query_values, read)).sigmoid_().chunk(2, dim=1)[1]
 
     def _both(self, query_values: Tensor, read: Tensor) -> Tensor:
@@ -88,12 +123,19 @@ class ConcatenationFusion(Fusion):
         self.bn = nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS)
         self.dropout = nn.Dropout2d(DROPOUT)
 
-    def forward(self, query_values: Tensor, read: Tensor, features: Tensor | None = None) -> Tensor:
-        """(B, Dv, H, W) twice -> (B, 2 Dv, H, W)."""
+    def forward(
+        self,
+        query_values: Tensor,
+        read: Tensor,
+        features: Tensor | None = None,
+        quality: Tensor | None = None,
+    ) -> Tensor:
         both = self.bn(torch.cat([query_values, read], dim=1))
         return functional.relu(self.dropout(both), inplace=True)
 
-    def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
+    def memory_gate(
+        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None
+    ) -> Tensor:
         # Always open.
         return torch.ones_like(read)
 
@@ -125,13 +167,20 @@ class BottleneckFusion(Fusion):
         self.gate = nn.Conv2d(BOTTLENECK_CHANNELS, 2 * feature_channels, 1)
         self.out_bn = nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS)
 
-    def forward(self, query_values: Tensor, read: Tensor, features: Tensor | None = None) -> Tensor:
-        """(B, C, H, W) twice -> (B, C, H, W)."""
+    def forward(
+        self,
+        query_values: Tensor,
+        read: Tensor,
+        features: Tensor | None = None,
+        quality: Tensor | None = None,
+    ) -> Tensor:
         query_gate, memory_gate = self._gates(query_values, read)
         fused = torch.addcmul(query_gate * query_values, memory_gate, read)
         return functional.relu(self.out_bn(fused), inplace=True)
 
-    def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
+    def memory_gate(
+        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None
+    ) -> Tensor:
         return self._gates(query_values, read)[1]
 
     def _gates(self, query_values: Tensor, read: Tensor) -> tuple[Tensor, ...]:
@@ -157,7 +206,8 @@ class ResidualFusion(Fusion):
 
     with a depthwise 3x3 convolution before the 1x1 convolutions D, A and E, light enough for a
     network of a few GMACs. E begins as zero, so the memory begins without effect and costs nothing
-    where it has nothing to say.
+    where it has nothing to say. That holds for features that are not negative, as of an encoder
+    that ends in a ReLU: what is negative becomes 0.
 
     Source: the gates are those of Paul et al., IROS 2021, section III-C, the rest is not theirs.
     """
@@ -172,12 +222,20 @@ class ResidualFusion(Fusion):
         if self.gate_and_correction.bias is not None:
             nn.init.zeros_(self.gate_and_correction.bias)
 
-    def forward(self, query_values: Tensor, read: Tensor, features: Tensor) -> Tensor:
-        """(B, Dv, H, W) twice and (B, C, H, W), not negative -> (B, C, H, W)."""
+    def forward(
+        self,
+        query_values: Tensor,
+        read: Tensor,
+        features: Tensor | None = None,
+        quality: Tensor | None = None,
+    ) -> Tensor:
+        assert features is not None
         gate, correction = self._gate_and_correction(query_values, read)
         return functional.relu(torch.addcmul(features, gate.sigmoid(), correction), inplace=True)
 
-    def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
+    def memory_gate(
+        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None
+    ) -> Tensor:
         return self._gate_and_correction(query_values, read)[0].sigmoid()
 
     def _gate_and_correction(self, query_values: Tensor, read: Tensor) -> tuple[Tensor, ...]:
@@ -216,22 +274,21 @@ class BlendFusion(Fusion):
         nn.init.constant_(self.gate.bias, math.log(FIRST_SHARE / (1 - FIRST_SHARE)))
         self.quality = FrameQuality(feature_channels)
 
-    def forward(self, query_values: Tensor, read: Tensor, features: Tensor) -> Tensor:
-        """(B, C, H, W) three times -> (B, C, H, W)."""
+    def forward(
+        self,
+        query_values: Tensor,
+        read: Tensor,
+        features: Tensor | None = None,
+        quality: Tensor | None = None,
+    ) -> Tensor:
         # Values are the features themselves, see `ModelConfig.value_channels`.
-        return torch.lerp(query_values, read, self.memory_gate(query_values, read))
+        return torch.lerp(query_values, read, self.memory_gate(query_values, read, quality))
 
-    def memory_gate(self, query_values: Tensor, read: Tensor) -> Tensor:
+    def memory_gate(
+        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None
+    ) -> Tensor:
         gate = self.gate(self.mix(torch.cat([query_values, read], dim=1)))
-        better = self.quality(read) - self.quality(query_values)
+        assert self.quality is not None
+        quality = self.quality(query_values) if quality is None else quality
+        better = self.quality(read) - quality
         return (gate + better.to(gate.dtype)).sigmoid()
-
-
-FUSION_MODULES: Mapping[str, Callable[[int, int], Fusion]] = {
-    "gated": GatedFusion,
-    "concatenation": ConcatenationFusion,
-    "bottleneck": BottleneckFusion,
-    "residual": ResidualFusion,
-    "blend": BlendFusion,
-}
-"""`ModelConfig.fusion` -> constructor from Dv and C."""

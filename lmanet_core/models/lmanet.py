@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from lmanet_core.models.backbone import Backbone, find_backbone
+from lmanet_core.models.backbone import BACKBONES, Backbone
 from lmanet_core.models.memory import LocalMemory
 from lmanet_core.network.model_config import ModelConfig
 
@@ -127,4 +127,4 @@ def build_model(config: ModelConfig) -> LMANet:
     Raises:
         ValueError: the backbone is unknown or not installed, or the fusion does not fit it.
     """
-    return LMANet(config, find_backbone(config.backbone)(len(config.classes)))
+    return LMANet(config, BACKBONES.find(config.backbone)(len(config.classes)))

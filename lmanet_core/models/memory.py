@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from lmanet_core.models.fusion import FUSION_MODULES
-from lmanet_core.models.located_keys import LocatedKeys
-from lmanet_core.network.model_config import PLACE_CHANNELS, QUALITY_CHANNELS
+from lmanet_core.models.frame_quality import FrameQuality
+from lmanet_core.network.model_config import FUSIONS, KEY_FORMS
 from lmanet_core.ops import local_attention
 
 
@@ -25,6 +24,8 @@ class Projection(NamedTuple):
     """V_M (B, Dv, H, W)."""
     features: Tensor
     """E_t (B, C, H, W), which they were made from."""
+    quality: Tensor | None = None
+    """(B, 1, 1, 1), how good the frame is as a whole, where key form or fusion wants to know."""
 
 
 class LocalMemory(nn.Module):
@@ -58,10 +59,8 @@ class LocalMemory(nn.Module):
         super().__init__()
         self.window_size = window_size
         self._passes_values = value_channels is None
-        self.key_form: LocatedKeys | None = None
-        if key_form == "located":
-            self.key_form = LocatedKeys(feature_channels)
-            key_channels -= PLACE_CHANNELS + QUALITY_CHANNELS
+        self.key_form = KEY_FORMS.find(key_form)(feature_channels)
+        key_channels -= self.key_form.extra_channels
         self.key_channels = key_channels
         head = [key_channels] if value_channels is None else [key_channels, value_channels]
         self._channels = head * 2
@@ -69,7 +68,15 @@ class LocalMemory(nn.Module):
         self.heads = nn.Conv2d(
             feature_channels, sum(self._channels), head_size, padding=head_size // 2
         )
-        self.fusion = FUSION_MODULES[fusion](value_channels or feature_channels, feature_channels)
+        self.fusion = FUSIONS.find(fusion)(value_channels or feature_channels, feature_channels)
+        if self.key_form.quality is not None and self.fusion.quality is not None:
+            # One for both, under both names: so checkpoints have always held it.
+            self.fusion.quality = self.key_form.quality
+
+    @property
+    def frame_quality(self) -> FrameQuality | None:
+        """What tells how good a frame is; None where neither key form nor fusion wants to know."""
+        return self.fusion.quality if self.key_form.quality is None else self.key_form.quality
 
     def project(self, features: Tensor) -> Projection:
         """(B, C, H, W) features -> the frame's keys and values."""
@@ -79,9 +86,9 @@ class LocalMemory(nn.Module):
             query_value = memory_value = features
         else:
             query_key, query_value, memory_key, memory_value = parts
-        if self.key_form is not None:
-            query_key, memory_key = self.key_form(query_key, memory_key, features)
-        return Projection(query_key, query_value, memory_key, memory_value, features)
+        quality = None if self.frame_quality is None else self.frame_quality(features)
+        query_key, memory_key = self.key_form(query_key, memory_key, features, quality)
+        return Projection(query_key, query_value, memory_key, memory_value, features, quality)
 
     def read_and_fuse(self, frame: Projection, keys: Tensor, values: Tensor) -> Tensor:
         """Read past frames around each location of this one.
@@ -95,4 +102,4 @@ class LocalMemory(nn.Module):
             (B, C, H, W) features that take the place of the encoder's in the decoder.
         """
         read = local_attention(frame.query_key, keys, values, self.window_size)
-        return self.fusion(frame.query_value, read, frame.features)
+        return self.fusion(frame.query_value, read, frame.features, frame.quality)

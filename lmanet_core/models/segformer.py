@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
 from lmanet_core.models.enlarging_decoder import EnlargingDecoder
 from lmanet_core.models.normalization import ImageNetNormalization
 from lmanet_core.network.size_rule import SizeRule
+from lmanet_core.program.extras import needs_extra
+
+with needs_extra("segformer", "backbone 'segformer_b0'"):
+    from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
 STRIDE = 4
 

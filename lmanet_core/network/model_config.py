@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmanet_core.network.classes import CITYSCAPES, ClassTable
+from lmanet_core.registry import Registry
+
+if TYPE_CHECKING:
+    from lmanet_core.models.fusion import Fusion
+    from lmanet_core.models.key_forms import LinearKeys
 
 MAX_MEMORY_SIZE = 64
-FUSIONS = ("gated", "concatenation", "bottleneck", "residual", "blend")
-"""Ways to join what was read with the current frame, see `lmanet_core.models.fusion`."""
+FUSIONS: Registry[Callable[[int, int], Fusion]] = Registry(
+    "fusion",
+    "lmanet.fusions",
+    {
+        "gated": "lmanet_core.models.fusion:GatedFusion",
+        "concatenation": "lmanet_core.models.fusion:ConcatenationFusion",
+        "bottleneck": "lmanet_core.models.fusion:BottleneckFusion",
+        "residual": "lmanet_core.models.fusion:ResidualFusion",
+        "blend": "lmanet_core.models.fusion:BlendFusion",
+    },
+)
+"""Ways to join what was read with the current frame, made of Dv and C."""
 PLACE_CHANNELS, QUALITY_CHANNELS = 4, 1
 """Of 'located' keys: where they are, and how good their frame is."""
-KEY_FORMS = ("linear", "located")
-"""What keys are made of, see `ModelConfig.key_form`."""
+KEY_FORMS: Registry[Callable[[int], LinearKeys]] = Registry(
+    "key_form",
+    "lmanet.key_forms",
+    {
+        "linear": "lmanet_core.models.key_forms:LinearKeys",
+        "located": "lmanet_core.models.key_forms:LocatedKeys",
+    },
+)
+"""What keys are made of, of C; see `ModelConfig.key_form`."""
 LARGEST_LOCATED_WINDOW = 63
-"""Of 'located' keys, whose places repeat beyond, see `lmanet_core.models.located_keys.PERIOD`."""
+"""Of 'located' keys, whose places repeat beyond, see `lmanet_core.models.key_forms.PERIOD`."""
 MEMORY_POLICIES = ("every", "every_nth", "random")
 """Which past frames enter the memory, see `ModelConfig.memory_policy`."""
 
@@ -70,12 +92,12 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         _check_int("memory_size", self.memory_size, 0, MAX_MEMORY_SIZE)
-        _check_choice("key_form", self.key_form, KEY_FORMS)
+        KEY_FORMS.check(self.key_form)
         fewest = 1 + PLACE_CHANNELS + QUALITY_CHANNELS if self.key_form == "located" else 1
         _check_int("key_channels", self.key_channels, fewest, 4096)
         if self.value_channels is not None:
             _check_int("value_channels", self.value_channels, 1, 4096)
-        _check_choice("fusion", self.fusion, FUSIONS)
+        FUSIONS.check(self.fusion)
         _check_int("head_size", self.head_size, 1, 9)
         if self.head_size % 2 == 0:
             raise ValueError(f"head_size must be odd, got {self.head_size}")

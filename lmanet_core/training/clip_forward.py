@@ -109,7 +109,8 @@ def _remembered(model: LMANet, now: int) -> list[int]:
 def _project(memory: LocalMemory, features: dict[int, Tensor]) -> dict[int, Projection]:
     """Keys and values of each frame, from (B, C, H', W') features."""
     parts = memory.project(torch.cat(list(features.values())))
-    by_frame = zip(*(part.chunk(len(features)) for part in parts), strict=True)
+    chunks = (part.chunk(len(features)) for part in parts if part is not None)
+    by_frame = zip(*chunks, strict=True)
     return {frame: Projection(*own) for frame, own in zip(features, by_frame, strict=True)}
 
 
@@ -129,5 +130,7 @@ def _fuse(
         reads.append(local_attention(projections[now].query_key, keys, values, memory.window_size))
     queries = torch.cat([projections[now].query_value for now in frames])
     features = torch.cat([projections[now].features for now in frames])
-    fused = memory.fusion(queries, torch.cat(reads), features).chunk(len(frames))
+    known = [own for now in frames if (own := projections[now].quality) is not None]
+    quality = torch.cat(known) if known else None
+    fused = memory.fusion(queries, torch.cat(reads), features, quality).chunk(len(frames))
     return dict(zip(frames, fused, strict=True))

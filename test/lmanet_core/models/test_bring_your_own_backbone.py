@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lmanet_core import ModelConfig, build_model, load, open_segmenter, save_checkpoint
-from lmanet_core.models import BACKBONES, LocalMemory, find_backbone
+from lmanet_core.models import BACKBONES, LocalMemory
 from lmanet_core.models.enlarging_decoder import logits_of
 from lmanet_core.runtime.pytorch.classification import classify
 
@@ -77,7 +77,7 @@ def test_without_transformers_everything_else_works_and_segformer_is_explained(m
     monkeypatch.setitem(sys.modules, "transformers", None)
     monkeypatch.delitem(sys.modules, "lmanet_core.models.segformer", raising=False)
     build_model(ModelConfig())
-    with pytest.raises(ValueError, match=r"segformer_b0.*pip install transformers"):
+    with pytest.raises(ValueError, match=r"segformer_b0.*pip install '\.\[segformer\]'"):
         build_model(ModelConfig(backbone="segformer_b0"))
 
 
@@ -94,10 +94,10 @@ def test_an_installed_package_can_announce_a_network(tmp_path, monkeypatch):
         "[lmanet.backbones]\ntheirs = their_networks:Theirs\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    assert find_backbone("theirs").__name__ == "Theirs"
+    assert BACKBONES.find("theirs").__name__ == "Theirs"
     assert build_model(ModelConfig(backbone="theirs")).config.backbone == "theirs"
     with pytest.raises(ValueError, match=r"one of .*'theirs'.*, got 'vgg'"):
-        find_backbone("vgg")
+        BACKBONES.find("vgg")
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Keys by which attention finds what looks alike, lies near and was seen well."""
+"""What keys are made of: what a convolution gives, or that with a direction and a place."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmanet_core.models.frame_quality import FrameQuality
+from lmanet_core.network.model_config import PLACE_CHANNELS, QUALITY_CHANNELS
 
 SHARPNESS = 60.0
 """What two places of the same look gain over two that have nothing in common, at the start."""
@@ -23,7 +24,45 @@ PERIOD = 64
 """Cells after which places repeat: more than windows up to 63 reach."""
 
 
-class LocatedKeys(nn.Module):
+class LinearKeys(nn.Module):
+    """Keys as a convolution gives them, and what all forms have in common.
+
+    Args:
+        feature_channels: C, of the features that keys are made from.
+
+    Attributes:
+        quality: tells how good a frame is, where the form wants to know.
+    """
+
+    extra_channels = 0
+    """Of a key, besides those that a convolution gives."""
+
+    def __init__(self, feature_channels: int) -> None:
+        super().__init__()
+        self.quality: FrameQuality | None = None
+
+    def forward(
+        self,
+        query_key: Tensor,
+        memory_key: Tensor,
+        features: Tensor,
+        quality: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Make keys to read with and to be remembered of a frame's.
+
+        Args:
+            query_key: (B, D, H, W).
+            memory_key: (B, D, H, W).
+            features: (B, C, H, W).
+            quality: (B, 1, 1, 1) of the frame, if it is known.
+
+        Returns:
+            (B, D + extra_channels, H, W) twice.
+        """
+        return query_key, memory_key
+
+
+class LocatedKeys(LinearKeys):
     """Keys of one length, beside where they are and how good their frame is:
 
         key(p) = [sqrt(sharpness) k(p) / |k(p)|, sqrt(nearness) (cos x, sin x, cos y, sin y), q]
@@ -43,21 +82,29 @@ class LocatedKeys(nn.Module):
         feature_channels: C, of the features that keys are made from.
     """
 
+    extra_channels = PLACE_CHANNELS + QUALITY_CHANNELS
+
     def __init__(self, feature_channels: int) -> None:
-        super().__init__()
+        super().__init__(feature_channels)
         self.log_sharpness = nn.Parameter(torch.tensor(math.log(SHARPNESS)))
         self.log_nearness = nn.Parameter(torch.tensor(math.log(NEARNESS)))
         self.quality = FrameQuality(feature_channels)
 
     def forward(
-        self, query_key: Tensor, memory_key: Tensor, features: Tensor
+        self,
+        query_key: Tensor,
+        memory_key: Tensor,
+        features: Tensor,
+        quality: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """(B, D, H, W) twice and (B, C, H, W) -> (B, D + 5, H, W) twice.
+        """As in `LinearKeys`, of the parameters' dtype.
 
-        Of the parameters' dtype: under autocast float32, since what tells neighbouring places apart
-        is small beside their keys.
+        That is float32 under autocast, since what tells neighbouring places apart is small beside
+        their keys.
         """
-        quality = self.quality(features)
+        if quality is None:
+            assert self.quality is not None
+            quality = self.quality(features)
         return (
             self._located(query_key, torch.full_like(quality, PREFERENCE)),
             self._located(memory_key, quality),

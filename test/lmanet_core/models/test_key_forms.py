@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lmanet_core.models import build_model
-from lmanet_core.models.located_keys import PERIOD, LocatedKeys
+from lmanet_core.models.key_forms import PERIOD, LocatedKeys
 from lmanet_core.network.model_config import LARGEST_LOCATED_WINDOW, ModelConfig
 from lmanet_core.ops import local_attention
 
