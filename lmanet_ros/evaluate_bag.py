@@ -15,9 +15,9 @@ from lmanet_core.program.run_program import program_needs, require_writable, run
 with program_needs("evaluate_bag", "evaluation"):
     from lmanet_ros.evaluation.limits import FIGURES, Limit, find_missed
     from lmanet_ros.network_choice import whole_choice
+    from lmanet_ros.output_table import PICTURES
     from lmanet_ros.processes import ProcessError, YamlText, without_ros_arguments
 
-OUTPUTS = ("labels", "confidence", "color", "overlay")
 BELOW_LIMIT = 3
 """Exit status if a figure is less than --fail-below asks for."""
 
@@ -74,7 +74,7 @@ def _parse_arguments(args: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--outputs",
         nargs="+",
-        choices=OUTPUTS,
+        choices=PICTURES,
         default=["labels", "overlay"],
         help="of the node, to record; labels always are",
     )
@@ -186,14 +186,14 @@ def _evaluate_one(arguments: argparse.Namespace, args: list[str]) -> dict[str, A
         label_topic=arguments.label_topic,
         depth_topic=arguments.depth_topic,
         mode=Mode(arguments.live, arguments.rate),
-        outputs=("labels", *(name for name in OUTPUTS[1:] if name in arguments.outputs)),
+        outputs=("labels", *(name for name in PICTURES[1:] if name in arguments.outputs)),
         attach=arguments.attach,
         params_file=arguments.params_file,
         parameters=_node_parameters(arguments),
         ros_arguments=tuple(args[1:]),
     )
     run = evaluate_with_baseline if arguments.baseline else evaluate
-    summary = run(config, arguments.output)
+    summary = run(config, arguments.output).summary
     print(f"\n{format_summary(summary)}\n\nin {arguments.output}/: {FILES}")
     return summary
 

@@ -8,58 +8,53 @@ in turns with this one, so that both are measured in the same conditions.
 from __future__ import annotations
 
 import argparse
-import os
-import signal
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from statistics import median
-from time import monotonic, perf_counter
+from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import Any
 
 from lmanet_core.program.run_program import program_needs, require_writable, run_program
 
-with program_needs("benchmark", "ros"):
+with program_needs("node_benchmark", "ros"):
     import numpy as np
-    import rclpy
-    from diagnostic_msgs.msg import DiagnosticArray
-    from rclpy.node import Node
+    from rclpy.serialization import serialize_message
     from sensor_msgs.msg import Image
     from std_msgs.msg import Header
     from tqdm import tqdm
 
     from lmanet_core.output.files import write_json
     from lmanet_core.program.arguments import image_size
+    from lmanet_ros.evaluation.node_client import NodeClient
     from lmanet_ros.messages.image_conversion import from_array
-    from lmanet_ros.processes import ProcessError, as_yaml, own_network, start
+    from lmanet_ros.processes import NodeProcess, ProcessError, own_network, started
 
-NODE_COMMAND = (sys.executable, "-m", "lmanet_ros.segmentation_node")
-# Every frame is waited for, and large ones get lost under sensor data's best effort.
-RELIABLE = "qos_overrides.{topic}.subscription.reliability:=reliable"
+NODE = "segmentation_node"
+OTHER = "/other"
+"""Namespace of the node of another checkout."""
 WARM_UP = 20
-DEADLINE = 60.0
-"""Seconds to wait for any answer."""
 
 
 def main() -> int:
     """Measure and print, or write, the figures; the exit status."""
     arguments = _parse_arguments()
-    return run_program("benchmark", lambda: _run(arguments), (ProcessError, ValueError, OSError))
+    return run_program(
+        "node_benchmark", lambda: _run(arguments), (ProcessError, ValueError, OSError)
+    )
 
 
 def _run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         require_writable(arguments.json, folder=False)
-    with own_network():
-        network = (arguments.checkpoint, arguments.size)
-        with _running_node(*network) as node:
-            if arguments.against:
-                with _running_node(*network, arguments.against) as other:
-                    figures = _compare(node, other, arguments.size, arguments.frames)
-            else:
-                figures = _measure(node, arguments.size, arguments.frames)
+    with TemporaryDirectory() as logs, own_network(), _running(arguments, Path(logs)) as node:
+        if arguments.against:
+            with _running(arguments, Path(logs), arguments.against) as other:
+                figures = _compare(node, other, arguments.size, arguments.frames)
+        else:
+            figures = _measure(node, arguments.size, arguments.frames)
     for name, value in figures.items():
         print(f"{name:20} {value}")
     if arguments.json:
@@ -79,66 +74,39 @@ def _parse_arguments() -> argparse.Namespace:
 
 
 class _Node:
-    """A running node, sent frames by this process, which waits for labels and diagnostics."""
+    """A running node and its client."""
 
-    def __init__(self, process: subprocess.Popen[bytes], namespace: str) -> None:
-        self.process = process
-        self._name = f"{namespace}/segmentation_node"
-        self._node = Node("benchmark_camera", namespace=namespace or None)
-        self._publisher = self._node.create_publisher(Image, "image", 10)
-        self._node.create_subscription(Image, f"{self._name}/labels", self._on_labels, 10)
-        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
-        self._answers = 0
-        self.diagnostics: dict[str, str] = {}
-        self.wait_until(lambda: self._publisher.get_subscription_count() > 0)
-        self.wait_until(lambda: "received" in self.diagnostics)
+    def __init__(self, process: NodeProcess, client: NodeClient, size: tuple[int, int]) -> None:
+        self.process, self.client = process, client
+        client.connect(_frame(size))
 
     def round_trip(self, frame: Image) -> float:
         """Seconds from sending a frame to receiving its labels."""
-        begin, before = perf_counter(), self._answers
-        self._publisher.publish(frame)
-        self.wait_until(lambda: self._answers > before)
+        data = serialize_message(frame)
+        begin = perf_counter()
+        self.client.wait_for_answer(self.client.send(data, number=0))
         return perf_counter() - begin
-
-    def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Handle what comes in until a condition holds."""
-        end = monotonic() + DEADLINE
-        while not condition():
-            if self.process.poll() is not None:
-                sys.exit("the node has ended, see above")
-            if monotonic() > end:
-                sys.exit(f"no answer from the node for {DEADLINE:.0f} s")
-            rclpy.spin_once(self._node, timeout_sec=0.1)
-
-    def _on_labels(self, labels: Image) -> None:
-        self._answers += 1
-
-    def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            if status.name == f"{self._name}: segmentation":
-                self.diagnostics = {value.key: value.value for value in status.values}
 
 
 @contextmanager
-def _running_node(
-    checkpoint: str | None, size: tuple[int, int], folder: Path | None = None
+def _running(
+    arguments: argparse.Namespace, log_folder: Path, checkout: Path | None = None
 ) -> Iterator[_Node]:
-    """This version's node, or the one of another version in `folder`."""
-    namespace = "/other" if folder else ""
-    parameters = [RELIABLE.format(topic=f"{namespace}/image")]
-    parameters.append(f"work_size:=[{size[0]}, {size[1]}]")
-    if checkpoint:
-        parameters.append(f"checkpoint:={as_yaml(checkpoint)}")
-    command = [*NODE_COMMAND, "--ros-args", *(p for text in parameters for p in ("-p", text))]
-    if folder:
-        command += ["-r", f"__ns:={namespace}"]
-    environment = {"PYTHONPATH": str(folder)} if folder else {}
-    process = start(command, cwd=folder, env={**os.environ, **environment})
-    try:
-        yield _Node(process, namespace)
-    finally:
-        process.kill()
-        process.wait()
+    """This version's node, or the one of another checkout."""
+    namespace = OTHER if checkout else ""
+    parameters: dict[str, object] = {
+        # Every frame is waited for, and large ones get lost under sensor data's best effort.
+        f"qos_overrides.{namespace}/image.subscription.reliability": "reliable",
+        "work_size": list(arguments.size),
+    }
+    if arguments.checkpoint:
+        parameters["checkpoint"] = arguments.checkpoint
+    options: dict[str, Any] = {"namespace": namespace, "checkout": checkout}
+    with (
+        started(NODE, parameters, log_folder, **options) as process,
+        closing(NodeClient(Image, ("labels",), lambda *answer: None, process, namespace)) as client,
+    ):
+        yield _Node(process, client, arguments.size)
 
 
 def _frame(size: tuple[int, int]) -> Image:
@@ -154,15 +122,14 @@ def _measure(node: _Node, size: tuple[int, int], frames: int) -> dict[str, Any]:
     memory = _private_megabytes(node.process.pid)
     round_trips = [node.round_trip(frame) for _ in tqdm(range(frames), unit="frame")]
     growth = _private_megabytes(node.process.pid) - memory
-    node.wait_until(lambda: int(node.diagnostics["processed"]) == frames + WARM_UP)
+    node.client.wait_until_idle()
     begin = perf_counter()
-    node.process.send_signal(signal.SIGINT)
-    node.process.wait(DEADLINE)
+    node.process.end()
     return {
         "size": f"{size[0]}x{size[1]}",
         "frames": frames,
-        "step_ms": float(node.diagnostics["step_ms_median"]),
-        "overhead_ms": float(node.diagnostics["overhead_ms_median"]),
+        "step_ms": float(node.client.facts["step_ms_median"]),
+        "overhead_ms": float(node.client.facts["overhead_ms_median"]),
         "round_trip_ms": round(1e3 * median(round_trips), 2),
         "memory_growth_mb": round(growth, 2),
         "end_seconds": round(perf_counter() - begin, 2),

@@ -69,6 +69,8 @@ class NodeProcess:
         parameters: ROS parameters by name; texts stay texts, whatever they look like in YAML.
         log_folder: where `<name>.log` is written.
         params_files: YAML files with parameters; what comes first gives way.
+        namespace: of the node.
+        checkout: folder with the version of this project that is started; None: this one.
     """
 
     def __init__(
@@ -77,16 +79,28 @@ class NodeProcess:
         parameters: Mapping[str, object],
         log_folder: Path,
         params_files: Sequence[Path] = (),
+        namespace: str = "",
+        checkout: Path | None = None,
     ) -> None:
         self.name = name
-        self._log = log_folder / f"{name}.log"
+        self._log = log_folder / f"{name}{namespace.replace('/', '_')}.log"
         command = [sys.executable, "-m", f"lmanet_ros.{name}", "--ros-args"]
         for parameter, value in parameters.items():
             command += ["-p", f"{parameter}:={as_yaml(value)}"]
         for file in params_files:
             command += ["--params-file", str(file)]
+        if namespace:
+            command += ["-r", f"__ns:={namespace}"]
+        environment = os.environ | ({"PYTHONPATH": str(checkout)} if checkout else {})
         with self._log.open("wb") as log:
-            self._process = start(command, stdout=log, stderr=subprocess.STDOUT)
+            self._process = start(
+                command, cwd=checkout, env=environment, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
 
     def is_running(self) -> bool:
         """Whether it still runs.
@@ -177,11 +191,12 @@ def started(
     parameters: Mapping[str, object],
     log_folder: Path,
     params_file: Path | None = None,
+    **options: Any,
 ) -> Iterator[NodeProcess]:
     """Run a node while the context lasts.
 
     Args:
-        name, parameters, log_folder: as of `NodeProcess`.
+        name, parameters, log_folder, options: as of `NodeProcess`.
         params_file: YAML file with parameters; `parameters` win, whatever it calls the node.
     """
     with NamedTemporaryFile("w", suffix=".yaml") as overrides:
@@ -190,7 +205,7 @@ def started(
         overrides.flush()
         files = [params_file] if params_file else []
         files += [Path(overrides.name)] if overrides.tell() else []
-        process = NodeProcess(name, parameters, log_folder, files)
+        process = NodeProcess(name, parameters, log_folder, files, **options)
         try:
             yield process
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from itertools import islice
 from time import monotonic
 from typing import Any
@@ -24,7 +24,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header, String
 
-from lmanet_core.data.synthetic import StreetConfig, StreetFrame, StreetVideo
+from lmanet_core.data.synthetic import StreetFrame, StreetVideo
 from lmanet_core.data.synthetic.scene import Pose
 from lmanet_core.data.video_files import read_video
 from lmanet_core.network.classes import CITYSCAPES
@@ -36,10 +36,10 @@ from lmanet_ros.messages.image_conversion import from_array
 from lmanet_ros.node.parameter_fields import find_unknown
 from lmanet_ros.processes import ProcessError, init_ros
 from lmanet_ros.shutdown import ShutdownRequest, end_process
+from lmanet_ros.street import STREET_SIZE, street_config
 
 QOS_DEPTH = 10
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-STREET_SIZE = (512, 256)
 STREET_FRAME = "street"
 """Frame of the camera's poses."""
 USER_ERRORS = (ParameterException, ProcessError, ValueError, OSError)
@@ -229,16 +229,8 @@ def _open_frames(parameters: PublisherParameters) -> Iterator[PublishedFrame]:
     if parameters.video:
         frames = (PublishedFrame(_resize(image, size)) for image in read_video(parameters.video))
     else:
-        config = StreetConfig(
-            size=size if all(size) else STREET_SIZE,
-            frame_rate=parameters.rate,
-            noise=parameters.noise,
-            flicker=parameters.flicker,
-            motion_blur=parameters.motion_blur,
-            occlusion_rate=parameters.occlusion_rate,
-            depth_noise=parameters.depth_noise,
-            depth_holes=parameters.depth_holes,
-        )
+        size = size if all(size) else STREET_SIZE
+        config = street_config(size, parameters.rate, asdict(parameters))
         video = StreetVideo(parameters.seed, config, depth=parameters.depth)
         frames = (PublishedFrame(f.image, f) for f in iter(video.next_frame, None))
     return islice(frames, parameters.frames or None)

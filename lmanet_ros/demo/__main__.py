@@ -4,28 +4,44 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from lmanet_core.program.run_program import program_needs, require_writable, run_program
 
 with program_needs("demo", "ros"):
-    from lmanet_core import CheckpointError
+    from lmanet_core import CITYSCAPES, CheckpointError
     from lmanet_core.checkpoint import DEFAULT_WEIGHTS
+    from lmanet_core.cloud.birds_eye_view import Place
+    from lmanet_core.data.street_dataset import RenderedVideo
     from lmanet_core.data.video_files import VideoError, read_video
+    from lmanet_core.network.resizing import resize_image
     from lmanet_core.output.files import write_json
     from lmanet_core.program.arguments import image_size
     from lmanet_core.program.extras import MissingExtraError
     from lmanet_core.runtime import GraphFileError, open_segmenter
-    from lmanet_ros.demo import pictures, report
-    from lmanet_ros.demo.scoring import score
-    from lmanet_ros.demo.session import record
+    from lmanet_ros.bags.labelled_bag import (
+        FIRST_STAMP,
+        BagFormat,
+        RecordedFrame,
+        nanoseconds,
+        write_bag,
+    )
+    from lmanet_ros.bags.reading import BagError
+    from lmanet_ros.demo import pictures
+    from lmanet_ros.demo.single_frame import score_single_frames
+    from lmanet_ros.demo.summary import format_summary, summarize
+    from lmanet_ros.evaluation.one_recording import EvaluationConfig, evaluate
+    from lmanet_ros.evaluation.playback import Mode
+    from lmanet_ros.output_table import PICTURES
     from lmanet_ros.processes import ProcessError
+    from lmanet_ros.street import STREET_SIZE, street_config
 
-STREET_SIZE = (512, 256)
 STREET_WORK_SIZE = (640, 320)
 """At which the default keeps up with more of the street than at its own, larger one."""
 USER_ERRORS = (
+    BagError,
     CheckpointError,
     GraphFileError,
     MissingExtraError,
@@ -38,8 +54,8 @@ MAX_VIDEO_PIXELS = 640 * 480
 SENSOR = {"noise": 16.0, "flicker": 0.05, "occlusion_rate": 2.0}
 """What the street's camera suffers from: what a memory is for."""
 FILES = (
-    "contact_sheet.png, from_above.png (of the street), demo.mp4, summary.json, "
-    "bag/ (MCAP rosbag2), *.log"
+    "contact_sheet.png, from_above.png (of the street), demo.mp4, summary.json, bag/ (what is "
+    "played, MCAP rosbag2), evaluation/ (report.html, predictions/, log)"
 )
 
 
@@ -78,7 +94,7 @@ def _parse_arguments() -> argparse.Namespace:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    output, bag = arguments.output, arguments.output / "bag"
+    output = arguments.output
     require_writable(output, folder=True)
     # Whatever is wrong with the arguments shows before anything is started.
     asked = {"checkpoint": arguments.checkpoint, "model_file": arguments.model_file}
@@ -89,45 +105,57 @@ def _run(arguments: argparse.Namespace) -> None:
     single_frame = open_segmenter(
         network.get("checkpoint"), model_file=network.get("model_file", ""), work_size=work_size
     )
-    width, height = arguments.size or _fitting_size(arguments.video)
+    size = arguments.size or _fitting_size(arguments.video)
+    way: list[Place] = []
+    frames = _video(arguments, size) if arguments.video else _street(arguments, size, way)
     output.mkdir(parents=True, exist_ok=True)
+    # Before anything is played, for the node needs the processor.
+    write_bag(output / "bag", frames, None if arguments.video else CITYSCAPES, BagFormat())
 
-    record(
-        bag,
-        node_parameters=network | ({"work_size": list(work_size)} if work_size else {}),
-        publisher_parameters=_video(arguments) | {"width": width, "height": height},
-        frames=arguments.frames,
-        log_folder=output,
+    config = EvaluationConfig(
+        output / "bag",
+        mode=Mode(live=True, rate=arguments.rate),
+        outputs=PICTURES,
+        parameters=network | ({"work_size": list(work_size)} if work_size else {}),
     )
-    result = score(bag, single_frame)
-    if not result.latencies:
-        raise ProcessError(f"segmentation_node has answered no frame, see {output}/*.log")
+    evaluated = evaluate(config, output / "evaluation")
+    alone, maps = score_single_frames(evaluated, single_frame, way)
     summary = {
         # As it has been called from the first: others read it.
         **{"engine" if name == "model_file" else name: file for name, file in network.items()},
         "runs_on": f"{single_frame.backend} {single_frame.backend.precision}",
         "video": arguments.video,
-        "size": f"{width}x{height}",
+        "size": f"{size[0]}x{size[1]}",
         "rate": arguments.rate,
-        **report.summarize(result),
+        **summarize(evaluated.summary, alone),
     }
     write_json(output / "summary.json", summary)
-    pictures.write_contact_sheet(
-        bag, output / "contact_sheet.png", summary["answered"], single_frame, single_frame.classes
-    )
-    if result.way:
-        pictures.write_map(output / "from_above.png", result)
+    pictures.write_contact_sheet(evaluated, output / "contact_sheet.png", single_frame)
+    if maps:
+        pictures.write_map(output / "from_above.png", maps, way, single_frame.classes)
     rate = arguments.rate * summary["answered"] / summary["frames"]["published"]
-    if not pictures.write_video(bag, output / "demo.mp4", rate):
+    if not pictures.write_video(evaluated, output / "demo.mp4", rate):
         print("OpenCV cannot write MPEG-4 videos here: no demo.mp4", file=sys.stderr)
-    print(f"\n{report.format_summary(summary)}\n\nin {output}/: {FILES}")
+    print(f"\n{format_summary(summary)}\n\nin {output}/: {FILES}")
 
 
-def _video(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Parameters of the publisher that say what to play."""
-    if arguments.video:
-        return {"rate": arguments.rate, "video": arguments.video}
-    return {"rate": arguments.rate, "seed": arguments.seed, "depth": True, **SENSOR}
+def _street(
+    arguments: argparse.Namespace, size: tuple[int, int], way: list[Place]
+) -> Iterator[RecordedFrame]:
+    """Frames of the synthetic street; `way` takes the places up from which they are seen."""
+    config = street_config(size, arguments.rate, SENSOR)
+    street = RenderedVideo(arguments.seed, arguments.frames, config, depth=True)
+    for index in range(len(street)):
+        frame = street.frame(index)
+        way.append(Place(frame.pose.right, frame.pose.ahead, frame.pose.heading))
+        stamp = nanoseconds(FIRST_STAMP + index / arguments.rate)
+        yield RecordedFrame(stamp, frame.image, frame.labels, frame.camera, frame.depth)
+
+
+def _video(arguments: argparse.Namespace, size: tuple[int, int]) -> Iterator[RecordedFrame]:
+    for index, image in enumerate(islice(read_video(arguments.video), arguments.frames)):
+        stamp = nanoseconds(FIRST_STAMP + index / arguments.rate)
+        yield RecordedFrame(stamp, resize_image(image, size))
 
 
 def _fitting_size(video: str | None) -> tuple[int, int]:

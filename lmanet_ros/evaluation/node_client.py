@@ -80,6 +80,7 @@ class NodeClient:
         outputs: of the node, to subscribe to; 'labels' among them.
         on_output: called with the frame, the name of the output and the serialized message.
         process: the node's, if it is ours: its end is noticed.
+        namespace: of the client and the node; empty: that of this process.
     """
 
     def __init__(
@@ -88,8 +89,9 @@ class NodeClient:
         outputs: Sequence[str],
         on_output: Callable[[SentFrame, str, bytes], None],
         process: NodeProcess | None,
+        namespace: str = "",
     ) -> None:
-        self._node = Node("bag_evaluation")
+        self._node = Node("bag_evaluation", namespace=namespace or None)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
         self._outputs = tuple(outputs)

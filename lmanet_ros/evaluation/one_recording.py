@@ -16,7 +16,7 @@ from lmanet_core.evaluation import common_classes
 from lmanet_core.output.files import write_json
 from lmanet_ros.bags.reading import Bag, BagError, is_recording
 from lmanet_ros.bags.survey import Survey, survey_bag
-from lmanet_ros.evaluation.answers import answered_frames
+from lmanet_ros.evaluation.answers import AnsweredFrame, answered_frames
 from lmanet_ros.evaluation.depths import Depths
 from lmanet_ros.evaluation.html_report import picture, write_html
 from lmanet_ros.evaluation.node_client import IMAGE_TOPICS, NODE_NAME
@@ -64,31 +64,44 @@ class EvaluationConfig:
     ros_arguments: tuple[str, ...] = ()
 
 
-def evaluate_with_baseline(config: EvaluationConfig, output: Path) -> dict[str, Any]:
+def evaluate_with_baseline(config: EvaluationConfig, output: Path) -> Evaluated:
     """Evaluate the node's network also without its memory, before the node, in `BASELINE`.
 
     Arguments, result and errors are those of `evaluate`.
     """
     single_frame = replace(config, parameters={**config.parameters, "memory_size": 0})
-    baseline = evaluate(single_frame, output / BASELINE)
+    baseline = evaluate(single_frame, output / BASELINE).summary
     if not is_complete(baseline):
         # Whoever interrupts it does not want the rest.
         raise KeyboardInterrupt
     return evaluate(config, output, baseline)
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """A recording that was played, and what came of it."""
+
+    survey: Survey
+    playback: Playback
+    recording: Path
+    """Of what was played and of the node's answers."""
+    summary: dict[str, Any]
+    """As it is in evaluation.json."""
+
+    def answers(self) -> Iterator[AnsweredFrame]:
+        """The frames that the node answered, with its labels and the true ones."""
+        return answered_frames(self.recording, self.survey, self.playback.frames)
+
+
 def evaluate(
     config: EvaluationConfig, output: Path, baseline: dict[str, Any] | None = None
-) -> dict[str, Any]:
+) -> Evaluated:
     """Evaluate the node on a recording.
 
     Args:
         config: what and how.
         output: folder for `FILES` and, if a node is started, its log.
         baseline: summary of another evaluation, to be set beside this one.
-
-    Returns:
-        The summary as it is in evaluation.json.
 
     Raises:
         BagError: there is nothing in the recording that can be evaluated, or writing would destroy
@@ -166,7 +179,7 @@ def _report(
     recording: Path,
     output: Path,
     baseline: dict[str, Any] | None,
-) -> dict[str, Any]:
+) -> Evaluated:
     answers = answered_frames(recording, survey, playback.frames)
     depths = Depths(survey) if survey.depth_topic else None
     scores = score(answers, playback.classes, survey.classes, depths)
@@ -182,4 +195,4 @@ def _report(
     shown = common_classes(playback.classes, survey.classes).classes
     write_html(output / "report.html", summary, [pictures[number] for number in worst], shown)
     write_json(output / SUMMARY, summary)
-    return summary
+    return Evaluated(survey, playback, recording, summary)

@@ -64,69 +64,82 @@ def score(
         true_classes: of the true labels; None: the same.
         depths: of the recording, if it has any.
     """
-    common = common_classes(classes, true_classes)
-    scorer = Scorer(common.classes, common.known)
-    cloud_scorer = CloudScorer(common.classes)
-    cloud = CloudAccumulator()
-    digest = hashlib.sha256()
-    frames: dict[int, FrameScore] = {}
-    problems: dict[int, str] = {}
-    before: BagFrame | None = None
+    scorer = AnswerScorer(classes, true_classes, depths)
     for answer in answers:
+        scorer.add(answer)
+    return scorer.result()
+
+
+class AnswerScorer:
+    """Scores answers one after the other; arguments and meaning are those of `score`."""
+
+    def __init__(
+        self, classes: ClassTable, true_classes: ClassTable | None, depths: Depths | None = None
+    ) -> None:
+        self.common = common_classes(classes, true_classes)
+        self._true_classes = true_classes
+        self._depths = depths
+        self._scorer = Scorer(self.common.classes, self.common.known)
+        self._cloud_scorer = CloudScorer(self.common.classes)
+        self._cloud = CloudAccumulator()
+        self._digest = hashlib.sha256()
+        self._frames: dict[int, FrameScore] = {}
+        self._problems: dict[int, str] = {}
+        self._before: BagFrame | None = None
+
+    def add(self, answer: AnsweredFrame) -> None:
+        """Score the next answer."""
         frame = answer.played.frame
-        digest.update(answer.predicted.tobytes())
-        _begin_where_one_ends(scorer, before, frame)
-        before = frame
-        predicted = common.predicted[answer.predicted]
+        self._digest.update(answer.predicted.tobytes())
+        self._begin_where_one_ends(frame)
+        predicted = self.common.predicted[answer.predicted]
         if answer.label_problem:
-            problems[frame.number] = answer.label_problem
+            self._problems[frame.number] = answer.label_problem
         try:
-            if answer.true is not None and true_classes is not None:
+            if answer.true is not None and self._true_classes is not None:
                 # Translation takes for granted that all have a meaning.
-                check_true_labels(answer.true, len(true_classes))
+                check_true_labels(answer.true, len(self._true_classes))
             true = None
-            if answer.true is not None and not common.is_empty:
-                true = common.true[answer.true]
-            frames[frame.number] = scorer.add(answer.image, predicted, true)
-            if depths and true is not None:
-                cloud += _score_cloud(cloud_scorer, depths, frame, predicted, true)
+            if answer.true is not None and not self.common.is_empty:
+                true = self.common.true[answer.true]
+            self._frames[frame.number] = self._scorer.add(answer.image, predicted, true)
+            if true is not None:
+                self._cloud += self._score_cloud(frame, predicted, true)
         except ValueError as error:
-            problems[frame.number] = str(error)
-            frames[frame.number] = scorer.add(answer.image, predicted)
-    return Score(
-        evaluation=scorer.result(),
-        tally=scorer.accumulator(),
-        frames=frames,
-        labels_sha256=digest.hexdigest(),
-        unknown_classes=common.left_out,
-        label_problems=problems,
-        cloud=cloud,
-    )
+            self._problems[frame.number] = str(error)
+            self._frames[frame.number] = self._scorer.add(answer.image, predicted)
 
+    def result(self) -> Score:
+        """The figures of all that was added."""
+        return Score(
+            evaluation=self._scorer.result(),
+            tally=self._scorer.accumulator(),
+            frames=self._frames,
+            labels_sha256=self._digest.hexdigest(),
+            unknown_classes=self.common.left_out,
+            label_problems=self._problems,
+            cloud=self._cloud,
+        )
 
-def _score_cloud(
-    cloud_scorer: CloudScorer,
-    depths: Depths,
-    frame: BagFrame,
-    predicted: np.ndarray,
-    true: np.ndarray,
-) -> CloudAccumulator:
-    """The counts of a frame, at the size of its true labels; none where nothing was measured."""
-    measured = depths.of(frame, true.shape[::-1])
-    if measured is None:
-        return CloudAccumulator()
-    camera, depth = measured
-    return cloud_scorer.score(camera.rays(), depth, at_size_of(predicted, true), true)
+    def _score_cloud(
+        self, frame: BagFrame, predicted: np.ndarray, true: np.ndarray
+    ) -> CloudAccumulator:
+        """The counts of a frame, at the size of its true labels; none if nothing was measured."""
+        measured = self._depths and self._depths.of(frame, true.shape[::-1])
+        if not measured:
+            return CloudAccumulator()
+        camera, depth = measured
+        return self._cloud_scorer.score(camera.rays(), depth, at_size_of(predicted, true), true)
 
-
-def _begin_where_one_ends(scorer: Scorer, before: BagFrame | None, frame: BagFrame) -> None:
-    """Say where a video ends and where frames of it were not answered."""
-    if before is None:
-        return
-    if find_break(_identity(before), _identity(frame), MAX_FRAME_GAP) is not None:
-        scorer.begin_video()
-    elif frame.number != before.number + 1:
-        scorer.leave_out()
+    def _begin_where_one_ends(self, frame: BagFrame) -> None:
+        """Say where a video ends and where frames of it were not answered."""
+        before, self._before = self._before, frame
+        if before is None:
+            return
+        if find_break(_identity(before), _identity(frame), MAX_FRAME_GAP) is not None:
+            self._scorer.begin_video()
+        elif frame.number != before.number + 1:
+            self._scorer.leave_out()
 
 
 def _identity(frame: BagFrame) -> FrameIdentity:

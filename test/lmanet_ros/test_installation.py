@@ -60,7 +60,7 @@ def test_without_ros_every_program_says_in_a_line_what_brings_it(tmp_path):
             stderr=subprocess.PIPE,
             text=True,
         )
-        for program in (*programs, "demo", "benchmark")
+        for program in (*programs, "demo", "node_benchmark")
     }
     for program, process in running.items():
         _, said = process.communicate()

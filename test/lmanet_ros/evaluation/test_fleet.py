@@ -165,11 +165,12 @@ def test_the_baseline_is_the_same_without_memory_and_before_the_node(tmp_path, m
 
     def evaluate(config, output, baseline=None):
         calls.append((config.parameters, output, baseline))
-        return {"name": output.name, "frames": {"in_bag": 2, "answered": 1, "refused": 1}}
+        frames = {"in_bag": 2, "answered": 1, "refused": 1}
+        return SimpleNamespace(summary={"name": output.name, "frames": frames})
 
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
     config = evaluation.EvaluationConfig(tmp_path, parameters={"threads": 1, "memory_size": 3})
-    assert evaluation.evaluate_with_baseline(config, tmp_path / "out")["name"] == "out"
+    assert evaluation.evaluate_with_baseline(config, tmp_path / "out").summary["name"] == "out"
     (single, single_output, nothing), (*node, baseline) = calls
     assert single == {"threads": 1, "memory_size": 0}
     assert single_output == tmp_path / "out" / evaluation.BASELINE

@@ -85,6 +85,7 @@ def test_every_argument_reaches_the_node(stand_in, tmp_path):
         **{"memory_size": 1, "image_topics": ["/a", "/b"], "compressed": True},
         **{"image_reliability": "reliable", "model_file": "0", "device": "cpu", "autostart": False},
         **{"checkpoint": str(Path.home() / "weights.safetensors"), "use_sim_time": True},
+        "engine": "",
         "start_type_description_service": True,
     }
     assert node["arguments"][:3] == ["--ros-args", "--log-level", "debug"]
