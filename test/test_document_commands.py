@@ -5,6 +5,7 @@ Those that end soon are run, in the order of the documents, with the slow tests.
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ import pytest
 import yaml
 from document_commands import Command, commands, documents, prose
 
+from lmanet_core.command.verbs import find_verbs
+
 PROJECT = Path(__file__).parents[1]
 ALL = [command for document in documents() for command in commands(document)]
 OF_OTHERS = frozenset(
@@ -28,21 +31,44 @@ OF_OTHERS = frozenset(
 """Programs of others; what is said of them is not tried here."""
 MAKE = re.compile(r"^([a-z-]+):", re.MULTILINE)
 LAUNCH_ARGUMENT = re.compile(r'(?:argument|DeclareLaunchArgument)\(\s*"(\w+)"')
+VERBS = {"lmanet_core.benchmark": "benchmark", "lmanet_core.data.synthetic": "street"}
+"""Modules that are verbs of `lmanet`."""
 OPTIONS_FROM = re.compile(r"^from (lmanet_core\.[\w.]+) import (\w+)$", re.MULTILINE)
-"""A script that is a verb of `lmanet` has its options; others have some of a module's."""
+"""A program may have some of a module's options."""
 EXTRAS = re.compile(r"\.\[([\w,]+)\]")
 OUTPUT_OPTIONS = ("--output", "--json", "--save", "--sheet", "--plot", "-o")
 MADE_WHEN_ABSENT = {"make demo": "demo_output", "make bag": "bag_output"}
 FILES = re.compile(r"[\w./*-]+\.(safetensors|lmanet|onnx|engine|pth|json|yaml|mp4)")
 
 
+def verb_of(words: tuple[str, ...]) -> tuple[str, tuple[str, ...]] | None:
+    """The verb of `lmanet` that a command is, and its arguments."""
+    match words:
+        case ("lmanet", verb, *rest):
+            return verb, tuple(rest)
+        case ("python", "-m", module, *rest) if module in VERBS:
+            return VERBS[module], tuple(rest)
+    scripts = [word for word in words if word.startswith("training/") and word.endswith(".py")]
+    if words[0] in ("python", "torchrun") and scripts:
+        place = words.index(scripts[0])
+        return Path(scripts[0]).stem, words[place + 1 :]
+    return None
+
+
+@cache
+def options_of(verb: str) -> set[str]:
+    parser = argparse.ArgumentParser()
+    find_verbs()[verb].load().add_arguments(parser)
+    parsers = [parser]
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            parsers += action.choices.values()
+    return {option for one in parsers for option in one._option_string_actions}
+
+
 def source_of(words: tuple[str, ...]) -> tuple[Path, tuple[str, ...]] | None:
     """The file with a program's options, and its arguments; None for programs of others."""
     match words:
-        case ("lmanet", verb, *rest):
-            return PROJECT / "lmanet_core/command" / f"{verb}.py", tuple(rest)
-        case ("python", "-m", "lmanet_core.benchmark", kind, *rest):
-            return PROJECT / "lmanet_core/benchmark" / f"{kind}.py", tuple(rest)
         case ("python", "-m", module, *rest):
             file = PROJECT / module.replace(".", "/")
             file = file / "__main__.py" if file.is_dir() else file.with_suffix(".py")
@@ -86,6 +112,11 @@ def test_there_is_such_a_command(command):
             extra for word in words for found in EXTRAS.findall(word) for extra in found.split(",")
         }
         assert asked <= known_extras()
+    if known := verb_of(words):
+        verb, arguments = known
+        unknown = {w.partition("=")[0] for w in arguments if w.startswith("-")} - options_of(verb)
+        assert not unknown, f"lmanet {verb} has no {unknown}"
+        return
     program = source_of(words)
     if program is None:
         assert words[0] in OF_OTHERS or "-".join(words[:2]) in OF_OTHERS, "which program is that?"

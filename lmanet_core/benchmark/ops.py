@@ -22,6 +22,7 @@ from lmanet_core.benchmark.ops_memory import peak_bytes
 from lmanet_core.output.files import write_json
 from lmanet_core.output.markdown import markdown_table
 from lmanet_core.program.arguments import image_size
+from lmanet_core.program.progress import progress_bar
 from lmanet_core.program.timing import time_in_turns
 
 HELP = "local attention: all implementations side by side, time and memory"
@@ -113,7 +114,7 @@ def compare(names: Sequence[str], size: Size, repeats: int) -> dict[str, dict[st
         forward |= _time(case.name, [case], Case.forward, min(repeats, 2))
     backward = _time("backward", trained, Case.forward_and_backward, min(repeats, 2))
     figures = {}
-    for case in _progress(cases, desc="memory"):
+    for case in progress_bar(cases, desc="memory"):
         figures[case.name] = {
             "forward_ms": forward[case.name],
             "extra_mib": peak_bytes(case) / 2**20,
@@ -145,7 +146,7 @@ def _time(
     repeats: int,
 ) -> dict[str, float]:
     """Median milliseconds by name, of cases that take turns."""
-    with _progress(total=(repeats + 1) * len(cases), desc=description) as progress:
+    with progress_bar(total=(repeats + 1) * len(cases), desc=description) as progress:
 
         def counted(call: Callable[[], object]) -> Callable[[], None]:
             def run() -> None:
@@ -157,13 +158,6 @@ def _time(
         return time_in_turns(
             {case.name: counted(prepare(case)) for case in cases}, repeats, warm_up=1
         )
-
-
-def _progress(*arguments: Any, **options: Any) -> Any:
-    # Imported here because the other benchmarks run without it.
-    from tqdm import tqdm
-
-    return tqdm(*arguments, **options)
 
 
 def _peak_gflops(side: int = 2048) -> float:

@@ -5,35 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.metadata import EntryPoint
 
-from lmanet_core.program.run_program import program_needs, run_program
-
-with program_needs("lmanet", "export"):
-    from lmanet_core.command import (
-        adapt,
-        attention,
-        convert,
-        doctor,
-        evaluate,
-        export,
-        info,
-        join,
-        label,
-        mix,
-    )
-
-VERBS = {
-    "adapt": adapt,
-    "attention": attention,
-    "convert": convert,
-    "doctor": doctor,
-    "evaluate": evaluate,
-    "export": export,
-    "info": info,
-    "join": join,
-    "label": label,
-    "mix": mix,
-}
+from lmanet_core.command.verbs import find_verbs
+from lmanet_core.program.run_program import program_needs
+from lmanet_core.program.verb import run_verb
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,14 +21,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 1 when the verb could not do what was asked.
     """
+    name, *rest = (sys.argv[1:] if arguments is None else arguments) or [""]
+    verbs = find_verbs()
+    if name not in verbs:
+        return _list_verbs(verbs, [name, *rest] if name else [])
+    with program_needs(f"lmanet {name}", "export"):
+        verb = verbs[name].load()
+    return run_verb(verb, f"lmanet {name}", rest)
+
+
+def _list_verbs(verbs: dict[str, EntryPoint], arguments: Sequence[str]) -> int:
+    """The help, or what is wrong with the arguments."""
     parser = argparse.ArgumentParser(
-        prog="lmanet", description="Tools of LMANet: checkpoints, videos, this machine."
+        prog="lmanet", description="Video semantic segmentation with local memory attention."
     )
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for name, verb in VERBS.items():
-        verb.add_arguments(verbs.add_parser(name, help=verb.HELP, description=verb.HELP))
-    parsed = parser.parse_args(arguments)
-    return run_program("lmanet", lambda: parsed.run(parsed), extra="export")
+    listed = parser.add_subparsers(required=True, metavar="VERB")
+    with program_needs("lmanet", "export"):
+        for name, verb in sorted(verbs.items()):
+            listed.add_parser(name, help=_help(verb))
+    parser.parse_args(arguments)
+    return 0
+
+
+def _help(verb: EntryPoint) -> str:
+    try:
+        return str(verb.load().HELP)
+    except ImportError as error:
+        return f"not usable here: {error}"
 
 
 if __name__ == "__main__":

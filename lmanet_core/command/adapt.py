@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lmanet_core.training.batch_statistics import LabelFreeScore
 
 HELP = "fit a network to one's own camera from its video, without labels, in seconds"
+EXTRA = "torch"
 SHARES = (0.1, 0.05)
 """Tried one after the other, until one of them is no worse."""
 PAIRS = 15
@@ -51,7 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="0..1, how far the statistics move towards those of the video; default: the first of "
         f"{', '.join(map(str, SHARES))} that makes it hardly less sure and steady",
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -65,8 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.share is not None and not 0 < arguments.share <= 1:
         raise ValueError(f"--share must be in 0..1 and not 0, got {arguments.share}")
     require_writable(arguments.output, folder=False)
-    with needs_extra("torch", "lmanet adapt"):
-        from lmanet_core.training.batch_statistics import adapt_statistics, score_without_labels
+    from lmanet_core.training.batch_statistics import adapt_statistics, score_without_labels
 
     model = load(arguments.checkpoint)
     if arguments.output.suffix == NETWORK_FILE_SUFFIX:

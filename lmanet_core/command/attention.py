@@ -13,9 +13,9 @@ from lmanet_core.data.video_files import read_video
 from lmanet_core.network.resizing import resize_image
 from lmanet_core.output.files import write_picture
 from lmanet_core.program.arguments import image_size, place
-from lmanet_core.program.extras import needs_extra
 
 HELP = "draw where in past frames the memory reads for places of a frame"
+EXTRA = "torch"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--size", type=image_size, help="WIDTHxHEIGHT to bring frames to")
     parser.add_argument("--output", type=Path, default=Path("attention.png"))
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -39,8 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ValueError: checkpoint, video or an option cannot be used.
     """
-    with needs_extra("torch", "lmanet attention"):
-        from lmanet_core.evaluation.attention_maps import attention_sheet, precision, read_at
+    from lmanet_core.evaluation.attention_maps import attention_sheet, precision, read_at
 
     if not cv2.haveImageWriter(str(arguments.output)):
         raise ValueError(f"expected a picture such as attention.png, got '{arguments.output}'")

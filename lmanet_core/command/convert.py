@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from lmanet_core.checkpoint import save_checkpoint
 from lmanet_core.network.classes import CITYSCAPES
 from lmanet_core.program.arguments import window_size
-from lmanet_core.program.extras import needs_extra
 from lmanet_core.program.run_program import require_writable
 
 if TYPE_CHECKING:
     from lmanet_core.conversion import Conversion
 
 HELP = "turn a published .pth checkpoint into a .safetensors checkpoint of this library"
+EXTRA = "torch"
 WORK_SIZES = {"erfnet": (1024, 512)}
 """(width, height) that published networks for Cityscapes were trained and are run at; the others'
 were trained on crops of any."""
@@ -39,7 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "default: 21",
     )
     parser.add_argument("--precision", choices=DTYPES, default="fp32", help="of the numbers in OUT")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -49,12 +48,11 @@ def run(arguments: argparse.Namespace) -> None:
         CheckpointError: the file cannot be read, or does not fit the network it seems to be of.
         ValueError: the file with the classes is not what it should be.
     """
-    with needs_extra("torch", "converting"):
-        import torch
+    import torch
 
-        from lmanet_core.conversion import ConversionError, convert, read_state_dict
-        from lmanet_core.data.recording import read_classes
-        from lmanet_core.models.surgery import with_window_size
+    from lmanet_core.conversion import ConversionError, convert, read_state_dict
+    from lmanet_core.data.recording import read_classes
+    from lmanet_core.models.surgery import with_window_size
 
     require_writable(arguments.output, folder=False)
     classes = read_classes(arguments.classes) if arguments.classes else CITYSCAPES

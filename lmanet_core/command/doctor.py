@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 HELP = "what this machine has, what will therefore run, and why; begin a bug report with it"
+EXTRA = "export"
 
 
 class Finding(NamedTuple):
@@ -33,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--time", action="store_true", help="also how many images a second to expect: two seconds"
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -26,13 +26,30 @@ from lmanet_core.evaluation.picture_sheet import PictureSheet
 from lmanet_core.evaluation.robustness import evaluate_corruptions
 from lmanet_core.output.files import write_json
 from lmanet_core.program.arguments import add_renamed, image_size, window_size
-from lmanet_core.program.extras import needs_extra
+from lmanet_core.program.progress import progress_bar
 from lmanet_core.program.run_program import require_writable
 
 if TYPE_CHECKING:
     from lmanet_core.models import LMANet
 
 HELP = "score a network on a data set; compare two results; how it bears corruptions"
+EXTRA = "train"
+DESCRIPTION = """\
+Score a network on a data set, frame by frame as a robot would see it.
+
+    lmanet evaluate --dataset camvid --root data/camvid --split val --checkpoint street \\
+        --memory-size 4 --json result.json
+
+Without --dataset it drives down synthetic streets that training never sees. Two results side by
+side, with an interval for the gain:
+
+    lmanet evaluate --compare single.json memory-1.json,memory-2.json,memory-3.json
+
+How it bears the field's standard corruptions, single frames beside the memory:
+
+    lmanet evaluate --dataset camvid --root data/camvid --corruption all --severity 3 \\
+        --json corruptions.json --plot corruptions.png
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +131,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     street.add_argument("--flicker", type=float, default=0.05)
     street.add_argument("--motion-blur", type=float, default=0.0)
     street.add_argument("--occlusion-rate", type=float, default=0.5)
-    parser.set_defaults(run=run)
 
 
 def picture_file(text: str) -> Path:
@@ -133,8 +149,6 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.compare:
         compare_files(arguments)
         return
-    with needs_extra("train", "evaluating"):
-        import torch  # noqa: F401
     for file in filter(None, (arguments.json, arguments.sheet, arguments.plot)):
         require_writable(file, folder=False)
     dataset = find_dataset(arguments)
@@ -158,7 +172,7 @@ def run_once(
         )
     segmenter = make_segmenter(arguments, model, arguments.memory_size)
     sheet = PictureSheet(len(dataset.labelled_frames), dataset.classes)
-    with _progress(sum(map(streamed_frames, dataset.videos))) as progress:
+    with progress_bar(total=_frames(dataset), unit="frame") as progress:
 
         def on_frame(frame: SegmentedFrame) -> None:
             progress.update()
@@ -184,8 +198,8 @@ def run_corruptions(
     segmenters = {"single": make_segmenter(arguments, model, 0)}
     if model.memory is not None and arguments.memory_size != 0:
         segmenters["memory"] = make_segmenter(arguments, model, arguments.memory_size)
-    frames = (1 + len(names)) * sum(map(streamed_frames, dataset.videos))
-    with _progress(frames) as progress:
+    frames = (1 + len(names)) * _frames(dataset)
+    with progress_bar(total=frames, unit="frame") as progress:
         robustness = evaluate_corruptions(
             segmenters,
             dataset,
@@ -224,10 +238,8 @@ def make_segmenter(
     return VideoSegmenter(backend)
 
 
-def _progress(frames: int) -> Any:
-    with needs_extra("train", "evaluating"):
-        from tqdm import tqdm
-    return tqdm(total=frames, unit="frame")
+def _frames(dataset: VideoDataset) -> int:
+    return sum(map(streamed_frames, dataset.videos))
 
 
 def compare_files(arguments: argparse.Namespace) -> None:
@@ -305,6 +317,6 @@ def write_figures(
         # That of the last image, where they differ.
         "network_size": segmenter.network_size,
     }
-    for name in ("json", "sheet", "plot", "run"):
+    for name in ("json", "sheet", "plot"):
         del settings[name]
     write_json(arguments.json, evaluation | {"settings": settings})

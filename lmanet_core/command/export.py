@@ -15,7 +15,6 @@ from lmanet_core.checkpoint import (
     load_work_size,
 )
 from lmanet_core.program.arguments import image_size
-from lmanet_core.program.extras import needs_extra
 from lmanet_core.program.run_program import require_writable
 from lmanet_core.runtime.graph_info import GraphInfo
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from lmanet_core.models import LMANet
 
 HELP = "turn a checkpoint into a file for streaming without PyTorch"
+EXTRA = "export"
 DEFAULT_SIZE = (1024, 512)
 FORMATS = ("network", "onnx", "tensorrt")
 _FORMATS_BY_SUFFIX = {".onnx": "onnx", ".engine": "tensorrt"}
@@ -102,7 +102,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave OUT alone if it is what would be built here",
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -117,9 +116,9 @@ def run(arguments: argparse.Namespace) -> None:
     file_format = arguments.format or _FORMATS_BY_SUFFIX.get(arguments.output.suffix, "network")
     _check(file_format, arguments)
     _tell(f"reading {arguments.checkpoint}")
-    with needs_extra("export", "exporting"):
-        import onnxscript  # noqa: F401
-        import torch  # noqa: F401
+    import onnxscript  # noqa: F401
+    import torch  # noqa: F401
+
     model = load(arguments.checkpoint)
     provenance = load_provenance(arguments.checkpoint) | {
         "checkpoint_sha256": checkpoint_hash(arguments.checkpoint)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lmanet_core.models.cost import NetworkCost
 
 HELP = "architecture, classes, cost and provenance of a checkpoint or an exported file"
+EXTRA = "torch"
 DEFAULT_SIZE = (1024, 512)
 
 
@@ -33,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_SIZE,
         help="WIDTHxHEIGHT that a checkpoint's cost is for; default: 1024x512",
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:

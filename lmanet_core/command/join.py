@@ -10,6 +10,7 @@ from lmanet_core.checkpoint import load, load_provenance, load_work_size, save_c
 from lmanet_core.program.run_program import require_writable
 
 HELP = "give a network that was tuned the memory of the one that it was tuned from"
+EXTRA = "torch"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("network", help="whose encoder, decoder and classes it is to have")
     parser.add_argument("memory", help="whose memory; also a name of shipped weights")
     parser.add_argument("output", type=Path, metavar="OUT", help="file to write, .safetensors")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:

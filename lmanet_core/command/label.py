@@ -24,12 +24,12 @@ from lmanet_core.network.classes import IGNORE_LABEL
 from lmanet_core.network.resizing import resize_image
 from lmanet_core.output.files import write_picture
 from lmanet_core.program.arguments import add_renamed, image_size
-from lmanet_core.program.extras import needs_extra
 
 if TYPE_CHECKING:
     from lmanet_core.training.teacher import Teacher
 
 HELP = "label a video with a network, to train on it as the data set 'recording'"
+EXTRA = "torch"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="0..1, probability below which a pixel has no label; default: %(default)s",
     )
     add_renamed(parser, "--sure", "--min-confidence", type=float)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -60,8 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     if arguments.every < 1:
         raise ValueError(f"--every must be at least 1, got {arguments.every}")
-    with needs_extra("torch", "lmanet label"):
-        from lmanet_core.training.teacher import Teacher
+    from lmanet_core.training.teacher import Teacher
 
     teacher = Teacher(
         load(arguments.checkpoint),

@@ -9,6 +9,7 @@ from lmanet_core.checkpoint import load, load_provenance, load_work_size, save_c
 from lmanet_core.program.run_program import require_writable
 
 HELP = "take weights between a network's and those that training has made of them"
+EXTRA = "torch"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.3,
         help="0..1, of the way from BEFORE to AFTER; default: %(default)s",
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from lmanet_core.data.clips import ClipSource
 from lmanet_core.network.classes import IGNORE_LABEL
+from lmanet_core.program.progress import progress_bar
 from lmanet_core.training.training_config import TrainingError
 
 CLIPS_COUNTED = 1000
@@ -33,7 +33,7 @@ def count_classes(source: ClipSource, seed: int) -> Tensor:
     """
     counts, pixels = np.zeros(len(source.classes), np.int64), 0
     indices = np.unique(np.linspace(0, len(source) - 1, CLIPS_COUNTED, dtype=int)).tolist()
-    for index in tqdm(indices, "class frequencies", disable=None):
+    for index in progress_bar(indices, "class frequencies"):
         labels = source.clip(index, np.random.default_rng((seed, index))).labels
         check_labels(labels, len(counts), f"clip {index}")
         counts += np.bincount(labels[labels != IGNORE_LABEL], minlength=len(counts))

@@ -9,19 +9,28 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lmanet_core.data.data_config import DataConfig
 from lmanet_core.training.old_keys import rename_old_keys
-from lmanet_core.training.training_config import StageConfig, TrainingConfig, TrainingError
+from lmanet_core.training.training_config import (
+    StageConfig,
+    TrainingConfig,
+    TrainingError,
+    read_settings,
+)
 
 LENGTHS = ("steps", "epochs", "hours")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Declare the options of every program that trains."""
+    parser.add_argument("--config", type=Path, required=True, help="YAML file of the training")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--seed", type=int, help="default: the configuration's")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, help="of each stage, in place of its length")
     length.add_argument("--hours", type=float, help="of each stage, in place of its length")
@@ -33,6 +42,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="another setting, such as model.memory_size=2, data.root=camvid or "
         "stages.NAME.batch_size=4; may be given several times",
     )
+
+
+def configured(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings that the options of `add_arguments` ask for.
+
+    Raises:
+        TrainingError: there is no such file or setting.
+    """
+    settings = overridden(read_settings(arguments.config), arguments)
+    return settings if arguments.seed is None else settings | {"seed": arguments.seed}
 
 
 def overridden(settings: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:

@@ -11,11 +11,11 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
-from tqdm import tqdm
 
 from lmanet_core.data.clips import ClipSource
 from lmanet_core.data.data_config import open_clips
 from lmanet_core.data.samples import TrainingSamples
+from lmanet_core.program.progress import progress_bar
 from lmanet_core.training.class_weights import check_labels
 from lmanet_core.training.training_config import StageConfig, TrainingError
 
@@ -115,7 +115,7 @@ class StageData(LightningDataModule):
 
     def first_batch(self, size: int, what: str = "") -> list[Tensor]:
         """`size` samples as the loader gives them; how many are there is shown as `what`."""
-        numbers = tqdm(range(size), what, disable=None if what else True)
+        numbers = progress_bar(range(size), what, disable=not what)
         return self._collate([self._samples[n % len(self._samples)] for n in numbers])
 
     def train_dataloader(self) -> DataLoader[Any]:

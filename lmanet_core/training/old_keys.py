@@ -7,8 +7,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from lightning.pytorch.utilities import rank_zero_only
-
 NEW_KEYS = {
     "any_frame": "corrupt_any_frame",
     "degradation": "corruption",
@@ -38,6 +36,9 @@ def rename_old_keys(settings: Any, where: str) -> Any:
     found: dict[str, str] = {}
     renamed = _renamed(settings, found)
     if found:
+        # Only where it is needed: configurations are read without it, too.
+        from lightning.pytorch.utilities import rank_zero_only
+
         names = ", ".join(f"{old} is now {new}" for old, new in found.items())
         rank_zero_only(print)(f"{where}: old settings, please rename: {names}", file=sys.stderr)
     return renamed

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from lmanet_core.checkpoint import load
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.evaluation import evaluate, streamed_frames
@@ -21,6 +19,7 @@ from lmanet_core.models.surgery import with_window_size
 from lmanet_core.network.model_config import ModelConfig
 from lmanet_core.output.files import write_bytes, write_json, write_text
 from lmanet_core.output.markdown import markdown_table
+from lmanet_core.program.progress import progress_bar
 from lmanet_core.program.timing import time_in_turns
 from lmanet_core.runtime import open_segmenter
 from lmanet_core.training.class_bars import plot_class_gains
@@ -171,7 +170,7 @@ class Reproduction:
         if not file.exists():
             segmenter = open_segmenter(model, memory_size=memory_size)
             frames = sum(map(streamed_frames, self._dataset.videos))
-            with tqdm(total=frames, desc=name, disable=None) as progress:
+            with progress_bar(total=frames, desc=name) as progress:
                 evaluation = evaluate(segmenter, self._dataset, lambda frame: progress.update())
             write_json(file, asdict(evaluation))
         try:

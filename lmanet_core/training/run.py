@@ -21,7 +21,6 @@ from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from lmanet_core.data.clips import ClipSource
 from lmanet_core.data.data_config import DataConfig, open_clips
@@ -29,6 +28,7 @@ from lmanet_core.data.datasets import open_dataset
 from lmanet_core.models import LMANet, LocalMemory
 from lmanet_core.models.frame_quality import FrameQuality
 from lmanet_core.output.files import write_bytes, write_json
+from lmanet_core.program.progress import progress_bar
 from lmanet_core.runtime.network_file import ARCHIVE_DAMAGE
 from lmanet_core.runtime.pytorch.precision import resolve_device, resolve_precision
 from lmanet_core.training.callbacks import LossCurve, ResumeFile, TimedProgressBar, Validation
@@ -424,5 +424,5 @@ def _told_memory(stage: StageConfig, clips: int) -> Iterator[None]:
 def _encode(encoder: nn.Module, images: Tensor) -> Tensor:
     """Features of (B, 3, H, W) uint8, a few at a time."""
     encoder.eval()
-    parts = tqdm(images.split(8), "features", disable=None)
+    parts = progress_bar(images.split(8), "features")
     return torch.cat([encoder(part.float() / 255) for part in parts])

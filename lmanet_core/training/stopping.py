@@ -6,6 +6,9 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -25,6 +28,24 @@ class Stopped(BaseException):
         name = signal.Signals(number).name
         super().__init__(f"{name}: {message}. To go on, run the same command again")
         self.signal = number
+
+
+@dataclass
+class ExitStatus:
+    """What a program ends with."""
+
+    code: int = 0
+
+
+@contextmanager
+def told_when_stopped(program: str) -> Iterator[ExitStatus]:
+    """Tell that a signal has ended the work in this block; the status says so, too."""
+    status = ExitStatus()
+    try:
+        yield status
+    except Stopped as stop:
+        print(f"{program}: {stop}", file=sys.stderr)
+        status.code = STOPPED_STATUS + stop.signal
 
 
 class StopSignals:

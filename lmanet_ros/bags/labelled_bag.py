@@ -22,12 +22,12 @@ from lmanet_core import ClassTable
 from lmanet_core.cloud.camera_model import CameraModel
 from lmanet_core.data.street_dataset import RenderedVideo
 from lmanet_core.data.video import VideoDataset
+from lmanet_core.program.progress import progress_bar
 from lmanet_ros.bags.writing import BagWriter
 from lmanet_ros.messages.camera_info import camera_info
 from lmanet_ros.messages.class_json import to_json
 from lmanet_ros.messages.depth_image import from_depth
 from lmanet_ros.messages.image_conversion import from_array
-from lmanet_ros.progress import progress_bar
 
 NAMESPACE = "/camera"
 IMAGE_FORMATS = ("raw", "jpeg", "png")

@@ -17,6 +17,7 @@ from typing import Any
 from lmanet_core.cloud.cloud_scorer import CloudAccumulator
 from lmanet_core.evaluation import MetricAccumulator
 from lmanet_core.output.files import write_json
+from lmanet_core.program.progress import progress_bar
 from lmanet_core.program.run_program import INTERRUPTED
 from lmanet_ros.evaluation.html_report import write_fleet_html
 from lmanet_ros.evaluation.latencies import add_latencies, latency_percentiles
@@ -24,7 +25,6 @@ from lmanet_ros.evaluation.provenance import command_line
 from lmanet_ros.evaluation.request import request
 from lmanet_ros.evaluation.summary import SUMMARY, cloud_figures, is_complete, without_frames
 from lmanet_ros.processes import start
-from lmanet_ros.progress import progress_bar
 
 REQUEST = "request.json"
 """What an evaluation was asked to do: a result counts for the same request only."""

@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 
 from lmanet_core import ClassTable
+from lmanet_core.program.progress import progress_bar
 from lmanet_ros.bags.message import BagMessage
 from lmanet_ros.bags.survey import BagFrame, Survey
 from lmanet_ros.bags.topic_choice import SEGMENTATION_NODE, UNREADABLE, deserialize
@@ -20,7 +21,6 @@ from lmanet_ros.bags.writing import BagWriter
 from lmanet_ros.evaluation.node_client import LATE_ANSWER, NodeClient, SentFrame
 from lmanet_ros.evaluation.provenance import provenance
 from lmanet_ros.processes import NodeProcess, uninterrupted
-from lmanet_ros.progress import progress_bar
 
 LONGEST_PAUSE = 10.0
 """Seconds between two frames that are waited for when played as recorded."""

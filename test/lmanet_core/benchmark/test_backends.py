@@ -2,12 +2,11 @@
 
 import json
 import re
-import sys
 
 import pytest
 
 from lmanet_core.benchmark import backends
-from lmanet_core.benchmark.__main__ import main
+from lmanet_core.command.__main__ import main
 
 
 def test_figures_stay_and_the_same_command_goes_on(tmp_path, monkeypatch, capsys):
@@ -19,8 +18,7 @@ def test_figures_stay_and_the_same_command_goes_on(tmp_path, monkeypatch, capsys
     def run(*options):
         computed.clear()
         command = ["benchmark", "backends", "--networks", "street", "--windows", "3", "5"]
-        monkeypatch.setattr(sys, "argv", [*command, "--json", str(figures), *options])
-        main()
+        assert main([*command, "--json", str(figures), *options]) == 0
         return capsys.readouterr().out
 
     computed, figures = [], tmp_path / "figures.json"
@@ -46,8 +44,7 @@ def test_all_that_runs_here_is_timed_and_compared(tmp_path, monkeypatch, capsys)
     figures = tmp_path / "figures.json"
     options = "--size 128x64 --repeats 2 --frames 3 --calibration-frames 4 --windows 5"
     options += f" --networks street --memory-sizes 0 2 --json {figures}"
-    monkeypatch.setattr(sys, "argv", ["benchmark", "backends", *options.split()])
-    main()
+    assert main(["benchmark", "backends", *options.split()]) == 0
     table = capsys.readouterr().out
     rows = json.loads(figures.read_text())
     assert {row["memory_size"] for row in rows} == {0, 2}

@@ -1,20 +1,18 @@
 """The benchmark of a CUDA device, as far as it goes without one."""
 
 import json
-import sys
 
 import pytest
 
 from lmanet_core.benchmark import gpu_tiles, ops_cases
-from lmanet_core.benchmark.__main__ import main
+from lmanet_core.command.__main__ import main
 from lmanet_core.ops.implementations.fused_cuda_tiles import Tiles
 
 
 def test_a_dry_run_goes_through_everything_and_writes_it(tmp_path, monkeypatch, capsys):
     # Compiling it takes longer than all the rest.
     monkeypatch.delitem(ops_cases.IMPLEMENTATIONS, "flex")
-    monkeypatch.setattr(sys, "argv", ["benchmark", "gpu", "--dry-run", "--output", str(tmp_path)])
-    main()
+    assert main(["benchmark", "gpu", "--dry-run", "--output", str(tmp_path)]) == 0
     sections = json.loads((tmp_path / "gpu.json").read_text())
     assert all(row["good"] for row in sections["correctness"])
     assert {row["implementation"] for row in sections["operator"]} >= {"tiled", "shifts"}
@@ -29,14 +27,12 @@ def test_a_dry_run_goes_through_everything_and_writes_it(tmp_path, monkeypatch, 
 
 def test_without_a_device_it_says_what_does_without(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr(sys, "argv", ["benchmark", "gpu"])
     with pytest.raises(SystemExit, match="--dry-run"):
-        main()
+        main(["benchmark", "gpu"])
 
 
 def test_what_there_is_no_time_for_is_left_out_and_named(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["benchmark", "gpu", "--dry-run", "--seconds", "0"])
-    main()
+    assert main(["benchmark", "gpu", "--dry-run", "--seconds", "0"]) == 0
     text = capsys.readouterr().out
     assert "## correctness" in text
     assert "## networks" not in text

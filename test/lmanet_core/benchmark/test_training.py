@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from lmanet_core.benchmark.__main__ import main
+from lmanet_core.command.__main__ import main
 
 SETTINGS = {
     "model": {"backbone": "erfnet", "memory_size": 2, "window_size": 3},
@@ -41,8 +40,7 @@ def test_stages_are_set_beside_the_single_frame_network(
     config, figures = tmp_path / "config.yaml", tmp_path / "figures.json"
     config.write_text(yaml.safe_dump(SETTINGS))
     options = ["--config", str(config), "--repeats", "1", "--batches", "2", "--json", str(figures)]
-    monkeypatch.setattr(sys, "argv", ["benchmark", "training", *options])
-    main()
+    assert main(["benchmark", "training", *options]) == 0
     single, lma1 = json.loads(figures.read_text())
     assert (single["clip"], lma1["clip"]) == ("1x32x32", "3x32x32")
     assert single["to single frame"] == 1

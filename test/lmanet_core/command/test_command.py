@@ -65,7 +65,7 @@ def test_what_cannot_be_converted_ends_with_one_line_and_status_1(tmp_path, caps
     torch.save({"fc.weight": torch.zeros(1)}, tmp_path / "other.pth")
     assert main(["convert", str(tmp_path / "other.pth"), str(tmp_path / "out.safetensors")]) == 1
     error = capsys.readouterr().err
-    assert error.startswith(f"lmanet: {tmp_path}/other.pth: ")
+    assert error.startswith(f"lmanet convert: {tmp_path}/other.pth: ")
     assert error.count("\n") == 1
     assert not (tmp_path / "out.safetensors").exists()
 
@@ -74,7 +74,7 @@ def test_what_cannot_be_written_is_one_line(erfnet_pth, capsys):
     # Of /proc even root is told that it may write to it.
     assert main(["convert", str(erfnet_pth), "/proc/out.safetensors"]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("lmanet: /proc/out.safetensors: ")
+    assert error.startswith("lmanet convert: /proc/out.safetensors: ")
     assert error.count("\n") == 1
 
 

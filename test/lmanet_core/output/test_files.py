@@ -184,7 +184,7 @@ def test_label_counts_what_is_on_the_disk(tmp_path: Path, capsys: pytest.Capture
         assert main([*label, str(tmp_path / "out"), "--scales", "1", "--no-mirror"]) == 1
     said, told = capsys.readouterr()
     assert "frames" not in said
-    assert told.strip() == f"lmanet: {tmp_path}/out/images/drive/000000.jpg: File too large"
+    assert told.strip() == f"lmanet label: {tmp_path}/out/images/drive/000000.jpg: File too large"
 
 
 def test_a_network_that_cannot_be_written_over_itself_is_left(
@@ -195,5 +195,5 @@ def test_a_network_that_cannot_be_written_over_itself_is_left(
     before = checkpoint_hash(network)
     with full_disk(2**20):
         assert main(["join", str(network), str(network), str(network)]) == 1
-    assert capsys.readouterr().err == f"lmanet: {network}: File too large\n"
+    assert capsys.readouterr().err == f"lmanet join: {network}: File too large\n"
     assert checkpoint_hash(network) == before

@@ -55,7 +55,7 @@ runpy.run_module({program!r}, run_name="__main__")
         ("lmanet_core.command", "lmanet_core.command.export"),
         ("lmanet_ros.evaluate_bag", "lmanet_ros.processes"),
         ("lmanet_ros.make_bag", "rclpy"),
-        ("lmanet_ros.demo", "lmanet_core.data.video_files"),
+        ("lmanet_ros.demo", "lmanet_ros.demo.pictures"),
     ],
 )
 def test_ctrl_c_among_the_imports_of_a_program_ends_it_without_a_word(program, module):

@@ -115,7 +115,7 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2",
 KILLED = """
 import os, signal, sys
 from lmanet_core.data.samples import TrainingSamples
-from training import train
+from lmanet_core.command.__main__ import main
 
 read = TrainingSamples.__getitem__
 def read_or_die(self, number):
@@ -124,8 +124,7 @@ def read_or_die(self, number):
     return read(self, number)
 
 TrainingSamples.__getitem__ = read_or_die
-sys.argv[0] = "train.py"
-train.main()
+sys.exit(main(["train", *sys.argv[1:]]))
 """
 
 

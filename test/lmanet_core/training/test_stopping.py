@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 SIGNALLED = """
 import os, signal, sys
 from lmanet_core.data.samples import TrainingSamples
-from training import train
+from lmanet_core.command.__main__ import main
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 read = TrainingSamples.__getitem__
@@ -32,8 +32,7 @@ def read_and_signal(self, number):
     return read(self, number)
 
 TrainingSamples.__getitem__ = read_and_signal
-sys.argv[0] = "train.py"
-sys.exit(train.main())
+sys.exit(main(["train", *sys.argv[1:]]))
 """
 
 

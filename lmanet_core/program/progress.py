@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 LINE_PERIOD = 5.0
 """Seconds between two lines."""
@@ -18,6 +19,8 @@ def progress_bar(*arguments: Any, **options: Any) -> tqdm:
     Args:
         *arguments, **options: of `tqdm`.
     """
+    from tqdm import tqdm
+
     if not sys.stderr.isatty():
         options |= {"file": _Lines(sys.stderr), "mininterval": LINE_PERIOD}
     return tqdm(*arguments, **options)

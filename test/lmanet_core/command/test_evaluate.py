@@ -1,9 +1,8 @@
-"""The evaluation script as a user runs it."""
+"""`lmanet evaluate` as a user runs it."""
 
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ import pytest
 import torch
 
 from lmanet_core import ModelConfig, build_model, save_checkpoint
+from lmanet_core.command.__main__ import main
 from lmanet_core.network.classes import CAMVID, CITYSCAPES, DAVIS, ClassTable
-from training import evaluate
 
 STREET = ["--streets", "1", "--frames", "2", "--size", "64x32"]
 
@@ -34,9 +33,7 @@ def checkpoint(classes: ClassTable, memory_size: int = 2) -> str:
 
 def end(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     """The exit status."""
-    line = ["evaluate.py", *arguments, "--precision", "fp32", "--json", "results/figures.json"]
-    monkeypatch.setattr(sys, "argv", line)
-    return evaluate.main()
+    return main(["evaluate", *arguments, "--precision", "fp32", "--json", "results/figures.json"])
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
@@ -89,8 +86,7 @@ def test_two_evaluations_are_compared_video_by_video(
         for video in ("bear", "boat")
     ]
     capsys.readouterr()
-    monkeypatch.setattr(sys, "argv", ["evaluate.py", "--compare", "before.json", "after.json"])
-    evaluate.main()
+    assert main(["evaluate", "--compare", "before.json", "after.json"]) == 0
     printed = capsys.readouterr().out
     assert f"mean over 2 videos: {sum(gains) / 2:+.2f}, 95 % interval" in printed
     for name, gain in zip(("bear", "boat"), gains, strict=True):
@@ -101,18 +97,16 @@ def test_two_evaluations_are_compared_video_by_video(
         )
     # Seeds are averaged, so before against both is half of the gain.
     both = ["--compare", "before.json", "before.json,after.json"]
-    monkeypatch.setattr(sys, "argv", ["evaluate.py", *both])
-    evaluate.main()
+    assert main(["evaluate", *both]) == 0
     assert f"mean over 2 videos: {sum(gains) / 4:+.2f}" in capsys.readouterr().out
     del results[1]["videos"]["bear"]
     Path("after.json").write_text(json.dumps(results[1]))
-    monkeypatch.setattr(sys, "argv", ["evaluate.py", "--compare", "before.json", "after.json"])
-    assert evaluate.main() == 1
+    assert main(["evaluate", "--compare", "before.json", "after.json"]) == 1
     assert "same videos: ['bear']" in capsys.readouterr().err
     # One video has no interval.
     del results[0]["videos"]["bear"]
     Path("before.json").write_text(json.dumps(results[0]))
-    assert evaluate.main() == 0
+    assert main(["evaluate", "--compare", "before.json", "after.json"]) == 0
     printed = capsys.readouterr().out
     assert f"of one video: {gains[1]:+.2f}; how sure that is" in printed
     assert "interval" not in printed
