@@ -64,7 +64,7 @@ def test_a_signal_saves_the_run_and_the_status_tells(
 def changed(settings: dict[str, Any], *words: str) -> dict[str, Any]:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    return overridden(settings, parser.parse_args(words))
+    return overridden(settings, parser.parse_args(["--config", "c", "--output", "o", *words]))
 
 
 def test_the_command_line_changes_settings_for_trials(settings: dict[str, Any]) -> None:
