@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lmanet_core.network.classes import CITYSCAPES, ClassTable
 from lmanet_core.registry import Registry
 
-if TYPE_CHECKING:
-    from lmanet_core.models.fusion import Fusion
-    from lmanet_core.models.key_forms import LinearKeys
-
 MAX_MEMORY_SIZE = 64
-FUSIONS: Registry[Callable[[int, int], Fusion]] = Registry(
+FUSIONS: Registry[Callable[[int, int], Any]] = Registry(
     "fusion",
     "lmanet.fusions",
     {
@@ -25,10 +21,10 @@ FUSIONS: Registry[Callable[[int, int], Fusion]] = Registry(
         "blend": "lmanet_core.models.fusion:BlendFusion",
     },
 )
-"""Ways to join what was read with the current frame, made of Dv and C."""
+"""Ways to join what was read with the current frame, made of Dv and C, see `models/fusion.py`."""
 PLACE_CHANNELS, QUALITY_CHANNELS = 4, 1
 """Of 'located' keys: where they are, and how good their frame is."""
-KEY_FORMS: Registry[Callable[[int], LinearKeys]] = Registry(
+KEY_FORMS: Registry[Callable[[int], Any]] = Registry(
     "key_form",
     "lmanet.key_forms",
     {
