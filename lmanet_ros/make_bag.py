@@ -56,7 +56,7 @@ def _parse_arguments(args: list[str] | None) -> argparse.Namespace:
         prog="make_bag", description="Record a labelled data set as rosbag2."
     )
     parser.add_argument("--output", type=Path, default=Path("bag_output"), help="folder to make")
-    parser.add_argument("--dataset", choices=DATASETS, default="synthetic")
+    parser.add_argument("--dataset", choices=DATASETS.names(), default="synthetic")
     parser.add_argument("--root", type=Path, help="folder of the data set")
     parser.add_argument("--split", default="val", help="of the data set; default: val")
     parser.add_argument("--frames", type=int, help=f"at most; street: {STREET_FRAMES}, else all")

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from document_commands import Command, commands, documents, prose
 
-from lmanet_core.command.verbs import find_verbs
+from lmanet_core.command.verbs import VERBS
 
 PROJECT = Path(__file__).parents[1]
 ALL = [command for document in documents() for command in commands(document)]
@@ -31,7 +31,7 @@ OF_OTHERS = frozenset(
 """Programs of others; what is said of them is not tried here."""
 MAKE = re.compile(r"^([a-z-]+):", re.MULTILINE)
 LAUNCH_ARGUMENT = re.compile(r'(?:argument|DeclareLaunchArgument)\(\s*"(\w+)"')
-VERBS = {"lmanet_core.benchmark": "benchmark", "lmanet_core.data.synthetic": "street"}
+MODULES = {"lmanet_core.benchmark": "benchmark", "lmanet_core.data.synthetic": "street"}
 """Modules that are verbs of `lmanet`."""
 OPTIONS_FROM = re.compile(r"^from (lmanet_core\.[\w.]+) import (\w+)$", re.MULTILINE)
 """A program may have some of a module's options."""
@@ -46,8 +46,8 @@ def verb_of(words: tuple[str, ...]) -> tuple[str, tuple[str, ...]] | None:
     match words:
         case ("lmanet", verb, *rest):
             return verb, tuple(rest)
-        case ("python", "-m", module, *rest) if module in VERBS:
-            return VERBS[module], tuple(rest)
+        case ("python", "-m", module, *rest) if module in MODULES:
+            return MODULES[module], tuple(rest)
     scripts = [word for word in words if word.startswith("training/") and word.endswith(".py")]
     if words[0] in ("python", "torchrun") and scripts:
         place = words.index(scripts[0])
@@ -58,7 +58,7 @@ def verb_of(words: tuple[str, ...]) -> tuple[str, tuple[str, ...]] | None:
 @cache
 def options_of(verb: str) -> set[str]:
     parser = argparse.ArgumentParser()
-    find_verbs()[verb].load().add_arguments(parser)
+    VERBS.find(verb).add_arguments(parser)
     parsers = [parser]
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

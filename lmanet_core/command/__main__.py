@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint
 
-from lmanet_core.command.verbs import find_verbs
+from lmanet_core.command.verbs import VERBS
 from lmanet_core.program.run_program import program_needs
 from lmanet_core.program.verb import run_verb
 
@@ -22,30 +21,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 1 when the verb could not do what was asked.
     """
     name, *rest = (sys.argv[1:] if arguments is None else arguments) or [""]
-    verbs = find_verbs()
-    if name not in verbs:
-        return _list_verbs(verbs, [name, *rest] if name else [])
+    if name not in VERBS.names():
+        return _list_verbs([name, *rest] if name else [])
     with program_needs(f"lmanet {name}", "export"):
-        verb = verbs[name].load()
+        verb = VERBS.find(name)
     return run_verb(verb, f"lmanet {name}", rest)
 
 
-def _list_verbs(verbs: dict[str, EntryPoint], arguments: Sequence[str]) -> int:
+def _list_verbs(arguments: Sequence[str]) -> int:
     """The help, or what is wrong with the arguments."""
     parser = argparse.ArgumentParser(
         prog="lmanet", description="Video semantic segmentation with local memory attention."
     )
     listed = parser.add_subparsers(required=True, metavar="VERB")
     with program_needs("lmanet", "export"):
-        for name, verb in sorted(verbs.items()):
-            listed.add_parser(name, help=_help(verb))
+        for name in sorted(VERBS.names()):
+            listed.add_parser(name, help=_help(name))
     parser.parse_args(arguments)
     return 0
 
 
-def _help(verb: EntryPoint) -> str:
+def _help(name: str) -> str:
     try:
-        return str(verb.load().HELP)
+        return VERBS.find(name).HELP
     except ImportError as error:
         return f"not usable here: {error}"
 

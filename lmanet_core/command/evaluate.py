@@ -15,7 +15,7 @@ from lmanet_core import VideoSegmenter, load, load_provenance
 from lmanet_core.checkpoint import load_work_size
 from lmanet_core.data.corruption import CorruptionConfig, corrupt_dataset
 from lmanet_core.data.datasets import DATASETS, open_dataset
-from lmanet_core.data.label_mapping import coarsen, known_label_mapping, read_label_mapping
+from lmanet_core.data.label_mapping import coarse_labels, known_label_mapping, read_label_mapping
 from lmanet_core.data.standard_corruptions import CORRUPTIONS, SEVERITIES
 from lmanet_core.data.street_dataset import StreetsConfig, open_streets
 from lmanet_core.data.synthetic import StreetConfig
@@ -54,7 +54,7 @@ How it bears the field's standard corruptions, single frames beside the memory:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
-    parser.add_argument("--dataset", choices=DATASETS, default="synthetic")
+    parser.add_argument("--dataset", choices=DATASETS.names(), default="synthetic")
     parser.add_argument("--root", type=Path, help="folder of the data set")
     parser.add_argument("--labels", help="folder in --root with labels from elsewhere")
     parser.add_argument(
@@ -153,18 +153,18 @@ def run(arguments: argparse.Namespace) -> None:
         require_writable(file, folder=False)
     dataset = find_dataset(arguments)
     model = find_model(arguments)
-    translation = find_translation(arguments, dataset, model)
+    lookup = find_lookup(arguments, dataset, model)
     if arguments.corruption:
-        run_corruptions(arguments, dataset, model, translation)
+        run_corruptions(arguments, dataset, model, lookup)
     else:
-        run_once(arguments, dataset, model, translation)
+        run_once(arguments, dataset, model, lookup)
 
 
 def run_once(
     arguments: argparse.Namespace,
     dataset: VideoDataset,
     model: LMANet,
-    translation: np.ndarray | None,
+    lookup: np.ndarray | None,
 ) -> None:
     if arguments.corrupt:
         dataset = corrupt_dataset(
@@ -178,7 +178,7 @@ def run_once(
             progress.update()
             sheet.add(frame)
 
-        evaluation = evaluate(segmenter, dataset, on_frame, translation)
+        evaluation = evaluate(segmenter, dataset, on_frame, lookup)
     print(table(evaluation))
     if arguments.json:
         write_figures(arguments, segmenter, asdict(evaluation))
@@ -190,7 +190,7 @@ def run_corruptions(
     arguments: argparse.Namespace,
     dataset: VideoDataset,
     model: LMANet,
-    translation: np.ndarray | None,
+    lookup: np.ndarray | None,
 ) -> None:
     if arguments.sheet:
         raise ValueError("--sheet shows one evaluation: leave it out, or --corruption")
@@ -208,7 +208,7 @@ def run_corruptions(
             arguments.share,
             arguments.run_length,
             progress.update,
-            translation,
+            lookup,
         )
     print(robustness.table())
     if arguments.json:
@@ -269,16 +269,16 @@ def find_dataset(arguments: argparse.Namespace) -> VideoDataset:
     return open_streets(arguments.split, size, config)
 
 
-def find_translation(
+def find_lookup(
     arguments: argparse.Namespace, dataset: VideoDataset, model: LMANet
 ) -> np.ndarray | None:
     """The network's labels as those of the data set; None where they are the same."""
     classes, of_network = dataset.classes, model.config.classes
     if arguments.label_mapping is not None:
-        return coarsen(classes, of_network, read_label_mapping(arguments.label_mapping))
+        return coarse_labels(classes, of_network, read_label_mapping(arguments.label_mapping))
     if classes.names == of_network.names:
         return None
-    return coarsen(classes, of_network, known_label_mapping(classes, of_network))
+    return coarse_labels(classes, of_network, known_label_mapping(classes, of_network))
 
 
 def find_model(arguments: argparse.Namespace) -> LMANet:

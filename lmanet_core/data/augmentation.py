@@ -8,9 +8,9 @@ from statistics import NormalDist
 import cv2
 import numpy as np
 
-from lmanet_core.data.checks import check_not_negative
 from lmanet_core.data.clips import Clip
 from lmanet_core.network.classes import IGNORE_LABEL
+from lmanet_core.program.settings import check_at_least
 
 _QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / 256) for i in range(256)])
 _NORMAL = _QUANTILES / _QUANTILES.std()
@@ -60,7 +60,7 @@ class AugmentationConfig:
             if not 0 < lowest <= highest:
                 raise ValueError(f"{name} must be a range of factors, got {(lowest, highest)}")
         amounts = ("translate", "brightness", "contrast", "gamma", "color", "blur", "noise")
-        check_not_negative(**{name: getattr(self, name) for name in amounts})
+        check_at_least(0, **{name: getattr(self, name) for name in amounts})
         if not 0 <= self.class_centred <= 1:
             raise ValueError(f"class_centred must be in 0..1, got {self.class_centred}")
 

@@ -6,9 +6,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from lmanet_core.data.checks import check_counts
 from lmanet_core.data.video import DatasetError, Video, VideoDataset
 from lmanet_core.network.classes import IGNORE_LABEL, ClassTable
+from lmanet_core.program.settings import check_at_least
 
 
 class Clip(NamedTuple):
@@ -73,7 +73,7 @@ class LabelledClips:
     """
 
     def __init__(self, dataset: VideoDataset, frames: int, max_stride: int = 1) -> None:
-        check_counts(frames=frames, max_stride=max_stride)
+        check_at_least(1, frames=frames, max_stride=max_stride)
         self.classes = dataset.classes
         self.groups: tuple[tuple[int, ...], ...] = ()
         self.shuffle = True

@@ -10,9 +10,9 @@ import numpy as np
 
 from lmanet_core.data import camera_faults
 from lmanet_core.data.augmentation import draw_factor
-from lmanet_core.data.checks import check_counts, check_not_negative
 from lmanet_core.data.clips import Clip, ClipsOfSource, ClipSource
 from lmanet_core.data.video import Video, VideoDataset
+from lmanet_core.program.settings import check_at_least
 
 MOST_AT_ONCE = 2
 """Corruptions of one frame."""
@@ -70,8 +70,8 @@ class CorruptionConfig:
     run_length: int = 1
 
     def __post_init__(self) -> None:
-        check_counts(run_length=self.run_length)
-        check_not_negative(**{name: getattr(self, name) for name in _WAYS})
+        check_at_least(1, run_length=self.run_length)
+        check_at_least(0, **{name: getattr(self, name) for name in _WAYS})
         for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from lmanet_core.data.augmentation import AugmentationConfig
-from lmanet_core.data.checks import check_counts
 from lmanet_core.data.clips import ClipSource, LabelledClips
 from lmanet_core.data.corruption import ClipsWithCorruptedCopies, CorruptedClips, CorruptionConfig
-from lmanet_core.data.datasets import DATASETS, open_dataset
-from lmanet_core.data.label_mapping import Translation, known_label_mapping
-from lmanet_core.data.mixture import AugmentedClips, MixedClips, Part, TranslatedClips
+from lmanet_core.data.datasets import DATASETS, SYNTHETIC, open_dataset, takes_labels
+from lmanet_core.data.label_mapping import known_label_mapping, training_labels
+from lmanet_core.data.mixture import AugmentedClips, MixedClips, Part, RelabelledClips
 from lmanet_core.data.pseudo_clips import MotionConfig, PseudoClips
 from lmanet_core.data.street_clips import StreetClips, StreetClipsConfig
-from lmanet_core.network.classes import ClassTable
-from lmanet_core.program.settings import build
+from lmanet_core.program.settings import build, check_at_least
 
 CLIPS = ("neighbours", "pseudo", "street")
 """Where the frames before the last one are from, see `DataConfig.clips`."""
@@ -74,16 +72,15 @@ class DataConfig:
     label_mapping: Mapping[str, tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:
-        if self.dataset not in DATASETS:
-            raise ValueError(f"dataset must be one of {DATASETS}, got {self.dataset!r}")
+        DATASETS.check(self.dataset)
         if self.clips not in CLIPS:
             raise ValueError(f"clips must be one of {CLIPS}, got {self.clips!r}")
-        if (self.clips == "street") != (self.dataset == "synthetic"):
+        if (self.clips == "street") != (self.dataset == SYNTHETIC):
             raise ValueError(
                 f"clips 'street' and dataset 'synthetic' go together, got {self.clips!r} and "
                 f"{self.dataset!r}"
             )
-        check_counts(frames=self.frames, max_stride=self.max_stride)
+        check_at_least(1, frames=self.frames, max_stride=self.max_stride)
         if self.corrupted_copy is not None and self.frames != 1:
             raise ValueError(f"corrupted_copy goes with frames 1, got {self.frames}")
         if any(other.also for other in self.also):
@@ -119,8 +116,8 @@ def settings_without_effect(config: DataConfig, is_other: bool = False) -> dict[
         is_other: whether it is one of the data sets in `also`.
     """
     needs = {
-        "root": (config.dataset != "synthetic", "a data set of files"),
-        "labels": (config.dataset in ("cityscapes", "recording"), "'cityscapes' or 'recording'"),
+        "root": (config.dataset != SYNTHETIC, "a data set of files"),
+        "labels": (takes_labels(config.dataset), "'cityscapes' or 'recording'"),
         "motion": (config.clips == "pseudo", "clips 'pseudo'"),
         "street": (config.clips == "street", "clips 'street'"),
         "max_stride": (
@@ -162,23 +159,12 @@ def open_clips(config: DataConfig) -> ClipSource:
     for other in config.also:
         part = _open_augmented(other)
         if other.label_mapping is not None or part.classes.names != source.classes.names:
-            translation = _translation(other, part.classes, source.classes, groups)
-            groups = translation.groups
-            part = TranslatedClips(part, source.classes, groups, translation.lookup)
+            mapping = other.label_mapping or known_label_mapping(part.classes, source.classes)
+            labels = training_labels(part.classes, source.classes, mapping, groups)
+            groups = labels.groups
+            part = RelabelledClips(part, source.classes, labels)
         parts.append(Part(part, other.share))
     return MixedClips(parts)
-
-
-def _translation(
-    config: DataConfig,
-    classes: ClassTable,
-    of_network: ClassTable,
-    groups: tuple[tuple[int, ...], ...],
-) -> Translation:
-    label_mapping = config.label_mapping
-    if label_mapping is None:
-        label_mapping = known_label_mapping(classes, of_network)
-    return Translation.make(classes, of_network, label_mapping, groups)
 
 
 def _open_augmented(config: DataConfig) -> ClipSource:

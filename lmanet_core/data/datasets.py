@@ -1,22 +1,44 @@
-"""The data sets by name. To add one, write its `open_...` and name it here."""
+"""The data sets by name. To add one, write its function and name it in `DATASETS`."""
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
+from typing import Protocol
 
-from lmanet_core.data.camvid import open_camvid
-from lmanet_core.data.cityscapes import open_cityscapes
-from lmanet_core.data.davis import open_davis
-from lmanet_core.data.recording import open_recording
-from lmanet_core.data.street_dataset import open_streets
 from lmanet_core.data.video import DatasetError, VideoDataset
+from lmanet_core.registry import Registry
 
-_STORED = {"camvid": open_camvid, "davis": open_davis}
-"""Those that lie in a folder."""
-_WITH_OTHER_LABELS = {"cityscapes": open_cityscapes, "recording": open_recording}
-"""Those that may have labels from elsewhere."""
+SYNTHETIC = "synthetic"
+"""The data set that is rendered, and so lies in no folder."""
 
-DATASETS = (*_STORED, *_WITH_OTHER_LABELS, "synthetic")
+
+class OpenDataset(Protocol):
+    """Finds the files of a data set; see `open_dataset`.
+
+    One whose labels may be from elsewhere has a fourth argument, `labels: str | None`.
+    """
+
+    def __call__(self, root: Path, split: str, size: tuple[int, int] | None) -> VideoDataset: ...
+
+
+DATASETS: Registry[OpenDataset] = Registry(
+    "dataset",
+    "lmanet.datasets",
+    {
+        "camvid": "lmanet_core.data.camvid:open_camvid",
+        "davis": "lmanet_core.data.davis:open_davis",
+        "cityscapes": "lmanet_core.data.cityscapes:open_cityscapes",
+        "recording": "lmanet_core.data.recording:open_recording",
+        SYNTHETIC: "lmanet_core.data.street_dataset:open_street_dataset",
+    },
+)
+"""Data sets by name; installed packages announce theirs in the entry points of that group."""
+
+
+def takes_labels(name: str) -> bool:
+    """Whether a data set may have labels from elsewhere."""
+    return "labels" in inspect.signature(DATASETS.find(name)).parameters
 
 
 def open_dataset(
@@ -40,16 +62,13 @@ def open_dataset(
     Raises:
         DatasetError: name or split is unknown, or files are missing; it lists them.
     """
-    if name not in DATASETS:
-        raise DatasetError(f"dataset must be one of {DATASETS}, got {name!r}")
-    if labels is not None and name not in _WITH_OTHER_LABELS:
-        raise DatasetError(
-            f"labels from elsewhere are for {' and '.join(_WITH_OTHER_LABELS)}, not for '{name}'"
-        )
-    if name == "synthetic":
-        return open_streets(split, size)
-    if root is None:
+    try:
+        found = DATASETS.find(name)
+    except ValueError as error:
+        raise DatasetError(str(error)) from None
+    if labels is not None and not takes_labels(name):
+        able = " and ".join(filter(takes_labels, DATASETS))
+        raise DatasetError(f"labels from elsewhere are for {able}, not for '{name}'")
+    if root is None and name != SYNTHETIC:
         raise DatasetError(f"the data set '{name}' needs a root, the folder it lies in")
-    if name in _WITH_OTHER_LABELS:
-        return _WITH_OTHER_LABELS[name](root, split, size, labels)
-    return _STORED[name](root, split, size)
+    return found(root or Path(), split, size, **({} if labels is None else {"labels": labels}))

@@ -19,7 +19,6 @@ from lmanet_core.data.video import DatasetError, VideoError
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """In small letters; files have them in any."""
 _COLOR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-_LARGEST = 255
 _PNG = b"\x89PNG\r\n\x1a\n"
 _COLOR_TYPE, _PALETTE = 25, 3
 """Where a PNG says what its values are, and what it says where they are indices."""
@@ -85,9 +84,7 @@ def read_image(file: Path) -> np.ndarray:
 
 
 def read_label_map(file: Path) -> np.ndarray:
-    """The values of a label map, (H, W) uint8; of a PNG with a palette, the indices.
-
-    Maps of 16 bits are read as well, if their values fit into 8.
+    """The values of a label map, (H, W) uint8 or uint16; of a PNG with a palette, the indices.
 
     Raises:
         ImageFileError: the file is no image, damaged, or no map of classes.
@@ -99,13 +96,12 @@ def read_label_map(file: Path) -> np.ndarray:
         # OpenCV gives nothing but the colours of a palette, Pillow takes some damage for data.
         with Image.open(BytesIO(data)) as picture:
             return np.array(picture)
-    fits = values.dtype == np.uint8 or (values.dtype == np.uint16 and values.max() <= _LARGEST)
-    if values.ndim != 2 or not fits:
+    if values.ndim != 2 or values.dtype not in (np.uint8, np.uint16):
         raise ImageFileError(
-            f"{file}: expected an 8-bit image of one channel, the class of each pixel, or a PNG "
-            f"with a palette, got {values.shape} {values.dtype} up to {values.max()}"
+            f"{file}: expected an image of one channel, 8 or 16 bits, the class of each pixel, or "
+            f"a PNG with a palette, got {values.shape} {values.dtype}"
         )
-    return values.astype(np.uint8)
+    return values
 
 
 def _decode(file: Path, data: bytes, form: int) -> np.ndarray:

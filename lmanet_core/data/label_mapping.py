@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from lmanet_core.network.classes import CAMVID, CITYSCAPES, IGNORE_LABEL, ClassTable
+from lmanet_core.network.classes import CAMVID, CITYSCAPES, ClassTable, label_lookup
 
 LabelMapping = Mapping[str, tuple[str, ...]]
 """Class of a data set -> the network's classes that it stands for: car -> car, truck, bus."""
@@ -36,12 +36,12 @@ def known_label_mapping(classes: ClassTable, of_network: ClassTable) -> LabelMap
     Raises:
         ValueError: this pair of tables is not.
     """
-    if (label_mapping := KNOWN.get((classes.names, of_network.names))) is None:
+    if (mapping := KNOWN.get((classes.names, of_network.names))) is None:
         raise ValueError(
             f"nothing is known of what the classes {', '.join(classes.names)} are in "
             f"{', '.join(of_network.names)}: say it in `label_mapping`"
         )
-    return label_mapping
+    return mapping
 
 
 def read_label_mapping(path: Path) -> LabelMapping:
@@ -63,8 +63,8 @@ def read_label_mapping(path: Path) -> LabelMapping:
 
 
 @dataclass(frozen=True)
-class Translation:
-    """Labels of a data set's classes as labels for a network.
+class TrainingLabels:
+    """Labels of a data set's classes as labels to train a network on.
 
     A class that is one of the network's has that label. One that stands for several has a label
     beyond the network's classes: `len(classes) + g` is "one of `groups[g]`". One that is not
@@ -72,49 +72,40 @@ class Translation:
 
     Attributes:
         groups: the network's classes of each such label.
-        lookup: (256,) uint8, label of the data set -> label for the network.
+        lookup: (256,) uint8, label of the data set -> label to train on.
     """
 
     groups: tuple[tuple[int, ...], ...]
     lookup: np.ndarray
 
-    @classmethod
-    def make(
-        cls,
-        classes: ClassTable,
-        of_network: ClassTable,
-        label_mapping: LabelMapping,
-        groups: tuple[tuple[int, ...], ...] = (),
-    ) -> Translation:
-        """From names to labels.
 
-        Args:
-            classes: of the data set.
-            of_network: of the network.
-            label_mapping: what the former are in the latter.
-            groups: those of other data sets of the same training, which keep their labels.
+def training_labels(
+    classes: ClassTable,
+    of_network: ClassTable,
+    mapping: LabelMapping,
+    groups: tuple[tuple[int, ...], ...] = (),
+) -> TrainingLabels:
+    """The labels to train a network on, of a data set with classes of its own.
 
-        Raises:
-            ValueError: a name is in neither table, or a class means nothing.
-        """
-        if unknown := sorted(set(label_mapping) - set(classes.names)):
-            raise ValueError(f"label_mapping: no such classes {unknown}; expected {classes.names}")
-        known = list(groups)
-        lookup = np.full(256, IGNORE_LABEL, np.uint8)
-        for name, meant in label_mapping.items():
-            if not meant or not set(meant) <= set(of_network.names):
-                raise ValueError(
-                    f"label_mapping: '{name}' must be some of {of_network.names}, got {meant}"
-                )
-            members = tuple(sorted(of_network.names.index(one) for one in meant))
-            if len(members) > 1 and members not in known:
-                known.append(members)
-            label = members[0] if len(members) == 1 else len(of_network) + known.index(members)
-            lookup[classes.names.index(name)] = label
-        return cls(tuple(known), lookup)
+    Args:
+        classes: of the data set.
+        of_network: of the network.
+        mapping: what the former are in the latter.
+        groups: those of other data sets of the same training, which keep their labels.
+
+    Raises:
+        ValueError: a name is in neither table, or a class stands for nothing.
+    """
+    known = list(groups)
+    labels = {}
+    for label, members in _members(classes, of_network, mapping).items():
+        if len(members) > 1 and members not in known:
+            known.append(members)
+        labels[label] = members[0] if len(members) == 1 else len(of_network) + known.index(members)
+    return TrainingLabels(tuple(known), label_lookup(labels))
 
 
-def coarsen(classes: ClassTable, of_network: ClassTable, label_mapping: LabelMapping) -> np.ndarray:
+def coarse_labels(classes: ClassTable, of_network: ClassTable, mapping: LabelMapping) -> np.ndarray:
     """What a network's predictions are in the coarser classes of a data set.
 
     Returns:
@@ -124,14 +115,29 @@ def coarsen(classes: ClassTable, of_network: ClassTable, label_mapping: LabelMap
     Raises:
         ValueError: a name is in neither table, or one of the network's classes is in two of them.
     """
-    Translation.make(classes, of_network, label_mapping)
-    lookup = np.full(256, IGNORE_LABEL, np.uint8)
-    for name, meant in label_mapping.items():
-        for one in meant:
-            label = of_network.names.index(one)
-            if lookup[label] != IGNORE_LABEL:
+    labels: dict[int, int] = {}
+    for label, members in _members(classes, of_network, mapping).items():
+        for one in members:
+            if labels.setdefault(one, label) != label:
                 raise ValueError(
-                    f"label_mapping: '{one}' is in two classes, '{name}' is one of them"
+                    f"label_mapping: '{of_network.names[one]}' is in two classes, "
+                    f"'{classes.names[label]}' is one of them"
                 )
-            lookup[label] = classes.names.index(name)
-    return lookup
+    return label_lookup(labels)
+
+
+def _members(
+    classes: ClassTable, of_network: ClassTable, mapping: LabelMapping
+) -> dict[int, tuple[int, ...]]:
+    """Label of the data set -> the network's labels that it stands for, in rising order."""
+    if unknown := sorted(set(mapping) - set(classes.names)):
+        raise ValueError(f"label_mapping: no such classes {unknown}; expected {classes.names}")
+    for name, meant in mapping.items():
+        if not meant or not set(meant) <= set(of_network.names):
+            raise ValueError(
+                f"label_mapping: '{name}' must be some of {of_network.names}, got {meant}"
+            )
+    return {
+        classes.names.index(name): tuple(sorted(map(of_network.names.index, meant)))
+        for name, meant in mapping.items()
+    }

@@ -9,6 +9,7 @@ import numpy as np
 
 from lmanet_core.data.augmentation import AugmentationConfig, augment
 from lmanet_core.data.clips import Clip, ClipsOfSource, ClipSource
+from lmanet_core.data.label_mapping import TrainingLabels
 from lmanet_core.network.classes import ClassTable
 
 
@@ -23,27 +24,25 @@ class AugmentedClips(ClipsOfSource):
         return augment(self._source.clip(index, random), self._augmentation, random)
 
 
-class TranslatedClips(ClipsOfSource):
+class RelabelledClips(ClipsOfSource):
     """The clips of a source with the labels of another class table.
 
     Args:
         source: the clips.
         classes: what the labels mean then.
-        groups: what labels beyond `classes` mean, see `lmanet_core.data.label_mapping.Translation`.
-        lookup: (256,) uint8, label of the source -> label.
+        labels: those of the source as labels of these classes, or beyond them.
     """
 
     def __init__(
         self,
         source: ClipSource,
         classes: ClassTable,
-        groups: tuple[tuple[int, ...], ...],
-        lookup: np.ndarray,
+        labels: TrainingLabels,
     ) -> None:
         super().__init__(source)
         self.classes = classes
-        self.groups = groups
-        self._lookup = lookup
+        self.groups = labels.groups
+        self._lookup = labels.lookup
 
     def clip(self, index: int, random: np.random.Generator) -> Clip:
         images, labels = self._source.clip(index, random)

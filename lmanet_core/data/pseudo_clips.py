@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 
 from lmanet_core.data.augmentation import add_noise, warp_labels
-from lmanet_core.data.checks import check_counts, check_not_negative
 from lmanet_core.data.clips import Clip, LabelledClips
 from lmanet_core.data.video import VideoDataset
+from lmanet_core.program.settings import check_at_least
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class MotionConfig:
         if not -0.5 <= self.zoom[0] <= self.zoom[1] <= 0.5:
             raise ValueError(f"zoom must be a range within -0.5..0.5, got {self.zoom}")
         bounds = ("translation", "rotation", "shear", "acceleration", "flicker", "noise", "blur")
-        check_not_negative(**{name: getattr(self, name) for name in bounds})
+        check_at_least(0, **{name: getattr(self, name) for name in bounds})
 
 
 class PseudoClips:
@@ -67,7 +67,7 @@ class PseudoClips:
     """
 
     def __init__(self, dataset: VideoDataset, frames: int, motion: MotionConfig) -> None:
-        check_counts(frames=frames)
+        check_at_least(1, frames=frames)
         self.classes = dataset.classes
         self.groups: tuple[tuple[int, ...], ...] = ()
         self.shuffle = True

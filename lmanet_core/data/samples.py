@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
-from lmanet_core.data.checks import check_counts
 from lmanet_core.data.clips import ClipSource
+from lmanet_core.program.settings import check_at_least
 
 
 class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
@@ -28,7 +28,7 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
     """
 
     def __init__(self, source: ClipSource, seed: int, length: int) -> None:
-        check_counts(length=length)
+        check_at_least(1, length=length)
         self._source = source
         self._seed = seed
         self._length = length

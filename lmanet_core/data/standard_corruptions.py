@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lmanet_core.data.checks import check_counts
 from lmanet_core.data.video import Video, VideoDataset
 from lmanet_core.program.extras import needs_extra
+from lmanet_core.program.settings import check_at_least
 
 CORRUPTIONS = (
     *("gaussian_noise", "shot_noise", "impulse_noise"),
@@ -111,7 +111,7 @@ def with_standard_corruption(
     Raises:
         ValueError: the share is not in 0..1, or the length is less than 1.
     """
-    check_counts(run_length=run_length)
+    check_at_least(1, run_length=run_length)
     if not 0 <= share <= 1:
         raise ValueError(f"share must be in 0..1, got {share}")
     videos = (

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmanet_core.data.checks import check_counts
 from lmanet_core.data.clips import Clip
 from lmanet_core.data.street_dataset import FIRST_SEEDS
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
 from lmanet_core.data.video import DatasetError
 from lmanet_core.network.classes import CITYSCAPES
+from lmanet_core.program.settings import check_at_least
 
 MAX_LEAD_IN = 150
 """Frames skipped at most before a clip, so that all parts of a drive are seen."""
@@ -44,7 +44,7 @@ class StreetClipsConfig:
     occlusion_rate: float = 0.0
 
     def __post_init__(self) -> None:
-        check_counts(streets=self.streets, clips_per_street=self.clips_per_street)
+        check_at_least(1, streets=self.streets, clips_per_street=self.clips_per_street)
         StreetConfig(self.size, 15.0, *self._bounds)
 
     @property
@@ -68,7 +68,7 @@ class StreetClips:
     def __init__(
         self, config: StreetClipsConfig, frames: int, max_stride: int = 1, split: str = "train"
     ) -> None:
-        check_counts(frames=frames, max_stride=max_stride)
+        check_at_least(1, frames=frames, max_stride=max_stride)
         if split not in FIRST_SEEDS:
             raise DatasetError(f"the street has the splits {tuple(FIRST_SEEDS)}, got {split!r}")
         self.classes = CITYSCAPES

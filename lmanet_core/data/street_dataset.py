@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
 from lmanet_core.data.synthetic import StreetConfig, StreetFrame, StreetVideo
 from lmanet_core.data.video import DatasetError, VideoDataset
 from lmanet_core.network.classes import CITYSCAPES
+from lmanet_core.program.settings import check_at_least
 
 FIRST_SEEDS = {"train": 0, "holdout": 2**30, "val": 2**31}
 """Seed of each split's first street; the splits share none."""
@@ -32,9 +34,7 @@ class StreetsConfig:
     )
 
     def __post_init__(self) -> None:
-        for name in ("streets", "frames"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_at_least(1, streets=self.streets, frames=self.frames)
 
 
 def open_streets(
@@ -56,6 +56,11 @@ def open_streets(
     seeds = range(FIRST_SEEDS[split], FIRST_SEEDS[split] + config.streets)
     videos = tuple(RenderedVideo(seed, config.frames, street) for seed in seeds)
     return VideoDataset("synthetic", CITYSCAPES, videos)
+
+
+def open_street_dataset(root: Path, split: str, size: tuple[int, int] | None) -> VideoDataset:
+    """The streets by default, as `open_dataset` opens them; they lie in no folder."""
+    return open_streets(split, size)
 
 
 class RenderedVideo:

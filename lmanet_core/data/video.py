@@ -57,15 +57,3 @@ class VideoDataset:
     def labelled_frames(self) -> list[tuple[Video, int]]:
         """Every frame that has labels."""
         return [(video, index) for video in self.videos for index in video.labelled]
-
-    def require_classes(self, classes: ClassTable) -> None:
-        """Make sure that a network of those classes can be scored or trained here.
-
-        Raises:
-            DatasetError: the names differ.
-        """
-        if classes.names != self.classes.names:
-            raise DatasetError(
-                f"the network's {len(classes)} classes {', '.join(classes.names)} are not the "
-                f"{len(self.classes)} of '{self.name}': {', '.join(self.classes.names)}"
-            )

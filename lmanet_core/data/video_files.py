@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import cv2
@@ -11,12 +10,11 @@ import numpy as np
 
 from lmanet_core.data.image_files import IMAGE_SUFFIXES, is_hidden, list_images, read_image
 from lmanet_core.data.video import VideoError
+from lmanet_core.registry import Registry
 
-ENTRY_POINT_GROUP = "lmanet.videos"
-"""Where installed packages announce readers of other recordings, by the suffix of their files:
-functions of a path, and of a topic where one is asked for, that give what `read_video` gives.
-`lmanet_ros` announces rosbags."""
-
+READERS: Registry[Callable[..., Iterator[np.ndarray]]] = Registry("recording", "lmanet.videos", {})
+"""Readers of other recordings, by the suffix of their files: functions of a path, and of a topic
+where one is asked for, that give what `read_video` gives. `lmanet_ros` announces rosbags."""
 
 _COUNTING_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
 """Of video files in which the number of frames is recorded."""
@@ -29,7 +27,7 @@ def read_video(path: str | Path, topic: str = "") -> Iterator[np.ndarray]:
 
     Args:
         path: a video file, a folder whose images are the frames, in `natural_order`, or a
-            recording that an installed package can read, see `ENTRY_POINT_GROUP`.
+            recording that an installed package can read, see `READERS`.
         topic: of the recording; empty: its only camera.
 
     Raises:
@@ -41,8 +39,8 @@ def read_video(path: str | Path, topic: str = "") -> Iterator[np.ndarray]:
     path = Path(path)
     files = path.iterdir() if path.is_dir() else [path]
     for suffix in {file.suffix[1:] for file in files if not is_hidden(file)}:
-        for reader in entry_points(group=ENTRY_POINT_GROUP, name=suffix):
-            return _load(reader, path)(path, *([topic] if topic else []))
+        if suffix in READERS.names():
+            return _reader(suffix, path)(path, *([topic] if topic else []))
     if topic:
         raise VideoError(f"topic '{topic}' is of a recording, and {path} is none")
     if path.is_dir():
@@ -57,11 +55,11 @@ def read_video(path: str | Path, topic: str = "") -> Iterator[np.ndarray]:
     return _read_capture(capture, path)
 
 
-def _load(reader: EntryPoint, path: Path) -> Callable[[Path], Iterator[np.ndarray]]:
+def _reader(suffix: str, path: Path) -> Callable[..., Iterator[np.ndarray]]:
     try:
-        return reader.load()
+        return READERS.find(suffix)
     except ImportError as error:
-        raise VideoError(f"{path} cannot be read here by {reader.module}: {error}") from None
+        raise VideoError(f"{path} cannot be read here: {error}") from None
 
 
 def _read_capture(capture: cv2.VideoCapture, path: Path) -> Iterator[np.ndarray]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmanet_core.data.label_mapping import KNOWN, coarsen
+from lmanet_core.data.label_mapping import KNOWN, coarse_labels
 from lmanet_core.network.classes import IGNORE_LABEL, ClassTable
 
 _SAME = np.arange(256, dtype=np.uint8)
@@ -54,20 +54,20 @@ def common_classes(of_network: ClassTable, of_truth: ClassTable | None) -> Commo
     """
     if of_truth is None or of_truth.names == of_network.names:
         return CommonClasses(of_network, None, _SAME, _SAME, ())
-    if label_mapping := KNOWN.get((of_truth.names, of_network.names)):
-        predicted = coarsen(of_truth, of_network, label_mapping)
+    if mapping := KNOWN.get((of_truth.names, of_network.names)):
+        predicted = coarse_labels(of_truth, of_network, mapping)
         return CommonClasses(of_truth, None, predicted, _SAME, ())
-    if label_mapping := KNOWN.get((of_network.names, of_truth.names)):
-        true = coarsen(of_network, of_truth, label_mapping)
+    if mapping := KNOWN.get((of_network.names, of_truth.names)):
+        true = coarse_labels(of_network, of_truth, mapping)
         left_out = _left_out(of_truth, true)
         return CommonClasses(of_network, None, _SAME, true, left_out)
-    true = of_truth.translation_to(of_network)
+    true = of_truth.lookup_in(of_network)
     return CommonClasses(of_network, of_truth, _SAME, true, _left_out(of_truth, true))
 
 
 def countable(classes: ClassTable, known: ClassTable | None) -> np.ndarray:
     """(256,) uint8: each label, or 255 for classes that the truth does not know."""
-    return _SAME if known is None else known.translation_to(classes)[classes.translation_to(known)]
+    return _SAME if known is None else known.lookup_in(classes)[classes.lookup_in(known)]
 
 
 def _left_out(classes: ClassTable, lookup: np.ndarray) -> tuple[str, ...]:

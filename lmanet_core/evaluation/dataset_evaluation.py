@@ -36,7 +36,7 @@ def evaluate(
     segmenter: VideoSegmenter,
     dataset: VideoDataset,
     on_frame: Callable[[SegmentedFrame], None] | None = None,
-    translation: np.ndarray | None = None,
+    lookup: np.ndarray | None = None,
 ) -> Evaluation:
     """Stream all videos of a data set through a network and score what it says.
 
@@ -45,28 +45,28 @@ def evaluate(
         dataset: each video is streamed from its first to its last frame that has labels. Frames
             and labels are scored at the size that the data set gives them.
         on_frame: called with each frame, for progress bars and pictures.
-        translation: (256,) uint8, the network's labels as those of the data set, see
-            `lmanet_core.data.label_mapping.coarsen`; None: they are the same.
+        lookup: (256,) uint8, the network's labels as those of the data set, see
+            `lmanet_core.data.label_mapping.coarse_labels`; None: they are the same.
 
     Raises:
         DatasetError: no frame has labels, or a file cannot be read.
         ValueError: labels do not fit their image, or one is no class.
     """
-    frames = segment(segmenter, dataset, translation)
+    frames = segment(segmenter, dataset, lookup)
     return score(_reported(frames, on_frame), dataset.classes)
 
 
 def segment(
-    segmenter: VideoSegmenter, dataset: VideoDataset, translation: np.ndarray | None = None
+    segmenter: VideoSegmenter, dataset: VideoDataset, lookup: np.ndarray | None = None
 ) -> Iterator[SegmentedFrame]:
-    """Stream each video up to its last frame that has labels; `translation` as in `evaluate`."""
+    """Stream each video up to its last frame that has labels; `lookup` as in `evaluate`."""
     for video in dataset.videos:
         segmenter.reset()
         for index in range(streamed_frames(video)):
             image = video.image(index)
             predicted = segmenter.step(image, confidence=False).labels
-            if translation is not None:
-                predicted = translation[predicted]
+            if lookup is not None:
+                predicted = lookup[predicted]
             yield SegmentedFrame(video.name, index, image, predicted, video.labels(index))
 
 

@@ -110,7 +110,7 @@ def evaluate_corruptions(
     share: float = 1.0,
     run_length: int = 1,
     on_frame: Callable[[], None] = lambda: None,
-    translation: np.ndarray | None = None,
+    lookup: np.ndarray | None = None,
 ) -> Robustness:
     """Score a network on clean frames, and on the same ones corrupted in each way.
 
@@ -120,17 +120,17 @@ def evaluate_corruptions(
         corruptions: some of `lmanet_core.data.standard_corruptions.CORRUPTIONS`.
         severity, share, run_length: see `corrupted`.
         on_frame: called after each frame, for progress bars.
-        translation: as `evaluate` takes it.
+        lookup: as `evaluate` takes it.
 
     Raises:
         DatasetError: no frame has labels, or a file cannot be read.
         ValueError: an argument is out of range.
         MissingExtraError: the package of the corruptions is not installed.
     """
-    evaluations = {CLEAN: _stream(segmenters, dataset, on_frame, translation)}
+    evaluations = {CLEAN: _stream(segmenters, dataset, on_frame, lookup)}
     for name in corruptions:
         changed = with_standard_corruption(dataset, name, severity, share, run_length)
-        evaluations[name] = _stream(segmenters, changed, on_frame, translation)
+        evaluations[name] = _stream(segmenters, changed, on_frame, lookup)
     return Robustness(severity, share, evaluations)
 
 
@@ -138,7 +138,7 @@ def _stream(
     segmenters: Mapping[str, VideoSegmenter],
     dataset: VideoDataset,
     on_frame: Callable[[], None],
-    translation: np.ndarray | None,
+    lookup: np.ndarray | None,
 ) -> dict[str, Evaluation]:
     """As `evaluate`, but each frame is read, and corrupted, once for all."""
     scorers = {way: Scorer(dataset.classes) for way in segmenters}
@@ -150,8 +150,8 @@ def _stream(
             image, true = video.image(index), video.labels(index)
             for way, segmenter in segmenters.items():
                 labels = segmenter.step(image, confidence=False).labels
-                if translation is not None:
-                    labels = translation[labels]
+                if lookup is not None:
+                    labels = lookup[labels]
                 scorers[way].add(image, labels, true)
             on_frame()
     results = {way: scorer.result() for way, scorer in scorers.items()}

@@ -67,17 +67,23 @@ class ClassTable:
         # np.take is several times faster than fancy indexing for image-sized arrays.
         return np.take(lookup, labels, axis=0)
 
-    def translation_to(self, other: ClassTable) -> np.ndarray:
+    def lookup_in(self, other: ClassTable) -> np.ndarray:
         """What the labels of this table are in another one, by the names of the classes.
 
         Returns:
             (256,) uint8, to be indexed by labels; `IGNORE_LABEL` for classes that `other` lacks.
         """
-        lookup = np.full(256, IGNORE_LABEL, np.uint8)
-        for label, name in enumerate(self.names):
-            if name in other.names:
-                lookup[label] = other.names.index(name)
-        return lookup
+        there = {name: label for label, name in enumerate(other.names)}
+        return label_lookup(
+            {label: there[name] for label, name in enumerate(self.names) if name in there}
+        )
+
+
+def label_lookup(labels: Mapping[int, int], size: int = 256) -> np.ndarray:
+    """(size,) uint8, to be indexed by values: the label of each, `IGNORE_LABEL` for all others."""
+    lookup = np.full(size, IGNORE_LABEL, np.uint8)
+    lookup[list(labels)] = list(labels.values())
+    return lookup
 
 
 def without_uncertain(

@@ -44,6 +44,17 @@ def build(kind: type[T], values: Any, where: str) -> T:
     )
 
 
+def check_at_least(lowest: int, **values: float) -> None:
+    """Refuse settings that are too small.
+
+    Raises:
+        ValueError: one is; it says which.
+    """
+    for name, value in values.items():
+        if value < lowest:
+            raise ValueError(f"{name} must be at least {lowest}, got {value}")
+
+
 def _convert(value: Any, kind: Any, where: str) -> Any:
     choices = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     for choice in choices:

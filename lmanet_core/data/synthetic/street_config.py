@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lmanet_core.data.checks import check_not_negative
+from lmanet_core.program.settings import check_at_least
 
 _SMALLEST_SIDE = 32
 
@@ -48,7 +48,8 @@ class StreetConfig:
             raise ValueError(f"motion_blur must be in 0..1, got {self.motion_blur}")
         if not 0 <= self.depth_holes < 1:
             raise ValueError(f"depth_holes must be 0 or more and below 1, got {self.depth_holes}")
-        check_not_negative(
+        check_at_least(
+            0,
             noise=self.noise,
             flicker=self.flicker,
             occlusion_rate=self.occlusion_rate,

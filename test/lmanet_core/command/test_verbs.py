@@ -1,13 +1,14 @@
 """The verbs of `lmanet`: those that are there, and how they end."""
 
 import sys
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, EntryPoints
 from types import ModuleType
 
 import pytest
 
-from lmanet_core.command import verbs
+from lmanet_core import registry
 from lmanet_core.command.__main__ import main
+from lmanet_core.command.verbs import VERBS
 
 
 @pytest.fixture
@@ -18,9 +19,9 @@ def greet(monkeypatch):
     module.add_arguments = lambda parser: parser.add_argument("--name", default="you")
     module.run = lambda arguments: print(f"hello {arguments.name}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    announced = [EntryPoint("greet", module.__name__, verbs.ENTRY_POINT_GROUP)]
-    announced += [EntryPoint("broken", "no_such_package.verb", verbs.ENTRY_POINT_GROUP)]
-    monkeypatch.setattr(verbs, "entry_points", lambda group: announced)
+    announced = [EntryPoint("greet", module.__name__, VERBS.group)]
+    announced += [EntryPoint("broken", "no_such_package.verb", VERBS.group)]
+    monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints(announced))
     return module
 
 

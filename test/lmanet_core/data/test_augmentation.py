@@ -165,7 +165,7 @@ def test_noise_has_the_deviation_that_is_asked_for() -> None:
     [
         ({"crop_size": (0, 32)}, "crop_size must be"),
         ({"scale": (2.0, 1.0)}, "scale must be a range of factors"),
-        ({"translate": -1}, "translate must not be negative"),
+        ({"translate": -1}, "translate must be at least 0"),
     ],
 )
 def test_impossible_augmentations_are_refused(arguments: dict, complaint: str) -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
 import pytest
 from cityscapesscripts.helpers.labels import id2label
 
+from lmanet_core import registry
+from lmanet_core.data.data_config import DataConfig, open_clips
 from lmanet_core.data.datasets import DATASETS, open_dataset
 from lmanet_core.data.recording import write_classes
-from lmanet_core.data.video import DatasetError
+from lmanet_core.data.stored_video import LabelEncoding, StoredVideo
+from lmanet_core.data.video import DatasetError, VideoDataset
 from lmanet_core.network.classes import CAMVID, CITYSCAPES, DAVIS
 
 
@@ -73,7 +79,7 @@ def test_a_label_outside_of_the_table_is_named_with_its_file(camvid: Path) -> No
 def test_a_label_file_in_colours_is_refused(camvid: Path) -> None:
     cv2.imwrite(str(camvid / "valannot" / "0016E5_07959.png"), np.zeros((32, 64, 3), np.uint8))
     video = open_dataset("camvid", camvid, "val").videos[0]
-    with pytest.raises(DatasetError, match="8-bit image of one channel"):
+    with pytest.raises(DatasetError, match="image of one channel, 8 or 16 bits"):
         video.labels(0)
 
 
@@ -245,8 +251,27 @@ def test_an_unknown_data_set_is_refused() -> None:
         open_dataset("kitti", Path(), "train")
 
 
-def test_a_network_for_other_classes_is_refused(camvid: Path) -> None:
-    dataset = open_dataset("camvid", camvid, "val")
-    dataset.require_classes(CAMVID)
-    with pytest.raises(DatasetError, match=r"19 classes road, .* are not the 11 of 'camvid': sky"):
-        dataset.require_classes(CITYSCAPES)
+def test_another_package_s_data_set_is_opened_and_its_labels_have_16_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cv2.imwrite(str(tmp_path / "0.png"), np.zeros((4, 6, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "labels.png"), np.full((4, 6), 26001, np.uint16))
+
+    def open_city(root: Path, split: str, size: tuple[int, int] | None = None) -> VideoDataset:
+        encoding = LabelEncoding({26001: 1, 65535: 255})
+        images, labels = (root / "0.png",), {0: root / "labels.png"}
+        return VideoDataset("city", DAVIS, (StoredVideo("a", images, labels, encoding, size),))
+
+    module = ModuleType("city_of_ours")
+    module.open_city = open_city  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    announced = EntryPoint("city", "city_of_ours:open_city", DATASETS.group)
+    monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints([announced]))
+    video = open_dataset("city", tmp_path, "train", (3, 2)).videos[0]
+    assert (video.labels(0) == np.ones((2, 3))).all()
+    with pytest.raises(DatasetError, match="are for cityscapes and recording, not for 'city'"):
+        open_dataset("city", tmp_path, "train", labels="others")
+    assert len(open_clips(DataConfig("city", tmp_path, frames=2))) == 1
+    cv2.imwrite(str(tmp_path / "labels.png"), np.full((4, 6), 300, np.uint16))
+    with pytest.raises(DatasetError, match=r"expected the values \[26001, 65535\], got \[300\]"):
+        video.labels(0)

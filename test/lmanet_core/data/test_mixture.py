@@ -9,10 +9,10 @@ from lmanet_core.data.clips import Clip
 from lmanet_core.data.data_config import DataConfig, open_clips
 from lmanet_core.data.label_mapping import (
     CAMVID_IN_CITYSCAPES,
-    Translation,
-    coarsen,
+    coarse_labels,
     known_label_mapping,
     read_label_mapping,
+    training_labels,
 )
 from lmanet_core.data.mixture import MixedClips, Part
 from lmanet_core.data.samples import TrainingSamples
@@ -113,12 +113,12 @@ def test_bad_mixtures_are_explained(camvid: Path, changes: dict, message: str) -
 
 
 def test_predictions_are_scored_in_the_coarser_classes(tmp_path: Path) -> None:
-    lookup = coarsen(CAMVID, CITYSCAPES, known_label_mapping(CAMVID, CITYSCAPES))
+    lookup = coarse_labels(CAMVID, CITYSCAPES, known_label_mapping(CAMVID, CITYSCAPES))
     names = {c: CAMVID.names[lookup[label]] for label, c in enumerate(CITYSCAPES.names)}
     assert (names["truck"], names["rider"], names["terrain"]) == ("car", "bicyclist", "tree")
     file = tmp_path / "label_mapping.yaml"
     file.write_text("car: [car, truck]\nsky: sky\n")
-    own = coarsen(CAMVID, CITYSCAPES, read_label_mapping(file))
+    own = coarse_labels(CAMVID, CITYSCAPES, read_label_mapping(file))
     assert set(np.flatnonzero(own != 255)) == {10, 13, 14}
     file.write_text("just a text")
     with pytest.raises(
@@ -128,21 +128,21 @@ def test_predictions_are_scored_in_the_coarser_classes(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nothing is known"):
         known_label_mapping(CITYSCAPES, CAMVID)
     with pytest.raises(ValueError, match="'car' is in two classes"):
-        coarsen(CAMVID, CITYSCAPES, {"car": ("car",), "sign": ("car", "bus")})
+        coarse_labels(CAMVID, CITYSCAPES, {"car": ("car",), "sign": ("car", "bus")})
 
 
 def test_groups_of_several_data_sets_keep_their_labels() -> None:
-    one = Translation.make(CAMVID, CITYSCAPES, {"car": ("car", "bus")})
-    both = Translation.make(CAMVID, CITYSCAPES, CAMVID_IN_CITYSCAPES, one.groups)
+    one = training_labels(CAMVID, CITYSCAPES, {"car": ("car", "bus")})
+    both = training_labels(CAMVID, CITYSCAPES, CAMVID_IN_CITYSCAPES, one.groups)
     assert both.groups[: len(one.groups)] == one.groups
     assert len(set(both.groups)) == len(both.groups)
     # In whichever order they are written.
-    turned = Translation.make(CAMVID, CITYSCAPES, {"car": ("bus", "car")}, one.groups)
+    turned = training_labels(CAMVID, CITYSCAPES, {"car": ("bus", "car")}, one.groups)
     assert turned.groups == one.groups
 
 
 def test_labels_are_translated_by_name() -> None:
-    lookup = Translation.make(CAMVID, CITYSCAPES, CAMVID_IN_CITYSCAPES).lookup
+    lookup = training_labels(CAMVID, CITYSCAPES, CAMVID_IN_CITYSCAPES).lookup
     for name in ("sky", "pole", "road", "fence"):
         assert CITYSCAPES.names[lookup[CAMVID.names.index(name)]] == name
     assert lookup[255] == 255

@@ -191,9 +191,9 @@ def test_rendering_keeps_up_with_a_camera() -> None:
     [
         ({"size": (16, 16)}, "size must be at least 32x32, got 16x16"),
         ({"frame_rate": 0}, "frame_rate must be positive"),
-        ({"noise": -1}, "noise must not be negative"),
+        ({"noise": -1}, "noise must be at least 0"),
         ({"motion_blur": 2}, r"motion_blur must be in 0\.\.1"),
-        ({"depth_noise": -1}, "depth_noise must not be negative"),
+        ({"depth_noise": -1}, "depth_noise must be at least 0"),
         ({"depth_holes": 1}, "depth_holes must be 0 or more and below 1"),
     ],
 )
