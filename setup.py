@@ -51,6 +51,7 @@ setup(
     ext_modules=[FUSED_CPU_KERNEL],
     package_data={
         "lmanet_core": ["weights/*.safetensors", "weights/*.lmanet", "weights/*.md"],
+        "lmanet_ros": ["*.xml"],
         "lmanet_ros.evaluation": ["*.html"],
     },
     data_files=[

@@ -14,8 +14,8 @@ from lmanet_core.program.run_program import program_needs, require_writable, run
 
 with program_needs("evaluate_bag", "evaluation"):
     from lmanet_ros.evaluation.limits import FIGURES, Limit, find_missed
+    from lmanet_ros.messages.node_outputs import PICTURES
     from lmanet_ros.network_choice import whole_choice
-    from lmanet_ros.output_table import PICTURES
     from lmanet_ros.processes import ProcessError, YamlText, without_ros_arguments
 
 BELOW_LIMIT = 3

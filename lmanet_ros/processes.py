@@ -25,6 +25,9 @@ from lmanet_ros.ros_releases import stay_on_this_machine
 
 END_TIMEOUT = 10.0
 TAIL_LINES = 20
+LARGE_IMAGES = Path(__file__).with_name("large_images.xml")
+PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+"""Where Fast DDS looks for its profiles, before its release 3 and since."""
 PR_SET_PDEATHSIG = 1
 """Of Linux, see prctl(2)."""
 # Loaded here: between fork and exec as little as possible is to happen.
@@ -226,8 +229,13 @@ def init_ros(**arguments: Any) -> None:
 
 @contextmanager
 def own_network() -> Iterator[None]:
-    """ROS in this process and those it starts, where nobody else talks into."""
+    """ROS in this process and those it starts, where nobody else talks into.
+
+    Fast DDS gets room for large images, unless the user has chosen its profiles.
+    """
     stay_on_this_machine()
+    for variable in PROFILE_VARIABLES:
+        os.environ.setdefault(variable, str(LARGE_IMAGES))
     with own_domain() as domain:
         os.environ["ROS_DOMAIN_ID"] = str(domain)
         # Ctrl-C is to raise KeyboardInterrupt, not to shut ROS down beneath a recorder, and what

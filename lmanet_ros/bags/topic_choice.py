@@ -17,6 +17,7 @@ from lmanet_ros.bags.writing import type_name
 from lmanet_ros.messages.class_json import from_json
 from lmanet_ros.messages.depth_image import DEPTH_ENCODINGS
 from lmanet_ros.messages.image_conversion import ImageError, check, to_rgb
+from lmanet_ros.messages.node_outputs import OUTPUTS
 
 IMAGE_TYPES = {type_name(Image): Image, type_name(CompressedImage): CompressedImage}
 LABEL_NAMES = ("ground_truth", "labels", "label")
@@ -25,8 +26,7 @@ NO_LABELS = "none"
 """In place of a topic: there is no truth."""
 UNREADABLE = "unreadable message"
 SEGMENTATION_NODE = "segmentation_node"
-_OUTPUTS_OF_ITS_OWN = ("overlay", "confidence")
-"""Outputs of the node that nothing else publishes beside labels."""
+_IDENTIFYING = {output.name for output in OUTPUTS if output.identifies_node}
 # As `_problem` ends for what is no picture.
 _DEPTH_PROBLEMS = tuple(f"'{encoding}'" for encoding in DEPTH_ENCODINGS)
 _VIDEO_TYPES = (
@@ -213,7 +213,7 @@ def choose_depth_topic(topics: Topics, chosen: str | None, image: Topic) -> Topi
 def is_node_output(topic: Topic, topics: Topics) -> bool:
     """Whether a topic looks like one that a segmentation node publishes, under whatever name."""
     return SEGMENTATION_NODE in topic.namespace.split("/") or any(
-        topic.namespace == other.namespace and other.last_part in _OUTPUTS_OF_ITS_OWN
+        topic.namespace == other.namespace and other.last_part in _IDENTIFYING
         for other in topics.topics
         if other.is_image
     )

@@ -16,10 +16,10 @@ from lmanet_core.cloud.selection import (
     label_table,
 )
 from lmanet_core.cloud.transform import Transform
+from lmanet_ros.node.common_parameters import CommonParameters
 from lmanet_ros.node.parameter_fields import (
     ANY_TIME,
     AUTO,
-    START,
     ParameterError,
     check_word,
     parameter,
@@ -33,38 +33,25 @@ SMALLEST_VOXEL = 0.01
 
 
 @dataclass(frozen=True)
-class CloudParameters:
+class CloudParameters(CommonParameters):
     """What the user sets; a field's default gives the parameter its type.
 
     Raises:
         ParameterError: a value does not make sense.
     """
 
-    autostart: bool = parameter(
-        True, "Whether the node configures and activates itself.", change=START
-    )
     range_source: str = parameter(
         DEPTH, "What measures distances: depth (an image) or cloud (of a lidar)."
     )
     rectified: bool = parameter(
         False,
-        "Whether labels and depth are of a rectified image; camera_info's p then holds, not k and "
+        "Whether labels and depth are of a rectified image: camera_info's p then holds, not k and "
         "d.",
     )
     use_confidence: bool = parameter(
-        True, "Whether to listen to `confidence`, which the labels' node has to compute."
-    )
-    cloud_to_camera: tuple[float, ...] = parameter(
-        NO_TRANSFORM,
-        "Translation x, y, z (m) and quaternion x, y, z, w that take points of the lidar's frame "
-        "to the camera's optical frame; zeros: ask tf2.",
-    )
-    range_to_target: tuple[float, ...] = parameter(
-        NO_TRANSFORM,
-        "The same from the frame of depth or cloud to `target_frame`; zeros: ask tf2.",
-    )
-    target_frame: str = parameter(
-        "", "Frame of ~/obstacles and ~/ground; empty: that of depth or cloud.", change=ANY_TIME
+        True,
+        "Whether to listen to `confidence` beside the labels, which their node then has to "
+        "compute.",
     )
     slop: float = parameter(
         0.05,
@@ -74,25 +61,28 @@ class CloudParameters:
     )
     max_label_delay: float = parameter(
         2.0,
-        "Seconds that depth or cloud is kept for its labels.",
+        "Seconds that depth or cloud is kept for its labels: what the network takes, and more.",
         limits=(0.0, 60.0),
         change=ANY_TIME,
     )
     voxel_size: float = parameter(
         0.0,
-        "Side in metres of the voxels of which each gives a point, with its most frequent label; "
-        "0: a point for each pixel.",
+        "Side in metres of the voxels of which each gives one point, with the label that most of "
+        "its points have; 0.0: ~/points has a point for each pixel.",
         limits=(0.0, 10.0),
         change=ANY_TIME,
     )
     obstacle_classes: tuple[str, ...] = parameter(
         (AUTO,),
-        "Classes of ~/obstacles; auto: what stands, of the names that Cityscapes and CamVid have; "
-        "none.",
+        "Classes of ~/obstacles, by name. auto: what stands, of the names that Cityscapes and "
+        "CamVid have; [none]: none. A class that is neither here nor in ground_classes is in "
+        "~/points only.",
         change=ANY_TIME,
     )
     ground_classes: tuple[str, ...] = parameter(
-        (AUTO,), "Classes of ~/ground; auto: what lies flat, likewise; none.", change=ANY_TIME
+        (AUTO,),
+        "Classes of ~/ground. auto: what lies flat, likewise; [none]: none.",
+        change=ANY_TIME,
     )
     min_confidence: float = parameter(
         0.5,
@@ -101,41 +91,28 @@ class CloudParameters:
         change=ANY_TIME,
     )
     min_range: float = parameter(
-        0.3, "Metres below which a point is in neither.", limits=(0.0, 1e4), change=ANY_TIME
+        0.3,
+        "Metres from the sensor below which a point is in neither.",
+        limits=(0.0, 1e4),
+        change=ANY_TIME,
     )
     max_range: float = parameter(
         20.0, "Metres beyond which a point is in neither.", limits=(0.0, 1e4), change=ANY_TIME
     )
-    lazy: bool = parameter(
-        False,
-        "Whether to let go of all topics as long as nobody subscribes to any of the outputs.",
+    target_frame: str = parameter(
+        "",
+        "Frame of ~/obstacles and ~/ground; empty: that of depth or cloud, which is what Nav2 "
+        "wants.",
         change=ANY_TIME,
     )
-    diagnostics_rate: float = parameter(
-        1.0, "Diagnostics per second.", limits=(0.01, 100.0), change=ANY_TIME
+    cloud_to_camera: tuple[float, ...] = parameter(
+        NO_TRANSFORM,
+        "Translation x, y, z (m) and quaternion x, y, z, w that take points of the lidar's frame "
+        "to the camera's optical frame; zeros: ask tf2.",
     )
-    silence_timeout: float = parameter(
-        2.0,
-        "Seconds without labels, depth or what else is needed after which that is reported; 0: "
-        "never.",
-        limits=(0.0, 1e6),
-        change=ANY_TIME,
-    )
-    warn_latency: float = parameter(
-        1.0,
-        "Seconds from the receipt of labels to their points, 95th percentile, that diagnostics "
-        "warn of; 0: never.",
-        limits=(0.0, 1e6),
-        change=ANY_TIME,
-    )
-    error_latency: float = parameter(
-        5.0, "The same, reported as an error; 0: never.", limits=(0.0, 1e6), change=ANY_TIME
-    )
-    warn_output_rate: float = parameter(
-        0.0,
-        "Clouds per second below which diagnostics warn; 0: never.",
-        limits=(0.0, 1e4),
-        change=ANY_TIME,
+    range_to_target: tuple[float, ...] = parameter(
+        NO_TRANSFORM,
+        "The same from the frame of depth or cloud to `target_frame`; zeros: ask tf2.",
     )
 
     def __post_init__(self) -> None:

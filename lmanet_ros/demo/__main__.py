@@ -34,7 +34,7 @@ with program_needs("demo", "ros"):
     from lmanet_ros.demo.summary import format_summary, summarize
     from lmanet_ros.evaluation.one_recording import EvaluationConfig, evaluate
     from lmanet_ros.evaluation.playback import Mode
-    from lmanet_ros.output_table import PICTURES
+    from lmanet_ros.messages.node_outputs import PICTURES
     from lmanet_ros.processes import ProcessError
     from lmanet_ros.street import STREET_SIZE, street_config
 

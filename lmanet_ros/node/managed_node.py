@@ -15,6 +15,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from lmanet_ros.node.bond import ManagerBond
+from lmanet_ros.node.common_parameters import CommonParameters
 from lmanet_ros.node.parameter_fields import (
     ParameterError,
     changed_parameters,
@@ -64,18 +65,6 @@ class Work(Protocol):
 
     def destroy(self) -> None:
         """Give up everything."""
-
-
-class CommonParameters(Protocol):
-    """Parameters that every managed node has."""
-
-    @property
-    def autostart(self) -> bool:
-        """Whether the node configures and activates itself."""
-
-    @property
-    def diagnostics_rate(self) -> float:
-        """Messages per second on /diagnostics."""
 
 
 W = TypeVar("W", bound=Work)

@@ -6,11 +6,13 @@ from rclpy.node import Node
 
 from lmanet_core import ClassTable, VideoSegmenter
 from lmanet_ros.node.arrival.camera import Camera, camera_names
+from lmanet_ros.node.inference.continuous_memory import ContinuousMemory
 from lmanet_ros.node.inference.stream import Stream
 from lmanet_ros.node.inference.worker import FrameWorker
 from lmanet_ros.node.parameter_fields import ParameterError
 from lmanet_ros.node.publishing.class_topics import ClassTopics
 from lmanet_ros.node.publishing.image_outputs import ImageOutputs
+from lmanet_ros.node.reporting.frame_statistics import FrameStatistics
 from lmanet_ros.node.segmentation_parameters import NodeParameters, parse_palette
 
 CLEANUP_TIMEOUT = 1.0
@@ -81,8 +83,8 @@ class Pipeline:
             self._published_classes = announced
             self._class_topics.publish(*announced)
         for camera in self.cameras.values():
-            camera.stream.outputs.classes = classes
             camera.apply(parameters)
+            camera.stream.apply(parameters, classes)
 
     def start(self) -> None:
         """Listen to the cameras.
@@ -109,7 +111,7 @@ class Pipeline:
         for camera in self.cameras.values():
             camera.stop()
             # Also for what the network still works on.
-            camera.stream.request_reset("the node was inactive")
+            camera.stream.memory.request_reset("the node was inactive")
         self._worker.discard()
 
     def destroy(self) -> None:
@@ -137,14 +139,17 @@ class Pipeline:
             is_only = len(topics) == 1
             prefix = "~" if is_only else f"~/{name}"
             logger = self._node.get_logger()
+            if not is_only:
+                logger = logger.get_child(name.replace("/", "."))
+            # The network brings a memory along.
+            segmenter = self.segmenter.new_stream() if self.cameras else self.segmenter
+            statistics = FrameStatistics()
             stream = Stream(
-                # The network brings a memory along.
-                self.segmenter.new_stream() if self.cameras else self.segmenter,
+                ContinuousMemory(segmenter, statistics, logger, len(topics), parameters),
+                statistics,
                 ImageOutputs(self._node, prefix, self._own_classes, parameters),
-                logger if is_only else logger.get_child(name.replace("/", ".")),
+                logger,
                 self._node.get_clock(),
-                len(topics),
-                parameters.max_frame_gap,
             )
             self.cameras[name] = Camera(
                 self._node, topic, prefix, stream, self._worker.submit, parameters

@@ -75,9 +75,9 @@ class SegmentationNode(ManagedNode[NodeParameters, Pipeline]):
             state = "resting, for nobody listens"
         values = {
             **figure_values(figures),
-            "memory_filled": stream.memory_filled,
-            "memory_size": stream.memory_size,
-            "work_size": "x".join(map(str, stream.segmenter.network_size or ())),
+            "memory_filled": stream.memory.filled,
+            "memory_size": stream.memory.size,
+            "work_size": "x".join(map(str, stream.memory.segmenter.network_size or ())),
             "backend": f"{backend.name} {backend.device} {backend.precision}",
             "local_attention": backend.attention,
             **self._network_values,

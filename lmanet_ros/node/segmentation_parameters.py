@@ -6,34 +6,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rclpy.node import Node
-
 from lmanet_core.network.model_config import MAX_MEMORY_SIZE
+from lmanet_ros.node.common_parameters import ANY_RATE, FOREVER, CommonParameters
 from lmanet_ros.node.parameter_fields import (
     ANY_TIME,
     AUTO,
     DURABILITIES,
     RELIABILITIES,
-    START,
-    UNCONFIGURED,
     ParameterError,
-    changed_parameters,
     check_topics,
     check_word,
-    declare,
     parameter,
 )
-
-__all__ = [
-    "ANY_TIME",
-    "START",
-    "UNCONFIGURED",
-    "NodeParameters",
-    "ParameterError",
-    "changed_parameters",
-    "declare_parameters",
-    "parse_palette",
-]
 
 MAX_THREADS = 1024
 MAX_BATCH = 64
@@ -44,27 +28,27 @@ _OWN = "the image's own"
 
 
 @dataclass(frozen=True)
-class NodeParameters:
+class NodeParameters(CommonParameters):
     """What the user sets; a field's default gives the parameter its type.
 
     Raises:
         ParameterError: a value does not make sense.
     """
 
-    autostart: bool = parameter(
-        True, "Whether the node configures and activates itself.", change=START
-    )
     checkpoint: str = parameter(
-        "", "Path of a .safetensors checkpoint or name of shipped weights; empty: shipped default."
+        "",
+        "Path of a .safetensors checkpoint or name of shipped weights; empty: the shipped default.",
     )
     model_file: str = parameter(
         "",
-        "Path of a file that `lmanet export` made; empty: none, run the checkpoint in PyTorch, or "
-        "the shipped default, where no GPU is, in its exported form.",
+        "Path of a file that `lmanet export` made of the checkpoint; empty: the checkpoint runs in "
+        "PyTorch or, of the shipped default where no GPU is, its exported form, without PyTorch.",
         former_name="engine",
     )
     backend: str = parameter(
-        "auto", "auto, torch, openvino, onnxruntime, tensorrt or tensorrt_rtx; see `model_file`."
+        "auto",
+        "auto, torch, openvino, onnxruntime, tensorrt or tensorrt_rtx; auto: what `model_file` "
+        "asks for.",
     )
     device: str = parameter("auto", "auto, cpu, cuda or cuda:N.")
     precision: str = parameter(
@@ -77,90 +61,76 @@ class NodeParameters:
     )
     work_size: tuple[int, int] = parameter(
         (0, 0),
-        "[width, height] at which the network runs; [0, 0]: as many pixels as the "
-        "checkpoint records, in the image's proportions; [-1, -1]: the image's own size.",
+        "[width, height] at which the network runs; [0, 0]: as many pixels as the checkpoint "
+        "records (832x416 for `street`), in the image's proportions, and the image's own size if "
+        "it records none; [-1, -1]: always the image's own.",
     )
     output_size: tuple[int, int] = parameter(
-        (0, 0), "[width, height] of what is published; [0, 0]: the image's own size."
+        (0, 0), "[width, height] of all that is published; [0, 0]: the image's own size."
     )
     threads: int = parameter(
         0, "Threads that compute on the CPU; 0: one for each core.", limits=(0, MAX_THREADS)
     )
     image_topics: tuple[str, ...] = parameter(
-        ("image",), "Topic of each camera; with several, outputs are in a namespace per camera."
+        ("image",),
+        "Topic of each camera. With several, each camera has a memory of its own and its outputs "
+        "in a namespace: /front/image_raw is answered on ~/front/labels, and so on.",
     )
     max_batch: int = parameter(
         0,
-        "Cameras whose frames the network takes at once, at most; 0: all where that is faster.",
+        "Cameras whose frames the network takes at once, at most: those that wait when it is free; "
+        "0: all where that is faster, which is PyTorch on a CUDA device, one by one elsewhere.",
         limits=(0, MAX_BATCH),
     )
     compressed: bool = parameter(
-        False, "Subscribe to the topics' `/compressed` siblings instead of the topics themselves."
+        False,
+        "Whether to subscribe to `<topic>/compressed` (sensor_msgs/CompressedImage) instead of "
+        "`<topic>`.",
     )
     image_reliability: str = parameter(
-        AUTO, "auto (reliable if all publishers are), reliable or best_effort."
+        AUTO,
+        "How images are subscribed to: auto, reliable or best_effort; auto: reliably if all "
+        "publishers are reliable, looked at again whenever a publisher comes or goes.",
     )
     image_durability: str = parameter(
-        AUTO, "auto (transient_local if all publishers are), volatile or transient_local."
-    )
-    lazy: bool = parameter(
-        False,
-        "Whether to let go of a camera as long as nobody subscribes to any of its outputs.",
-        change=ANY_TIME,
+        AUTO,
+        "auto, volatile or transient_local; auto: latched images are received where all publishers "
+        "latch.",
     )
     max_frame_gap: float = parameter(
         1.0,
-        "Seconds between the stamps of two frames beyond which the memory starts anew; a network "
-        "that takes longer for a few steps is given the time of those; 0: never.",
-        limits=(0.0, 1e6),
+        "Seconds between the stamps of two frames beyond which the memory starts anew, but never "
+        "less than three of the network's steps, however long these take; 0.0: never.",
+        limits=FOREVER,
         change=ANY_TIME,
     )
     max_rate: float = parameter(
         0.0,
-        "Frames per second that are segmented of each camera at most; 0: as many as possible.",
-        limits=(0.0, 1e4),
+        "Frames per second that are segmented of each camera at most; 0.0: as many as possible.",
+        limits=ANY_RATE,
         change=ANY_TIME,
     )
     min_confidence: float = parameter(
         0.0,
-        "Confidence below which a pixel's label becomes 255, unlabeled; 0: none does.",
+        "Confidence below which a pixel's label becomes 255, 'unlabeled'; 0.0: none does.",
         limits=(0.0, 1.0),
         change=ANY_TIME,
     )
-    jpeg_quality: int = parameter(80, "Of ~/overlay/compressed.", limits=(1, 100), change=ANY_TIME)
     overlay_opacity: float = parameter(
         0.5,
-        "How much of the class colours covers the image in ~/overlay.",
+        "How much of the class colours covers the image in ~/overlay: 0.0 none, 1.0 all.",
         limits=(0.0, 1.0),
+        change=ANY_TIME,
+    )
+    jpeg_quality: int = parameter(
+        80,
+        "Of ~/overlay/compressed; ~/color/compressed is without loss.",
+        limits=(1, 100),
         change=ANY_TIME,
     )
     palette: str = parameter(
         "",
         "Colours instead of the checkpoint's: 'road=#804080, traffic light=#faaa1e'.",
-        change=ANY_TIME,
-    )
-    diagnostics_rate: float = parameter(
-        1.0, "Diagnostics per second.", limits=(0.01, 100.0), change=ANY_TIME
-    )
-    silence_timeout: float = parameter(
-        2.0,
-        "Seconds without a frame after which diagnostics report an error; 0: never.",
-        limits=(0.0, 1e6),
-        change=ANY_TIME,
-    )
-    warn_latency: float = parameter(
-        1.0,
-        "Seconds from receipt to results, 95th percentile, that diagnostics warn of; 0: never.",
-        limits=(0.0, 1e6),
-        change=ANY_TIME,
-    )
-    error_latency: float = parameter(
-        5.0, "The same, reported as an error; 0: never.", limits=(0.0, 1e6), change=ANY_TIME
-    )
-    warn_output_rate: float = parameter(
-        0.0,
-        "Results per second below which diagnostics warn; 0: never.",
-        limits=(0.0, 1e4),
         change=ANY_TIME,
     )
 
@@ -171,15 +141,6 @@ class NodeParameters:
         _check_size("output_size", self.output_size, {(0, 0): _OWN})
         check_topics("image_topics", self.image_topics)
         parse_palette(self.palette)
-
-
-def declare_parameters(node: Node) -> NodeParameters:
-    """Declare the segmentation node's parameters on a node and read their values.
-
-    Raises:
-        ParameterError: a value is of the wrong type, out of range or without sense.
-    """
-    return declare(node, NodeParameters)
 
 
 def parse_palette(text: str) -> dict[str, tuple[int, int, int]]:

@@ -35,6 +35,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from lmanet_core import ClassTable, VideoSegmenter
+from lmanet_ros.messages.node_outputs import PICTURES
 from lmanet_ros.processes import own_domain
 from lmanet_ros.ros_releases import stay_on_this_machine
 
@@ -56,7 +57,7 @@ REPORT_OFTEN = ("-p", "diagnostics_rate:=20.0")
 """Diagnostics are what tests wait for again and again."""
 NO_SPEED = ("-p", "warn_latency:=0.0", "-p", "error_latency:=0.0")
 """How fast a node is depends on what else the machine does; tests of that say what they expect."""
-OUTPUTS = ("labels", "confidence", "color", "overlay")
+OUTPUTS = PICTURES
 RELIABLE = QoSProfile(depth=10)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 

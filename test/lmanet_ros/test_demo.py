@@ -17,7 +17,7 @@ from rosbags.highlevel import AnyReader
 from lmanet_core import CITYSCAPES
 from lmanet_ros.demo import pictures
 from lmanet_ros.evaluation.answers import AnsweredFrame
-from lmanet_ros.output_table import PICTURES
+from lmanet_ros.messages.node_outputs import PICTURES
 
 FRAMES = 20
 WIDTH, HEIGHT = 256, 128

@@ -52,7 +52,7 @@ def test_the_policy_allows_what_the_node_does_and_nothing_else(client):
         assert policy(kind, privilege) == names, (kind, privilege)
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "erfnet", "pspnet", "segformer"])
+@pytest.mark.parametrize("name", ["segmentation_node", "erfnet", "pspnet", "segformer"])
 def test_ros_reads_the_parameter_files(name):
     context = Context()
     context.init(["--ros-args", "--params-file", str(CONFIG / f"{name}.yaml")])

@@ -100,8 +100,6 @@ class Camera:
         if parameters.max_rate != self._rate_limit.rate:
             self._rate_limit = RateLimit(parameters.max_rate)
         self._parameters = parameters
-        self.stream.max_frame_gap = parameters.max_frame_gap
-        self.stream.outputs.parameters = parameters
 
     def start(self) -> None:
         """Listen to the camera, at once or, if it is a lazy one, when it is needed.
@@ -193,8 +191,8 @@ class Camera:
     def _on_reset_memory(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        filled = self.stream.memory_filled
-        self.stream.request_reset("on request")
+        filled = self.stream.memory.filled
+        self.stream.memory.request_reset("on request")
         response.success = True
         response.message = f"the next frame starts anew; {filled} frames were in memory"
         return response

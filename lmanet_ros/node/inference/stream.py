@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -14,17 +13,17 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from lmanet_core import SegmentationResult, VideoSegmenter
+from lmanet_core import ClassTable, SegmentationResult
 from lmanet_core.runtime import step_together
 from lmanet_ros.messages.image_conversion import ImageError, to_rgb
-from lmanet_ros.node.inference.continuity import NANOSECONDS, FrameIdentity, find_break
+from lmanet_ros.node.inference.continuity import NANOSECONDS, FrameIdentity
+from lmanet_ros.node.inference.continuous_memory import ContinuousMemory
 from lmanet_ros.node.publishing.image_outputs import ImageOutputs
 from lmanet_ros.node.reporting.frame_statistics import FrameStatistics, FrameTimes
+from lmanet_ros.node.segmentation_parameters import NodeParameters
 
 LOG_PERIOD = 5.0
 """Seconds between two log lines about frames that could not be used."""
-GAP_FRAMES = 3
-"""Frames whose processing two frames may be apart, however long that takes."""
 
 
 @dataclass(frozen=True)
@@ -55,56 +54,40 @@ class PreparedFrame:
 
 
 class Stream:
-    """The video of one camera: its memory, its outputs and what happens to its frames.
+    """The video of one camera: what is done with its frames while it is listened to.
 
     `begin`, `finish` and `fail` are called by the worker's thread through `process`, all else by
     the thread that receives messages.
 
     Args:
-        segmenter: the network and the memory of this stream.
+        memory: the network and what it remembers of this video.
+        statistics: of its frames.
         outputs: what is published.
         logger: of the camera.
         clock: of the node.
-        stream_count: streams that share the network.
-        max_frame_gap: seconds between two frames of a video, see `find_break`.
     """
 
     def __init__(
         self,
-        segmenter: VideoSegmenter,
+        memory: ContinuousMemory,
+        statistics: FrameStatistics,
         outputs: ImageOutputs,
         logger: RcutilsLogger,
         clock: Clock,
-        stream_count: int,
-        max_frame_gap: float,
     ) -> None:
+        self.memory = memory
+        self.statistics = statistics
         self.outputs = outputs
-        self.statistics = FrameStatistics()
-        self.stream_count = stream_count
-        self.max_frame_gap = max_frame_gap
-        self.segmenter = segmenter
         self._logger = logger
         self._clock = clock
-        self._previous: FrameIdentity | None = None
-        # At most one: a second request changes nothing.
-        self._reset_requests: deque[str] = deque(maxlen=1)
         # Held while it is decided whether a frame is of this session, and that is acted on.
         self._deciding = Lock()
         self._session = 0
 
-    @property
-    def memory_size(self) -> int:
-        """Number of past frames that are remembered at most."""
-        return self.segmenter.backend.memory_size
-
-    @property
-    def memory_filled(self) -> int:
-        """Number of past frames that the next one will see."""
-        return 0 if self._reset_requests else self.segmenter.backend.filled
-
-    def request_reset(self, reason: str) -> None:
-        """Let the next frame that is begun find an empty memory."""
-        self._reset_requests.append(reason)
+    def apply(self, parameters: NodeParameters, classes: ClassTable) -> None:
+        """Take over the parameters that may change at any time, and the classes' colours."""
+        self.memory.apply(parameters)
+        self.outputs.apply(parameters, classes)
 
     def open(self) -> None:
         """Begin a session: rates and silence are of what comes from now on."""
@@ -165,7 +148,7 @@ class Stream:
                     self.drop()
                     return None
                 self.statistics.begin_waiting(frame.arrival)
-                self._keep_continuous(identity)
+                self.memory.prepare(identity)
             begin = max(frame.arrival, idle_since)
             return PreparedFrame(frame, begin, image, identity, self.outputs.wanted())
         except ImageError as error:
@@ -183,8 +166,7 @@ class Stream:
             result: of the network.
             step_time: seconds that the network took.
         """
-        # Only what went through the network is what the next frame has to continue.
-        self._previous = prepared.identity
+        self.memory.advance(prepared.identity)
         try:
             self._publish(prepared, result, step_time)
         except Exception as error:
@@ -225,35 +207,9 @@ class Stream:
         self.statistics.add_processed(times)
         self._logger.debug(
             f"frame of {_nanoseconds(message.header) / NANOSECONDS:.3f} s segmented in "
-            f"{1e3 * step_time:.1f} ms, memory of {self.segmenter.backend.filled} frames, "
+            f"{1e3 * step_time:.1f} ms, memory of {self.memory.segmenter.backend.filled} frames, "
             f"published: {', '.join(published) or 'nothing'}"
         )
-
-    def _keep_continuous(self, current: FrameIdentity) -> None:
-        """Empty the memory if the frame does not continue what is in it, or if asked to."""
-        reason = None
-        if self._reset_requests:
-            self._reset(self._reset_requests.popleft())
-        elif self._previous:
-            reason = find_break(self._previous, current, self._longest_gap())
-            if reason:
-                self._reset(reason)
-        self.statistics.add_continuity(reason)
-
-    def _longest_gap(self) -> float:
-        """A slow network must not empty its own memory: what it drops meanwhile is no gap."""
-        if self.max_frame_gap == 0:
-            return 0.0
-        return max(
-            self.max_frame_gap,
-            GAP_FRAMES * self.stream_count * self.statistics.median_processing_time(),
-        )
-
-    def _reset(self, reason: str) -> None:
-        self._logger.info(f"memory of {self.segmenter.backend.filled} frames emptied: {reason}")
-        self.segmenter.reset()
-        self._previous = None
-        self.statistics.count("resets")
 
 
 def process(frames: Sequence[tuple[Stream, Frame]], idle_since: float) -> None:
@@ -273,7 +229,7 @@ def process(frames: Sequence[tuple[Stream, Frame]], idle_since: float) -> None:
     try:
         # Also if nobody listens: whoever begins to finds a memory that is warm.
         results = step_together(
-            [stream.segmenter for stream, _ in batch],
+            [stream.memory.segmenter for stream, _ in batch],
             [prepared.image for _, prepared in batch],
             confidence=any(
                 stream.outputs.needs_confidence(prepared.wanted) for stream, prepared in batch

@@ -1,34 +1,24 @@
-"""What the node publishes for a frame, made only for those who listen."""
+"""The topics of what the node publishes for a frame, made only for those who listen."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
-import cv2
 import numpy as np
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from lmanet_core import ClassTable, SegmentationResult
 from lmanet_core.network.classes import without_uncertain
-from lmanet_core.output.pictures import blend
-from lmanet_ros.messages.camera_info import scaled
-from lmanet_ros.messages.image_conversion import compressed_from_array, from_array
+from lmanet_ros.messages.node_outputs import OUTPUTS, SegmentedFrame
 from lmanet_ros.node.publishing.publisher import create_publisher
 from lmanet_ros.node.segmentation_parameters import NodeParameters
 
-PICTURES = ("labels", "confidence", "color", "overlay")
-# Flat colours are smaller without loss, and stay what they are.
-COLOR_PNG, OVERLAY_JPEG = "color/compressed", "overlay/compressed"
-CAMERA_INFO = "camera_info"
-
 
 class ImageOutputs:
-    """Publishers of `labels`, `confidence`, `color`, `overlay` and `camera_info`.
-
-    Colours and overlay are there compressed, too, for slow networks.
+    """Publishers of `OUTPUTS`.
 
     Args:
         node: the node that publishes.
@@ -40,18 +30,14 @@ class ImageOutputs:
     def __init__(
         self, node: Node, prefix: str, classes: ClassTable, parameters: NodeParameters
     ) -> None:
-        self.classes = classes
-        self.parameters = parameters
         self._node = node
         self._publishers: dict[str, Publisher] = {}
-        types = {
-            **dict.fromkeys(PICTURES, Image),
-            **dict.fromkeys((COLOR_PNG, OVERLAY_JPEG), CompressedImage),
-            CAMERA_INFO: CameraInfo,
-        }
+        self.apply(parameters, classes)
         try:
-            for name, message_type in types.items():
-                self._publishers[name] = create_publisher(node, message_type, f"{prefix}/{name}")
+            for output in OUTPUTS:
+                self._publishers[output.name] = create_publisher(
+                    node, output.message_type, f"{prefix}/{output.name}"
+                )
         except BaseException:
             self.destroy()
             raise
@@ -60,6 +46,10 @@ class ImageOutputs:
     def topics(self) -> list[str]:
         """Full names of all topics."""
         return [publisher.topic_name for publisher in self._publishers.values()]
+
+    def apply(self, parameters: NodeParameters, classes: ClassTable) -> None:
+        """Take over the parameters that may change at any time, and the classes' colours."""
+        self._parameters, self._classes = parameters, classes
 
     def wanted(self) -> frozenset[str]:
         """Names of the outputs that somebody subscribes to."""
@@ -71,7 +61,9 @@ class ImageOutputs:
 
     def needs_confidence(self, wanted: Collection[str]) -> bool:
         """Whether the network has to say how certain it is of what is wanted."""
-        return "confidence" in wanted or self.parameters.min_confidence > 0
+        if self._parameters.min_confidence > 0:
+            return True
+        return any(output.needs_confidence and output.name in wanted for output in OUTPUTS)
 
     def publish(
         self,
@@ -81,11 +73,11 @@ class ImageOutputs:
         result: SegmentationResult,
         info: CameraInfo | None,
     ) -> list[str]:
-        """Make and publish what is wanted.
+        """Make and publish what is wanted, one after the other.
 
         Args:
             wanted: some of `wanted()`.
-            header: that of the input; each output gets it as it is.
+            header: that of the input.
             image: the input, (H, W, 3) uint8 RGB.
             result: what the network says about it; with a confidence if that is needed.
             info: the camera's calibration, if it is known.
@@ -93,53 +85,28 @@ class ImageOutputs:
         Returns:
             Names of what was published.
         """
+        parameters, labels = self._parameters, result.labels
+        if result.confidence is not None:
+            labels = without_uncertain(labels, result.confidence, parameters.min_confidence)
+        frame = SegmentedFrame(
+            header=header,
+            image=image,
+            info=info,
+            labels=labels,
+            confidence=result.confidence,
+            classes=self._classes,
+            overlay_opacity=parameters.overlay_opacity,
+            jpeg_quality=parameters.jpeg_quality,
+        )
         published = []
-        if CAMERA_INFO in wanted and info is not None:
-            sizes = (image.shape[1::-1], result.labels.shape[1::-1])
-            self._publishers[CAMERA_INFO].publish(scaled(info, header, *sizes))
-            published.append(CAMERA_INFO)
-        for name, picture in self._pictures(wanted, image, result):
-            self._publishers[name].publish(self._message(name, picture, header))
-            published.append(name)
+        for output in OUTPUTS:
+            message = output.make(frame) if output.name in wanted else None
+            if message is not None:
+                self._publishers[output.name].publish(message)
+                published.append(output.name)
         return published
 
     def destroy(self) -> None:
         """Take the topics away."""
         for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)
-
-    def _pictures(
-        self, wanted: Collection[str], image: np.ndarray, result: SegmentationResult
-    ) -> Iterator[tuple[str, np.ndarray]]:
-        """One after the other, so that labels leave before colours are painted."""
-        labels = result.labels
-        if result.confidence is not None:
-            labels = without_uncertain(labels, result.confidence, self.parameters.min_confidence)
-        if "labels" in wanted:
-            yield "labels", labels
-        if "confidence" in wanted and result.confidence is not None:
-            yield "confidence", result.confidence
-        colors, overlays = (
-            [name for name in names if name in wanted]
-            for names in (("color", COLOR_PNG), ("overlay", OVERLAY_JPEG))
-        )
-        if colors or overlays:
-            color = self.classes.colorize(labels)
-            yield from ((name, color) for name in colors)
-        if overlays:
-            overlay = blend(_fitted(image, color), color, self.parameters.overlay_opacity)
-            yield from ((name, overlay) for name in overlays)
-
-    def _message(self, name: str, picture: np.ndarray, header: Header) -> Image | CompressedImage:
-        if name == COLOR_PNG:
-            return compressed_from_array(picture, header, "png")
-        if name == OVERLAY_JPEG:
-            return compressed_from_array(picture, header, "jpeg", self.parameters.jpeg_quality)
-        return from_array(picture, header)
-
-
-def _fitted(image: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    """The image at the picture's size."""
-    if image.shape == picture.shape:
-        return image
-    return cv2.resize(image, picture.shape[1::-1], interpolation=cv2.INTER_AREA)

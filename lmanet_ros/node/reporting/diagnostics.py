@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Protocol
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from lmanet_ros.node.common_parameters import CommonParameters
 from lmanet_ros.node.reporting.frame_statistics import FrameFigures, FrameTimes
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -20,19 +20,6 @@ LOST_REMEDY = (
 )
 REPEATED_BREAKS = 3
 """Of the last `RECENT_BREAKS` frames, that make the memory useless."""
-
-
-class Thresholds(Protocol):
-    """Parameters of a node that diagnostics judge by; see `NodeParameters`."""
-
-    @property
-    def silence_timeout(self) -> float: ...
-    @property
-    def warn_latency(self) -> float: ...
-    @property
-    def error_latency(self) -> float: ...
-    @property
-    def warn_output_rate(self) -> float: ...
 
 
 def make_status(
@@ -61,7 +48,7 @@ def make_status(
 
 
 def find_problems(
-    figures: FrameFigures, reported: Counter[str], parameters: Thresholds
+    figures: FrameFigures, reported: Counter[str], parameters: CommonParameters
 ) -> list[tuple[bytes, str]]:
     """What is wrong with a camera that the node listens to, judged by the parameters.
 
@@ -94,7 +81,9 @@ def find_problems(
     return problems
 
 
-def _judge_latency(what: str, latency: float, parameters: Thresholds) -> list[tuple[bytes, str]]:
+def _judge_latency(
+    what: str, latency: float, parameters: CommonParameters
+) -> list[tuple[bytes, str]]:
     for level, limit in ((ERROR, parameters.error_latency), (WARN, parameters.warn_latency)):
         if 0 < limit < latency:
             return [(level, f"{what} {latency:.3f} s, more than {limit:.3f} s")]

@@ -1,6 +1,5 @@
 """Types, ranges and descriptions of the node's parameters."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -12,17 +11,16 @@ import yaml
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from lmanet_ros.launching.launch_arguments import DEFAULT_PARAMS_FILE
-from lmanet_ros.node.segmentation_parameters import (
+from lmanet_ros.node.parameter_fields import (
     ANY_TIME,
     START,
     UNCONFIGURED,
-    NodeParameters,
     ParameterError,
     changed_parameters,
-    declare_parameters,
-    parse_palette,
+    declare,
 )
+from lmanet_ros.node.segmentation_parameters import NodeParameters, parse_palette
+from lmanet_ros.parameter_files import PROJECT, written
 
 CONFIG = Path(__file__).parents[3] / "config"
 DEFAULTS = asdict(NodeParameters())
@@ -44,12 +42,10 @@ def settings_in(text: str) -> dict[str, object]:
     return {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
 
 
-def test_the_default_file_states_all_parameters_those_at_their_defaults_in_comments():
-    text = (CONFIG / DEFAULT_PARAMS_FILE).read_text()
-    settings = settings_in(text)
-    names = "|".join(DEFAULTS)
-    everything = settings_in(re.sub(rf"(?m)^    # ((?:{names}): )", r"    \1", text))
-    assert everything == DEFAULTS | settings
+@pytest.mark.parametrize(("path", "text"), written().items(), ids=map(str, written()))
+def test_the_files_of_parameters_are_as_the_dataclasses_say(path, text):
+    """Otherwise: python -m lmanet_ros.parameter_files."""
+    assert (PROJECT / path).read_text() == text
 
 
 @pytest.mark.parametrize("file", sorted(CONFIG.glob("*.yaml")), ids=lambda file: file.name)
@@ -64,7 +60,7 @@ def test_the_shipped_files_set_nothing_to_its_default(file):
 def test_values_are_taken_over():
     values = {"memory_size": 7, "work_size": [512, 256], "overlay_opacity": 1.0, "device": "cpu"}
     with node_with(**values) as node:
-        parameters = declare_parameters(node)
+        parameters = declare(node, NodeParameters)
     assert parameters == NodeParameters(
         memory_size=7, work_size=(512, 256), overlay_opacity=1.0, device="cpu"
     )
@@ -100,14 +96,14 @@ def test_a_bad_value_is_refused_and_named(name, value, expectation):
         node_with(**{name: value}) as node,
         pytest.raises(ParameterError, match=f"^parameter '{name}': expected ") as caught,
     ):
-        declare_parameters(node)
+        declare(node, NodeParameters)
     assert expectation in str(caught.value)
     assert f"got {value!r}" in str(caught.value)
 
 
 def test_parameters_are_described():
     with node_with() as node:
-        declare_parameters(node)
+        declare(node, NodeParameters)
         for name in asdict(NodeParameters()):
             descriptor = node.describe_parameter(name)
             assert len(descriptor.description) > 10
@@ -121,7 +117,7 @@ def test_parameters_are_described():
 
 def test_some_change_at_any_time_and_others_while_unconfigured_only():
     with node_with() as node:
-        before = declare_parameters(node)
+        before = declare(node, NodeParameters)
 
         def changed(configured: bool = True, **values: object) -> NodeParameters:
             changes = [Parameter(name, value=value) for name, value in values.items()]
@@ -141,7 +137,7 @@ def test_some_change_at_any_time_and_others_while_unconfigured_only():
 
 def test_a_parameter_is_known_by_its_former_name_for_a_while():
     with node_with(engine="a.lmanet") as node:
-        assert declare_parameters(node).model_file == "a.lmanet"
+        assert declare(node, NodeParameters).model_file == "a.lmanet"
         changes = [Parameter("model_file", value="b.lmanet")]
         with pytest.raises(ParameterError, match="'engine' is the former name of 'model_file'"):
             changed_parameters(node, NodeParameters, changes, configured=False)
@@ -152,7 +148,7 @@ def test_a_parameter_is_known_by_its_former_name_for_a_while():
         node_with(engine="a.lmanet", model_file="b.lmanet") as node,
         pytest.raises(ParameterError, match=r"got 'a\.lmanet' and 'b\.lmanet'"),
     ):
-        declare_parameters(node)
+        declare(node, NodeParameters)
 
 
 def test_colours_are_read_by_class():

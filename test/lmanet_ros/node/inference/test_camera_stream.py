@@ -9,10 +9,12 @@ import torch
 from ros_harness import image_message, street
 
 from lmanet_core import ModelConfig, VideoSegmenter, build_model, open_segmenter
+from lmanet_ros.node.inference.continuous_memory import ContinuousMemory
 from lmanet_ros.node.inference.stream import Stream, process
-from lmanet_ros.node.reporting.frame_statistics import FrameTimes
+from lmanet_ros.node.reporting.frame_statistics import FrameStatistics, FrameTimes
+from lmanet_ros.node.segmentation_parameters import NodeParameters
 
-TURN = FrameTimes(step=0.4, overhead=0.1, from_receipt=0.5, from_stamp=0.5)
+TIMES = FrameTimes(step=0.4, overhead=0.1, from_receipt=0.5, from_stamp=0.5)
 
 
 class FakeOutputs:
@@ -43,10 +45,19 @@ def segmenter() -> VideoSegmenter:
 def make_stream(segmenter) -> Iterator:
     node = rclpy.create_node("camera")
 
-    def make(turns: int = 1, wanted: tuple[str, ...] = ("labels",), gap: float = 0.1) -> Stream:
+    def make(
+        stream_count: int = 1, wanted: tuple[str, ...] = ("labels",), gap: float = 0.1
+    ) -> Stream:
         outputs = FakeOutputs(frozenset(wanted))
-        stream = segmenter.new_stream()
-        return Stream(stream, outputs, node.get_logger(), node.get_clock(), turns, gap)
+        statistics, logger = FrameStatistics(), node.get_logger()
+        memory = ContinuousMemory(
+            segmenter.new_stream(),
+            statistics,
+            logger,
+            stream_count,
+            NodeParameters(max_frame_gap=gap),
+        )
+        return Stream(memory, statistics, outputs, logger, node.get_clock())
 
     yield make
     node.destroy_node()
@@ -62,33 +73,33 @@ def send(
 
 
 @pytest.mark.parametrize(
-    ("turns", "gap", "is_break"),
+    ("stream_count", "gap", "is_break"),
     [(1, 1.4, False), (1, 1.6, True), (2, 2.9, False), (2, 3.1, True)],
 )
-def test_what_the_network_is_too_slow_for_is_no_gap(make_stream, turns, gap, is_break):
-    """Three turns of each stream that takes them, of half a second each here."""
-    stream = make_stream(turns)
+def test_what_the_network_is_too_slow_for_is_no_gap(make_stream, stream_count, gap, is_break):
+    """Three frames of each stream, of half a second each here."""
+    stream = make_stream(stream_count)
     for _ in range(9):
-        stream.statistics.add_processed(TURN)
+        stream.statistics.add_processed(TIMES)
     send(stream, 100.0)
     send(stream, 100.0 + gap)
     assert stream.statistics.figures().counts["resets"] == is_break
-    assert stream.memory_filled == (1 if is_break else 2)
+    assert stream.memory.filled == (1 if is_break else 2)
 
 
 def test_without_a_limit_there_is_no_gap(make_stream):
     stream = make_stream(gap=0.0)
-    stream.statistics.add_processed(TURN)
+    stream.statistics.add_processed(TIMES)
     for stamp in (1.0, 1e6):
         send(stream, stamp)
-    assert stream.memory_filled == 2
+    assert stream.memory.filled == 2
 
 
 @pytest.mark.parametrize(("period", "room"), [(0.2, 0), (1.6, 3)])
 def test_as_many_frames_may_wait_as_are_worked_off_in_a_period(make_stream, period, room):
     stream = make_stream()
     assert stream.room() == 1
-    stream.statistics.add_processed(TURN)
+    stream.statistics.add_processed(TIMES)
     now = perf_counter()
     for index in range(3):
         stream.statistics.add_received(now + period * (index - 3))
@@ -122,13 +133,13 @@ def test_a_frame_of_an_earlier_session_is_dropped(make_stream):
     process([(stream, frame)], 0.0)
     assert not stream.outputs.results
     assert stream.statistics.figures().counts["dropped"] == 1
-    assert stream.memory_filled == 0
+    assert stream.memory.filled == 0
 
 
 def test_a_network_that_fails_is_counted_and_the_next_frame_goes_on(make_stream, monkeypatch):
     stream = make_stream()
     with monkeypatch.context() as patch:
-        patch.setattr(stream.segmenter.backend, "run", lambda *_, **__: 1 / 0)
+        patch.setattr(stream.memory.segmenter.backend, "run", lambda *_, **__: 1 / 0)
         send(stream, 1.0)
     counts = stream.statistics.figures().counts
     assert (counts["failed"], counts["processed"]) == (1, 0)
@@ -141,8 +152,8 @@ def test_a_request_empties_the_memory_for_the_next_frame(make_stream):
     stream = make_stream()
     for stamp in (1.0, 1.01):
         send(stream, stamp)
-    assert stream.memory_filled == 2
-    stream.request_reset("on request")
-    assert stream.memory_filled == 0
+    assert stream.memory.filled == 2
+    stream.memory.request_reset("on request")
+    assert stream.memory.filled == 0
     send(stream, 1.02)
-    assert stream.memory_filled == 1
+    assert stream.memory.filled == 1
