@@ -36,25 +36,15 @@ class StageShape:
     channels: int
 
 
-LITE0 = (
-    StageShape(1, 3, 1, 1, 16),
-    StageShape(2, 3, 2, 6, 24),
-    StageShape(2, 5, 2, 6, 40),
-    StageShape(3, 3, 2, 6, 80),
-    StageShape(3, 5, 1, 6, 112),
-    StageShape(4, 5, 2, 6, 192),
-    StageShape(1, 3, 1, 6, 320),
-)
-"""Source: Tan and Le, table 1."""
-LITE2 = (
-    StageShape(1, 3, 1, 1, 16),
-    StageShape(3, 3, 2, 6, 24),
-    StageShape(3, 5, 2, 6, 48),
-    StageShape(4, 3, 2, 6, 88),
-    StageShape(4, 5, 1, 6, 120),
-    StageShape(5, 5, 2, 6, 208),
-    StageShape(1, 3, 1, 6, 352),
-)
+def _stages(blocks: Sequence[int], channels: Sequence[int]) -> tuple[StageShape, ...]:
+    """What all of the family share, source: Tan and Le, table 1; and what makes them differ."""
+    kernel_sizes, strides, expansions = (3, 3, 5, 3, 5, 5, 3), (1, 2, 2, 2, 1, 2, 1), (1, *[6] * 6)
+    columns = zip(blocks, kernel_sizes, strides, expansions, channels, strict=True)
+    return tuple(StageShape(*column) for column in columns)
+
+
+LITE0 = _stages(blocks=(1, 2, 2, 3, 3, 4, 1), channels=(16, 24, 40, 80, 112, 192, 320))
+LITE2 = _stages(blocks=(1, 3, 3, 4, 4, 5, 1), channels=(16, 24, 48, 88, 120, 208, 352))
 """1.1 times as wide and 1.2 times as deep. In the Lite form the first and the last stage are as
 deep, and the stem is as wide, as in Lite0."""
 AT_STRIDE_4, AT_STRIDE_8, AT_STRIDE_16, AT_STRIDE_32 = 1, 2, 4, 6

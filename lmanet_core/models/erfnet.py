@@ -28,8 +28,6 @@ class Downsampler(nn.Module):
 class NonBottleneck1d(nn.Module):
     """Residual block of two factorised 3x3 convolutions, the second one dilated."""
 
-    norms_after_convolutions = (("conv1x3_1", "bn1"), ("conv1x3_2", "bn2"))
-
     def __init__(self, channels: int, dropout: float, dilation: int) -> None:
         super().__init__()
         d = dilation
@@ -52,8 +50,6 @@ class NonBottleneck1d(nn.Module):
 
 class Upsampler(nn.Module):
     """Double the resolution by a transposed convolution."""
-
-    norms_after_convolutions = (("conv", "bn"),)
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()

@@ -39,7 +39,6 @@ class Bottleneck(nn.Module):
     """
 
     expansion = 4
-    norms_after_convolutions = (("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3"))
 
     def __init__(self, in_channels: int, channels: int, stride: int, dilation: int) -> None:
         super().__init__()

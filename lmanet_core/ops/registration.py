@@ -8,23 +8,27 @@ Annotations are spelled out: PyTorch 2.6 looks up no name of this module to find
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lmanet_core.ops.implementations import fused_cpu
+from lmanet_core.ops.implementations.attention_outputs import attention_outputs
+
+DEVICES = ("cpu", "cuda")
 
 
-@torch.library.custom_op("lmanet::local_attention", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("lmanet::local_attention", mutates_args=(), device_types=DEVICES)
 def local_attention_op(
     query: Tensor, keys: Tensor, values: Tensor, window_size: int
 ) -> tuple[Tensor, Tensor]:
     """read (B, Dv, H, W) and log_sum_exp (B, H, W); see `lmanet_core.ops.local_attention`."""
-    return fused_cpu.forward(query, keys, values, window_size)
+    return _kernels(query).forward(query, keys, values, window_size)
 
 
-@torch.library.custom_op("lmanet::local_attention_backward", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("lmanet::local_attention_backward", mutates_args=(), device_types=DEVICES)
 def local_attention_backward_op(
     grad_read: Tensor,
     query: Tensor,
@@ -35,56 +39,29 @@ def local_attention_backward_op(
     window_size: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of query, keys and values."""
-    return fused_cpu.backward(grad_read, query, keys, values, read, log_sum_exp, window_size)
+    inputs = grad_read, query, keys, values, read, log_sum_exp
+    return _kernels(query).backward(*inputs, window_size)
 
 
-@local_attention_op.register_kernel("cuda")
-def _forward_cuda(
-    query: Tensor, keys: Tensor, values: Tensor, window_size: int
-) -> tuple[Tensor, Tensor]:
+def _kernels(query: Tensor) -> ModuleType:
+    if query.device.type == "cpu":
+        return fused_cpu
     # Imported here because Triton comes with the CUDA builds of PyTorch, only.
     from lmanet_core.ops.implementations import fused_cuda
 
-    return fused_cuda.forward(query, keys, values, window_size)
-
-
-@local_attention_backward_op.register_kernel("cuda")
-def _backward_cuda(
-    grad_read: Tensor,
-    query: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    read: Tensor,
-    log_sum_exp: Tensor,
-    window_size: int,
-) -> tuple[Tensor, Tensor, Tensor]:
-    from lmanet_core.ops.implementations import fused_cuda
-
-    return fused_cuda.backward(grad_read, query, keys, values, read, log_sum_exp, window_size)
+    return fused_cuda
 
 
 @local_attention_op.register_fake
 def _forward_fake(
     query: Tensor, keys: Tensor, values: Tensor, window_size: int
 ) -> tuple[Tensor, Tensor]:
-    batch, _, height, width = query.shape
-    read = torch.empty_like(
-        query.new_empty((batch, values.shape[2], height, width)),
-        memory_format=torch.channels_last,
-    )
-    statistics = torch.float64 if query.dtype == torch.float64 else torch.float32
-    return read, query.new_empty((batch, height, width), dtype=statistics)
+    return attention_outputs(query, values)
 
 
 @local_attention_backward_op.register_fake
 def _backward_fake(
-    grad_read: Tensor,
-    query: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    read: Tensor,
-    log_sum_exp: Tensor,
-    window_size: int,
+    grad_read: Tensor, query: Tensor, keys: Tensor, values: Tensor, *_: Any
 ) -> tuple[Tensor, Tensor, Tensor]:
     return torch.empty_like(query), torch.empty_like(keys), torch.empty_like(values)
 

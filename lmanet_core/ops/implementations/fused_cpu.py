@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lmanet_core.kernel import library
 from lmanet_core.kernel.library import INSTRUCTION_SETS, View, best_instruction_set
+from lmanet_core.ops.implementations.attention_outputs import attention_outputs
 
 __all__ = [
     "INSTRUCTION_SETS",
@@ -43,14 +44,9 @@ def forward(
         instruction_set: one of `INSTRUCTION_SETS`; None: the best. The processor must have it.
 
     Returns:
-        read (B, Dv, H, W), channels last, and the logarithm of the sum of exponentials of the
-        scores (B, H, W), float32 or, for float64 inputs, float64.
+        What `attention_outputs` makes.
     """
-    batch, _, height, width = query.shape
-    shape = (batch, values.shape[2], height, width)
-    read = torch.empty(shape, dtype=query.dtype, memory_format=torch.channels_last)
-    statistics = torch.float64 if query.dtype == torch.float64 else torch.float32
-    log_sum_exp = torch.empty((batch, height, width), dtype=statistics)
+    read, log_sum_exp = attention_outputs(query, values)
     views = map(_view, (query, keys, values, read, log_sum_exp))
     library.forward(views, window_size, torch.get_num_threads(), instruction_set)
     return read, log_sum_exp

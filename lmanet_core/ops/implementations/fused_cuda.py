@@ -13,6 +13,7 @@ import triton
 from torch import Tensor
 from torch.nn import functional
 
+from lmanet_core.ops.implementations.attention_outputs import attention_outputs
 from lmanet_core.ops.implementations.fused_cuda_kernels import (
     forward_kernel,
     grad_memory_kernel,
@@ -39,19 +40,11 @@ def forward(query: Tensor, keys: Tensor, values: Tensor, window_size: int) -> tu
     NaN among the values reaches those who see it and no one else; so does an infinity, as NaN.
 
     Returns:
-        read (B, Dv, H, W), channels last, and the logarithm of the sum of exponentials of the
-        scores (B, H, W), float32.
+        What `attention_outputs` makes.
     """
     value_channels = values.shape[2]
     query, keys, values = (_in_whole_blocks(tensor) for tensor in (query, keys, values))
-    batch, _, height, width = query.shape
-    read = torch.empty(
-        (batch, values.shape[2], height, width),
-        dtype=query.dtype,
-        device=query.device,
-        memory_format=torch.channels_last,
-    )
-    log_sum_exp = query.new_empty((batch, height, width), dtype=torch.float32)
+    read, log_sum_exp = attention_outputs(query, values)
     launch = forward_launch(
         query, keys, values, read, log_sum_exp, window_size, capability_of(query.device)
     )

@@ -12,15 +12,21 @@ Result = TypeVar("Result")
 Computation = Callable[[], Result]
 
 
-def capture(compute: Computation[Result]) -> Computation[Result]:
+def capture(
+    compute: Computation[Result], stream: torch.cuda.Stream | None = None
+) -> Computation[Result]:
     """A CUDA graph of a computation; replaying it fills and returns the tensors of the capture.
+
+    Args:
+        compute: starts work on the current stream.
+        stream: which that is to be; None: any.
 
     Raises:
         RuntimeError: something in it cannot be captured.
     """
     graph = torch.cuda.CUDAGraph()
     # Other threads may go on using the device.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
         result = compute()
 
     def replay() -> Result:

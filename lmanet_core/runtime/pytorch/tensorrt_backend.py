@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from lmanet_core.runtime.backend import Prediction
 from lmanet_core.runtime.backends.graph_backend import GraphBackend
 from lmanet_core.runtime.engine_file import EngineInfo
 from lmanet_core.runtime.graph_info import GraphFileError
+from lmanet_core.runtime.pytorch.replay import Replays, capture
+from lmanet_core.runtime.pytorch.transfer import Transfer
 
 
 class TensorRtBackend(GraphBackend):
@@ -70,14 +73,9 @@ class TensorRtBackend(GraphBackend):
         self._stream = torch.cuda.Stream(self._device)
         for name, tensor in {**self.inputs, **self.outputs}.items():
             self._context.set_tensor_address(name, tensor.data_ptr())
-        self._results = {
-            name: torch.empty_like(self.outputs[name], device="cpu").pin_memory()
-            for name in ("labels", "confidence")
-        }
+        self._transfer = Transfer(self._device)
         self._image = torch.empty(0, device=self._device)
-        self._staging = torch.empty(0)
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._runs_at_this_size = 0
+        self._replays: Replays[None] = Replays(partial(capture, stream=self._stream))
         # The buffers were filled on another stream.
         torch.cuda.synchronize(self._device)
 
@@ -99,48 +97,22 @@ class TensorRtBackend(GraphBackend):
             ValueError: the image is larger than the engine was built for.
             RuntimeError: TensorRT reports an error.
         """
-        if self._staging.shape != image.shape:
-            self._make_room(image.shape)
-        self._staging.numpy()[:] = image
-        self._image.copy_(self._staging, non_blocking=True)
-        if self._runs_at_this_size == 1:
-            self._graph = self._capture()
-        if self._graph is not None:
-            self._graph.replay()
-        else:
-            self._execute()
-        self._runs_at_this_size += 1
+        check_image_size(image.shape, self._largest)
+        (pixels,) = self._transfer.upload([image])
+        if (pixels.data_ptr(), pixels.shape) != (self._image.data_ptr(), self._image.shape):
+            self._replays.forget()
+            self._context.set_input_shape("image", tuple(pixels.shape))
+            self._context.set_tensor_address("image", pixels.data_ptr())
+            self._image = pixels
+        self._replays.run(image.shape, self._execute)
 
     def fetch(self, name: str) -> np.ndarray:
         """A copy of an output for the host."""
-        result = self._results[name]
-        result.copy_(self.outputs[name], non_blocking=True)
-        self._stream.synchronize()
-        return result.numpy().copy()
-
-    def _make_room(self, shape: tuple[int, ...]) -> None:
-        """Buffers for images of another size."""
-        check_image_size(shape, self._largest)
-        self._image = torch.empty(shape, dtype=torch.uint8, device=self._device)
-        self._context.set_input_shape("image", shape)
-        self._context.set_tensor_address("image", self._image.data_ptr())
-        self._graph, self._runs_at_this_size = None, 0
-        # Last: its size says that all of this is done.
-        self._staging = torch.empty(shape, dtype=torch.uint8).pin_memory()
+        return self._transfer.download(self.outputs[name])
 
     def _execute(self) -> None:
         if not self._context.execute_async_v3(self._stream.cuda_stream):
             raise RuntimeError(f"{self.name} could not run the engine; see its messages")
-
-    def _capture(self) -> torch.cuda.CUDAGraph | None:
-        """The engine as a graph; None if something in it cannot be captured."""
-        graph = torch.cuda.CUDAGraph()
-        try:
-            with torch.cuda.graph(graph, stream=self._stream):
-                self._execute()
-        except RuntimeError:
-            return None
-        return graph
 
 
 def check_engine(path: Path, info: EngineInfo, version: str, gpu: str) -> None:
