@@ -36,7 +36,10 @@ class Backbone(Protocol):
 
     @property
     def encoder(self) -> nn.Module:
-        """(B, 3, H, W) RGB in 0..1 -> (B, C, ceil(H / stride), ceil(W / stride))."""
+        """(B, 3, H, W) RGB in 0..1 -> (B, C, ceil(H / stride), ceil(W / stride)).
+
+        For the fusion 'residual' the features must not be negative.
+        """
 
     @property
     def decoder(self) -> nn.Module:

@@ -57,7 +57,8 @@ class ModelConfig:
         value_channels: Dv, channels of the values; None: the values are the features themselves,
             without a convolution.
         fusion: one of `FUSIONS`. 'concatenation' needs Dv to be half of the features' channels,
-            'bottleneck' and 'blend' all of them.
+            'bottleneck' and 'blend' all of them. 'residual' is for encoders that end in a ReLU: it
+            takes what is negative in features for 0.
         head_size: side of the kernels that make keys and values; odd. 1 is for features that have
             seen their surroundings and for networks as light as these kernels.
         memory_policy: one of `MEMORY_POLICIES`. 'every' remembers every frame, 'every_nth' the
