@@ -12,7 +12,7 @@ from lmanet_core.models.efficientnet_lite import LITE2, EfficientNetLiteSegmente
 from lmanet_core.models.erfnet import ERFNet
 from lmanet_core.models.pspnet import PSPNet
 from lmanet_core.network.size_rule import SizeRule
-from lmanet_core.registry import Registry
+from lmanet_core.program.registry import Registry
 
 
 class Backbone(Protocol):

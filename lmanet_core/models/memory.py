@@ -7,6 +7,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from lmanet_core.models.frame_quality import FrameQuality
+from lmanet_core.models.fusion import Fusion
+from lmanet_core.models.key_forms import LinearKeys
 from lmanet_core.network.model_config import FUSIONS, KEY_FORMS
 from lmanet_core.ops import local_attention
 
@@ -59,7 +61,7 @@ class LocalMemory(nn.Module):
         super().__init__()
         self.window_size = window_size
         self._passes_values = value_channels is None
-        self.key_form = KEY_FORMS.find(key_form)(feature_channels)
+        self.key_form: LinearKeys = KEY_FORMS.find(key_form)(feature_channels)
         key_channels -= self.key_form.extra_channels
         self.key_channels = key_channels
         head = [key_channels] if value_channels is None else [key_channels, value_channels]
@@ -68,7 +70,9 @@ class LocalMemory(nn.Module):
         self.heads = nn.Conv2d(
             feature_channels, sum(self._channels), head_size, padding=head_size // 2
         )
-        self.fusion = FUSIONS.find(fusion)(value_channels or feature_channels, feature_channels)
+        self.fusion: Fusion = FUSIONS.find(fusion)(
+            value_channels or feature_channels, feature_channels
+        )
         if self.key_form.quality is not None and self.fusion.quality is not None:
             # One for both, under both names: so checkpoints have always held it.
             self.fusion.quality = self.key_form.quality

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from lmanet_core.network.classes import CITYSCAPES, ClassTable
-from lmanet_core.registry import Registry
+from lmanet_core.program.registry import Registry
 
 MAX_MEMORY_SIZE = 64
 FUSIONS: Registry[Callable[[int, int], Any]] = Registry(
@@ -21,7 +21,7 @@ FUSIONS: Registry[Callable[[int, int], Any]] = Registry(
         "blend": "lmanet_core.models.fusion:BlendFusion",
     },
 )
-"""Ways to join what was read with the current frame, made of Dv and C, see `models/fusion.py`."""
+"""Ways to join what was read with the current frame: `Fusion`s, made of Dv and C."""
 PLACE_CHANNELS, QUALITY_CHANNELS = 4, 1
 """Of 'located' keys: where they are, and how good their frame is."""
 KEY_FORMS: Registry[Callable[[int], Any]] = Registry(
@@ -32,7 +32,7 @@ KEY_FORMS: Registry[Callable[[int], Any]] = Registry(
         "located": "lmanet_core.models.key_forms:LocatedKeys",
     },
 )
-"""What keys are made of, of C; see `ModelConfig.key_form`."""
+"""What keys are made of: `LinearKeys`, made of C; see `ModelConfig.key_form`."""
 LARGEST_LOCATED_WINDOW = 63
 """Of 'located' keys, whose places repeat beyond, see `lmanet_core.models.key_forms.PERIOD`."""
 MEMORY_POLICIES = ("every", "every_nth", "random")

@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from lmanet_core.registry import Registry
+from lmanet_core.program.registry import Registry
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Of a graph's inputs, by their names."""
