@@ -12,9 +12,9 @@ from torch import Tensor
 
 from lmanet_core.evaluation.attention_distance import attention_distance, displacement
 from lmanet_core.models import LMANet
+from lmanet_core.network.resizing import resize
 from lmanet_core.ops import local_attention
 from lmanet_core.output.pictures import contact_sheet, with_captions
-from lmanet_core.runtime.images import resize
 
 PANEL_WIDTH = 480
 HEAT = (255, 40, 0)

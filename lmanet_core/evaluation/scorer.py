@@ -18,7 +18,7 @@ from lmanet_core.evaluation.common_classes import countable
 from lmanet_core.evaluation.consistency import TemporalConsistency, VideoConsistency
 from lmanet_core.evaluation.metrics import ConfusionMatrix
 from lmanet_core.network.classes import ClassTable
-from lmanet_core.runtime.images import resize
+from lmanet_core.network.resizing import resize
 
 
 @dataclass(frozen=True)

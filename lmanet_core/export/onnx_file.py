@@ -34,7 +34,6 @@ Say = Callable[[str], None]
 """Tells the user something."""
 OPSET = 18
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
-MEMORY_INPUTS = ("keys", "values", "filled")
 MEMORY_OUTPUTS = ("key", "value")
 
 

@@ -14,7 +14,7 @@ from lmanet_core.export.onnx_file import Say
 from lmanet_core.models.frame_quality import FrameQuality
 from lmanet_core.program.extras import needs_extra
 from lmanet_core.runtime import open_segmenter
-from lmanet_core.runtime.backends.cpu_graph import CpuGraph, GraphSource, Run
+from lmanet_core.runtime.backends.cpu_graph import CpuGraph, GraphOptions, GraphSource, Run
 from lmanet_core.runtime.backends.split_graph import SplitGraphBackend
 from lmanet_core.runtime.graph_info import GraphInfo
 from lmanet_core.runtime.network_file import read_network_file, write_network_file
@@ -106,11 +106,12 @@ def _quantize_graphs(
     # What is not quantised is listed above; NNCF would name each of its operations.
     nncf.set_log_level(logging.ERROR)
     threads = default_threads()
+    options = GraphOptions("fp32", "fp32", threads)
     models = {name.partition(".")[0]: CORE.read_model(onnx) for name, onnx in contents.items()}
     recorders = {}
     for name, content in contents.items():
         stem = name.partition(".")[0]
-        graph = OpenVinoGraph(GraphSource(name, content), "fp32", "fp32", threads)
+        graph = OpenVinoGraph(GraphSource(name, content), options)
         recorders[stem] = _Recorder(graph, [port.any_name for port in models[stem].inputs])
     backend = SplitGraphBackend(info, lambda work_size: recorders, threads)
     for image in calibration:

@@ -41,6 +41,7 @@ class Fusion(nn.Module):
         read: Tensor,
         features: Tensor | None = None,
         quality: Tensor | None = None,
+        /,
     ) -> Tensor:
         """Join a frame with what was read.
 
@@ -56,7 +57,7 @@ class Fusion(nn.Module):
         raise NotImplementedError
 
     def memory_gate(
-        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None
+        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None, /
     ) -> Tensor:
         """(B, Dv, H, W) twice -> (B, C, H, W), 0..1: how far the memory is let in."""
         raise NotImplementedError
@@ -80,22 +81,14 @@ class GatedFusion(Fusion):
         self.expand = nn.Conv2d(2 * value_channels, 2 * feature_channels, 3, padding=1, groups=2)
         self.out_bn = nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS)
 
-    def forward(
-        self,
-        query_values: Tensor,
-        read: Tensor,
-        features: Tensor | None = None,
-        quality: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, query_values: Tensor, read: Tensor, *_: Tensor | None) -> Tensor:
         both = self._both(query_values, read)
         query_gate, memory_gate = self.gate(both).sigmoid_().chunk(2, dim=1)
         query, memory = self.expand(both).chunk(2, dim=1)
         fused = torch.addcmul(query_gate * query, memory_gate, memory)
         return functional.relu(self.out_bn(fused), inplace=True)
 
-    def memory_gate(
-        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None
-    ) -> Tensor:
+    def memory_gate(self, query_values: Tensor, read: Tensor, *_: Tensor | None) -> Tensor:
         return self.gate(self._both(query_values, read)).sigmoid_().chunk(2, dim=1)[1]
 
     def _both(self, query_values: Tensor, read: Tensor) -> Tensor:
@@ -123,19 +116,11 @@ class ConcatenationFusion(Fusion):
         self.bn = nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS)
         self.dropout = nn.Dropout2d(DROPOUT)
 
-    def forward(
-        self,
-        query_values: Tensor,
-        read: Tensor,
-        features: Tensor | None = None,
-        quality: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, query_values: Tensor, read: Tensor, *_: Tensor | None) -> Tensor:
         both = self.bn(torch.cat([query_values, read], dim=1))
         return functional.relu(self.dropout(both), inplace=True)
 
-    def memory_gate(
-        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None
-    ) -> Tensor:
+    def memory_gate(self, query_values: Tensor, read: Tensor, *_: Tensor | None) -> Tensor:
         # Always open.
         return torch.ones_like(read)
 
@@ -167,20 +152,12 @@ class BottleneckFusion(Fusion):
         self.gate = nn.Conv2d(BOTTLENECK_CHANNELS, 2 * feature_channels, 1)
         self.out_bn = nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS)
 
-    def forward(
-        self,
-        query_values: Tensor,
-        read: Tensor,
-        features: Tensor | None = None,
-        quality: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, query_values: Tensor, read: Tensor, *_: Tensor | None) -> Tensor:
         query_gate, memory_gate = self._gates(query_values, read)
         fused = torch.addcmul(query_gate * query_values, memory_gate, read)
         return functional.relu(self.out_bn(fused), inplace=True)
 
-    def memory_gate(
-        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None
-    ) -> Tensor:
+    def memory_gate(self, query_values: Tensor, read: Tensor, *_: Tensor | None) -> Tensor:
         return self._gates(query_values, read)[1]
 
     def _gates(self, query_values: Tensor, read: Tensor) -> tuple[Tensor, ...]:
@@ -223,19 +200,13 @@ class ResidualFusion(Fusion):
             nn.init.zeros_(self.gate_and_correction.bias)
 
     def forward(
-        self,
-        query_values: Tensor,
-        read: Tensor,
-        features: Tensor | None = None,
-        quality: Tensor | None = None,
+        self, query_values: Tensor, read: Tensor, features: Tensor | None = None, *_: Tensor | None
     ) -> Tensor:
         assert features is not None
         gate, correction = self._gate_and_correction(query_values, read)
         return functional.relu(torch.addcmul(features, gate.sigmoid(), correction), inplace=True)
 
-    def memory_gate(
-        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None
-    ) -> Tensor:
+    def memory_gate(self, query_values: Tensor, read: Tensor, *_: Tensor | None) -> Tensor:
         return self._gate_and_correction(query_values, read)[0].sigmoid()
 
     def _gate_and_correction(self, query_values: Tensor, read: Tensor) -> tuple[Tensor, ...]:

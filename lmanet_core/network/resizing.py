@@ -1,4 +1,4 @@
-"""Images at another size: the one place where what a network sees is resized."""
+"""Pictures on their way to a network and back: the one place where they are resized."""
 
 from __future__ import annotations
 
@@ -41,6 +41,18 @@ def resize_image(
     from PIL import Image
 
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+
+
+def resize(picture: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
+    """The picture at (width, height); itself if that is its size already."""
+    if (picture.shape[1], picture.shape[0]) == size:
+        return picture
+    return cv2.resize(picture, size, interpolation=interpolation)
+
+
+def as_buffer(picture: np.ndarray) -> np.ndarray:
+    """The picture as other libraries take an array over: contiguous and not read-only."""
+    return np.require(picture, requirements=("C", "W"))
 
 
 def _resize_with_torch(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

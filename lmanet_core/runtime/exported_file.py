@@ -13,7 +13,7 @@ from lmanet_core.network.model_config import MAX_MEMORY_SIZE
 from lmanet_core.network.size_rule import SizeRule
 from lmanet_core.program.extras import needs_extra
 from lmanet_core.runtime.backend import PRECISIONS, Backend
-from lmanet_core.runtime.backends.cpu_graph import RUNTIMES, CpuGraph, GraphSource
+from lmanet_core.runtime.backends.cpu_graph import RUNTIMES, CpuGraph, GraphOptions, GraphSource
 from lmanet_core.runtime.backends.split_graph import SplitGraphBackend, input_shapes
 from lmanet_core.runtime.backends.whole_graph import WholeGraphBackend
 from lmanet_core.runtime.engine_file import is_engine, read_engine
@@ -78,8 +78,8 @@ def open_exported_file(
             "plugin; for other backends export with --operator tiled"
         )
     source = GraphSource(str(path), path.read_bytes())
-    graph = runtime(source, info.precision, options.precision, options.threads)
-    return WholeGraphBackend(info, graph)
+    graph_options = GraphOptions(info.precision, options.precision, options.threads)
+    return WholeGraphBackend(info, runtime(source, graph_options))
 
 
 def _open_engine(
@@ -127,8 +127,11 @@ def _open_network_file(
     @lru_cache(_SIZES_KEPT)
     def load(work_size: tuple[int, int]) -> dict[str, CpuGraph]:
         shapes = input_shapes(info.at(work_size))
-        asked_for = (info.precision, options.precision, options.threads)
-        return {stem: runtime(source, *asked_for, shapes[stem]) for stem, source in sources.items()}
+        asked_for = GraphOptions(info.precision, options.precision, options.threads)
+        return {
+            stem: runtime(source, asked_for._replace(shapes=shapes[stem]))
+            for stem, source in sources.items()
+        }
 
     def load_for(work_size: tuple[int, int]) -> dict[str, CpuGraph]:
         return load(work_size if runtime.fixes_shapes else info.work_size)

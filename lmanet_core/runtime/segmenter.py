@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from lmanet_core.network.classes import ClassTable
+from lmanet_core.network.resizing import resize
 from lmanet_core.runtime.backend import Backend, Prediction
-from lmanet_core.runtime.images import resize
 
 WARM_UP_SIZE = (64, 32)
 """In the proportions that files of the shipped network are loaded for."""

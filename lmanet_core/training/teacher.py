@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from lmanet_core.models import LMANet
 from lmanet_core.network.classes import IGNORE_LABEL
-from lmanet_core.runtime.images import as_buffer, resize
+from lmanet_core.network.resizing import as_buffer, resize
 from lmanet_core.runtime.pytorch.folding import fold_batch_norms
 from lmanet_core.runtime.pytorch.precision import resolve_device, resolve_precision
 from lmanet_core.runtime.pytorch.ring_buffer import RingBuffer

@@ -31,15 +31,25 @@ class GraphSource(NamedTuple):
     memory is left out of both."""
 
 
+class GraphOptions(NamedTuple):
+    """What a model is to run like."""
+
+    exported: str
+    """The precision that it was exported in."""
+    precision: str
+    """The one that is asked for: one of `lmanet_core.runtime.backend.PRECISIONS`."""
+    threads: int
+    """To compute with."""
+    shapes: Shapes | None = None
+    """Of the inputs, for a model that leaves them open; None: the model has them."""
+
+
 class CpuGraph(ABC):
     """A graph that a library has loaded. Each library is a class, which says what is its own.
 
     Args:
         source: the model.
-        exported: the precision that it was exported in.
-        precision: what is asked for: 'auto' or another of `lmanet_core.runtime.backend.PRECISIONS`.
-        threads: to compute with.
-        shapes: of the inputs, for a model that leaves them open; None: the model has them.
+        options: what it is to run like.
 
     Raises:
         GraphFileError: the library does not take the model.
@@ -60,14 +70,7 @@ class CpuGraph(ABC):
     """Of its inputs and outputs but image and `filled`: 'float32', or 'bfloat16' as uint16."""
 
     @abstractmethod
-    def __init__(
-        self,
-        source: GraphSource,
-        exported: str,
-        precision: str,
-        threads: int,
-        shapes: Shapes | None = None,
-    ) -> None: ...
+    def __init__(self, source: GraphSource, options: GraphOptions) -> None: ...
 
     @staticmethod
     def joins() -> bool:

@@ -11,10 +11,9 @@ import numpy as np
 from typing_extensions import Self
 
 from lmanet_core.network.classes import ClassTable
-from lmanet_core.network.resizing import is_reduced, resize_image
+from lmanet_core.network.resizing import as_buffer, is_reduced, resize_image
 from lmanet_core.runtime.backend import Prediction
 from lmanet_core.runtime.graph_info import GraphInfo
-from lmanet_core.runtime.images import as_buffer
 from lmanet_core.runtime.slots import Slots
 
 FEATURE_TYPES = {"fp32": "float32", "fp16": "float16", "int8": "float32"}

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import numpy as np
 import onnxruntime
 
-from lmanet_core.runtime.backends.cpu_graph import CpuGraph, GraphSource, Run, Shapes
+from lmanet_core.runtime.backends.cpu_graph import CpuGraph, GraphOptions, GraphSource, Run
 from lmanet_core.runtime.graph_info import GraphFileError
 
 
@@ -17,23 +17,16 @@ class OnnxRuntimeGraph(CpuGraph):
 
     name = "onnxruntime"
 
-    def __init__(
-        self,
-        source: GraphSource,
-        exported: str,
-        precision: str,
-        threads: int,
-        shapes: Shapes | None = None,
-    ) -> None:
-        self.precision = exported
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+    def __init__(self, source: GraphSource, options: GraphOptions) -> None:
+        self.precision = options.exported
+        session = onnxruntime.SessionOptions()
+        session.intra_op_num_threads = options.threads
+        session.log_severity_level = 3
         # Threads that wait busily would be in the way of those that read the memory in between.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        session.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
-                _read(source), options, providers=["CPUExecutionProvider"]
+                _read(source), session, providers=["CPUExecutionProvider"]
             )
         # ONNX Runtime's own exceptions have no common base.
         except Exception as error:

@@ -9,7 +9,7 @@ import openvino
 from openvino.preprocess import PrePostProcessor
 
 from lmanet_core.kernel import best_instruction_set
-from lmanet_core.runtime.backends.cpu_graph import CpuGraph, GraphSource, Run, Shapes
+from lmanet_core.runtime.backends.cpu_graph import CpuGraph, GraphOptions, GraphSource, Run
 from lmanet_core.runtime.graph_info import GraphFileError
 
 CORE = openvino.Core()
@@ -33,26 +33,20 @@ class OpenVinoGraph(CpuGraph):
     name = "openvino"
     chooses_precision = fixes_shapes = takes_int8 = True
 
-    def __init__(
-        self,
-        source: GraphSource,
-        exported: str,
-        precision: str,
-        threads: int,
-        shapes: Shapes | None = None,
-    ) -> None:
-        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": str(threads)}
+    def __init__(self, source: GraphSource, options: GraphOptions) -> None:
+        exported, precision, threads, shapes = options
+        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": str(threads)}
         if precision != "auto":
-            options["INFERENCE_PRECISION_HINT"] = _HINTS[precision]
+            settings["INFERENCE_PRECISION_HINT"] = _HINTS[precision]
         try:
             model = _read(source)
             if shapes and model.is_dynamic():
                 model.reshape({name: list(shape) for name, shape in shapes.items()})
-            hint = options.get("INFERENCE_PRECISION_HINT", "auto")
+            hint = settings.get("INFERENCE_PRECISION_HINT", "auto")
             if shapes and _is_bfloat16(hint):
                 self.port_type = "bfloat16"
                 model = _with_bfloat16_ports(model)
-            self._compiled = CORE.compile_model(model, "CPU", options)
+            self._compiled = CORE.compile_model(model, "CPU", settings)
         except RuntimeError as error:
             raise GraphFileError(f"OpenVINO does not take {source.origin}: {error}") from None
         computed = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from lmanet_core import kernel
+from lmanet_core.network.resizing import as_buffer, resize
 from lmanet_core.runtime.backends.cpu_graph import CpuGraph, Shapes
 from lmanet_core.runtime.backends.graph_backend import GraphBackend
 from lmanet_core.runtime.graph_info import GraphInfo
-from lmanet_core.runtime.images import as_buffer, resize
 
 LoadGraphs = Callable[[tuple[int, int]], Mapping[str, CpuGraph]]
 

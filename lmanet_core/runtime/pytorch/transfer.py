@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmanet_core.runtime.images import as_buffer
+from lmanet_core.network.resizing import as_buffer
 
 
 class Transfer:

@@ -6,7 +6,7 @@ from equations import PublishedERFNet, PublishedPSPNet
 from published_files import lmanet_erfnet, lmanet_pspnet101
 
 from lmanet_core.conversion import convert
-from lmanet_core.runtime import RingBuffer
+from lmanet_core.runtime.pytorch.ring_buffer import RingBuffer
 
 MAX_MEMORY = 5
 SIZES = {"erfnet": (24, 160), "pspnet101": (25, 33)}

@@ -8,7 +8,8 @@ import torch
 from export_cases import FRAMES, MEMORY_SIZE, SIZE, TINY, assert_streams_alike
 
 from lmanet_core import build_model
-from lmanet_core.runtime import RingBuffer, open_segmenter
+from lmanet_core.runtime import open_segmenter
+from lmanet_core.runtime.pytorch.ring_buffer import RingBuffer
 
 onnx = pytest.importorskip("onnx", reason="the extra `export` is missing")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra `export` is missing")

@@ -13,7 +13,7 @@ from lmanet_core.models.fusion import (
     GatedFusion,
     ResidualFusion,
 )
-from lmanet_core.runtime import RingBuffer
+from lmanet_core.runtime.pytorch.ring_buffer import RingBuffer
 
 
 def build(**settings):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lmanet_core import ModelConfig, build_model
-from lmanet_core.runtime import RingBuffer
+from lmanet_core.runtime.pytorch.ring_buffer import RingBuffer
 
 
 def small_model(**settings):

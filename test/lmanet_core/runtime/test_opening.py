@@ -108,8 +108,8 @@ class RedIsTheLabel(CpuGraph):
 
     name = "json"  # A module that is there, as its package would be.
 
-    def __init__(self, source, exported, precision, threads, shapes=None):
-        self.precision = exported
+    def __init__(self, source, options):
+        self.precision = options.exported
 
     def bind(self, arrays):
         def run(others):

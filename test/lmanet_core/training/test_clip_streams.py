@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lmanet_core import LMANet, ModelConfig, build_model
-from lmanet_core.runtime import RingBuffer
+from lmanet_core.runtime.pytorch.ring_buffer import RingBuffer
 from lmanet_core.training.clip_forward import fuse_corrupted_clips, stream
 
 
