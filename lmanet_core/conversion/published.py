@@ -7,7 +7,7 @@ et al., T-ITS 2018) and PSPNet (Zhao et al., CVPR 2017, the repository semseg).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Sources = Mapping[str, tuple[str, ...]]
 """Beginning of names here -> beginnings of the published names, whose tensors are put one after the
@@ -79,14 +79,12 @@ LMANET_ERFNET = PublishedNetwork(
     output="decoder.output_conv.",
     transposed_output=True,
 )
-LMANET_ERFNET_CONCATENATION = PublishedNetwork(
+LMANET_ERFNET_CONCATENATION = replace(
+    LMANET_ERFNET,
     title="LMANet with ERFNet, fusion by concatenation",
     signature=("kv_M_r4.Value.weight", "memory_fusion.bn1.weight"),
     settings={"backbone": "erfnet", "fusion": "concatenation"},
     sources={**ERFNET_SOURCES, **CONCATENATION_MEMORY_SOURCES},
-    unused=ERFNET_UNUSED,
-    output="decoder.output_conv.",
-    transposed_output=True,
 )
 LMANET_PSPNET101 = PublishedNetwork(
     title="LMANet with PSPNet-101",
@@ -103,14 +101,12 @@ LMANET_PSPNET101 = PublishedNetwork(
     output="decoder.classifier.4.",
     transposed_output=False,
 )
-ERFNET = PublishedNetwork(
+ERFNET = replace(
+    LMANET_ERFNET,
     title="ERFNet",
     signature=("encoder.initial_block.conv.weight",),
     settings={"backbone": "erfnet", "memory_size": 0},
     sources=ERFNET_SOURCES,
-    unused=ERFNET_UNUSED,
-    output="decoder.output_conv.",
-    transposed_output=True,
 )
 
 

@@ -42,19 +42,14 @@ class LinearKeys(nn.Module):
         self.quality: FrameQuality | None = None
 
     def forward(
-        self,
-        query_key: Tensor,
-        memory_key: Tensor,
-        features: Tensor,
-        quality: Tensor | None = None,
+        self, query_key: Tensor, memory_key: Tensor, quality: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Make keys to read with and to be remembered of a frame's.
 
         Args:
             query_key: (B, D, H, W).
             memory_key: (B, D, H, W).
-            features: (B, C, H, W).
-            quality: (B, 1, 1, 1) of the frame, if it is known.
+            quality: (B, 1, 1, 1) of the frame, as `self.quality` tells it.
 
         Returns:
             (B, D + extra_channels, H, W) twice.
@@ -91,20 +86,14 @@ class LocatedKeys(LinearKeys):
         self.quality = FrameQuality(feature_channels)
 
     def forward(
-        self,
-        query_key: Tensor,
-        memory_key: Tensor,
-        features: Tensor,
-        quality: Tensor | None = None,
+        self, query_key: Tensor, memory_key: Tensor, quality: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """As in `LinearKeys`, of the parameters' dtype.
 
         That is float32 under autocast, since what tells neighbouring places apart is small beside
         their keys.
         """
-        if quality is None:
-            assert self.quality is not None
-            quality = self.quality(features)
+        assert quality is not None
         return (
             self._located(query_key, torch.full_like(quality, PREFERENCE)),
             self._located(memory_key, quality),

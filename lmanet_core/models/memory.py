@@ -91,7 +91,7 @@ class LocalMemory(nn.Module):
         else:
             query_key, query_value, memory_key, memory_value = parts
         quality = None if self.frame_quality is None else self.frame_quality(features)
-        query_key, memory_key = self.key_form(query_key, memory_key, features, quality)
+        query_key, memory_key = self.key_form(query_key, memory_key, quality)
         return Projection(query_key, query_value, memory_key, memory_value, features, quality)
 
     def read_and_fuse(self, frame: Projection, keys: Tensor, values: Tensor) -> Tensor:

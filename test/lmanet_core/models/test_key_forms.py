@@ -17,7 +17,7 @@ CHANNELS = 8
 def located(form: LocatedKeys, keys: Tensor) -> Tensor:
     """Keys to read with, of a frame like any other."""
     features = torch.ones(len(keys), CHANNELS, *keys.shape[2:])
-    return form(keys, keys, features)[0]
+    return form(keys, keys, form.quality(features))[0]
 
 
 @torch.no_grad()
@@ -27,7 +27,7 @@ def test_products_follow_the_formula() -> None:
     form.log_nearness.fill_(math.log(5.0))
     form.quality.bias.fill_(1.5)
     keys, features = torch.randn(1, 6, 9, 11), torch.rand(1, CHANNELS, 9, 11)
-    query, memory = form(keys, keys, features)
+    query, memory = form(keys, keys, form.quality(features))
     assert query.shape == memory.shape == (1, 11, 9, 11)
     (row, column), (other_row, other_column) = (2, 3), (7, 10)
     one, other = keys[0, :, row, column], keys[0, :, other_row, other_column]
@@ -103,7 +103,7 @@ def test_of_frames_that_show_the_same_the_better_one_is_read() -> None:
     form.quality.weight[:CHANNELS] = 0.5
     keys = torch.randn(2, 4, 7, 7)[:1].expand(2, -1, -1, -1)
     features = torch.stack([torch.full((CHANNELS, 7, 7), share) for share in (0.1, 0.6)])
-    query, memory = form(keys, keys, features)
+    query, memory = form(keys, keys, form.quality(features))
     values = torch.stack([torch.zeros(1, 7, 7), torch.ones(1, 7, 7)])
     read = local_attention(query[:1], memory[None], values[None], window_size=3)
     # 8 channels, better by 0.5 each, as a difference of logits.
