@@ -256,7 +256,7 @@ def _metadata(path: Path) -> dict[str, str]:
         if path.suffix in _EXPORTED:
             raise CheckpointError(
                 f"{path} is an exported file, which the node, evaluate_bag and the demo take as "
-                "`engine`; expected the checkpoint that it was made of"
+                "`model_file`; expected the checkpoint that it was made of"
             ) from None
         raise CheckpointError(
             f"{path} is not a readable safetensors file ({error}). Checkpoints of other formats, "

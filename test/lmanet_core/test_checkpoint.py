@@ -120,7 +120,7 @@ def test_pickle_is_refused_and_never_executed(tmp_path):
 
 
 def test_an_exported_file_is_no_checkpoint_and_what_takes_it_is_told():
-    with pytest.raises(CheckpointError, match=r"street\.lmanet is an exported file.*`engine`"):
+    with pytest.raises(CheckpointError, match=r"street\.lmanet is an exported file.*`model_file`"):
         load(WEIGHTS_FOLDER / f"{DEFAULT_WEIGHTS}.lmanet")
 
 
