@@ -249,7 +249,10 @@ except MissingExtraError as error:
 else:
     raise AssertionError("loaded without PyTorch")
 """
-FREE_OF_TORCH = ("lmanet_core/kernel", "lmanet_core/runtime", "lmanet_core/command", "lmanet_ros")
+FREE_OF_TORCH = (
+    *("lmanet_core/kernel", "lmanet_core/network", "lmanet_core/output", "lmanet_core/program"),
+    *("lmanet_core/runtime", "lmanet_core/command", "lmanet_ros"),
+)
 """Folders that must be importable without PyTorch; so must the modules right in `lmanet_core`."""
 MAY_NEED_TORCH = "lmanet_core/runtime/pytorch"
 NEED_OTHERS = ("lmanet_ros/launching/launch_actions.py", "lmanet_ros/rerun_view.py")
