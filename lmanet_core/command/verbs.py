@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lmanet_core.program.registry import Registry
 from lmanet_core.program.verb import Verb
-from lmanet_core.registry import Registry
 
 _HERE = (
     *("adapt", "attention", "convert", "doctor", "evaluate", "export", "info", "join", "label"),

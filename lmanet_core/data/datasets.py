@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lmanet_core.data.video import DatasetError, VideoDataset
-from lmanet_core.registry import Registry
+from lmanet_core.program.registry import Registry
 
 SYNTHETIC = "synthetic"
 """The data set that is rendered, and so lies in no folder."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from lmanet_core.data.image_files import IMAGE_SUFFIXES, is_hidden, list_images, read_image
 from lmanet_core.data.video import VideoError
-from lmanet_core.registry import Registry
+from lmanet_core.program.registry import Registry
 
 READERS: Registry[Callable[..., Iterator[np.ndarray]]] = Registry("recording", "lmanet.videos", {})
 """Readers of other recordings, by the suffix of their files: functions of a path, and of a topic
