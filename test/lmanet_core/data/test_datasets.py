@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from cityscapesscripts.helpers.labels import id2label
 
-from lmanet_core import registry
 from lmanet_core.data.data_config import DataConfig, open_clips
 from lmanet_core.data.datasets import DATASETS, open_dataset
 from lmanet_core.data.recording import write_classes
 from lmanet_core.data.stored_video import LabelEncoding, StoredVideo
 from lmanet_core.data.video import DatasetError, VideoDataset
 from lmanet_core.network.classes import CAMVID, CITYSCAPES, DAVIS
+from lmanet_core.program import registry
 
 
 def test_camvid_is_cut_into_videos_where_seconds_are_missing(camvid: Path) -> None:
