@@ -6,9 +6,9 @@ from types import ModuleType
 
 import pytest
 
-from lmanet_core import registry
 from lmanet_core.command.__main__ import main
 from lmanet_core.command.verbs import VERBS
+from lmanet_core.program import registry
 
 
 @pytest.fixture
