@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +17,7 @@ from lmanet_core.cloud.selection import (
     label_table,
 )
 from lmanet_core.network.classes import IGNORE_LABEL, ClassTable
-from lmanet_core.program.settings import build
+from lmanet_core.output.counts import Counts
 
 BANDS = (0.0, 10.0, 20.0, 40.0)
 """Metres from the camera: borders of the ranges that are scored apart; nothing beyond is."""
@@ -58,7 +57,7 @@ class CloudFigures:
 
 
 @dataclass(frozen=True)
-class CloudAccumulator:
+class CloudAccumulator(Counts):
     """What the figures are made of. The sum of two is that of both together.
 
     Attributes:
@@ -79,17 +78,6 @@ class CloudAccumulator:
     missed_cells: int = 0
     frames_with_ghosts: int = 0
     frames: int = 0
-
-    def __add__(self, other: CloudAccumulator) -> CloudAccumulator:
-        values = asdict(self)
-        for name, value in asdict(other).items():
-            mine = values[name]
-            values[name] = (
-                tuple(a + b for a, b in zip(mine, value, strict=True))
-                if isinstance(mine, tuple)
-                else mine + value
-            )
-        return CloudAccumulator(**values)
 
     def figures(self) -> CloudFigures | None:
         """The figures; None if there is no frame."""
@@ -117,19 +105,6 @@ class CloudAccumulator:
             return {"mean": None, "p50": None, "p95": None}
         p50, p95 = np.searchsorted(counts, (0.5 * columns, 0.95 * columns)) * EDGE_STEP
         return {"mean": self.edge_sum / columns, "p50": float(p50), "p95": float(p95)}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> CloudAccumulator:
-        """Inverse of `to_dict`, also by way of JSON.
-
-        Raises:
-            ValueError: a value is missing, unknown or of another type.
-        """
-        return build(cls, values, "cloud_tally")
 
 
 class CloudScorer:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from lmanet_core.checkpoint import load, load_provenance, load_work_size
 from lmanet_core.program.arguments import image_size
 from lmanet_core.runtime.engine_file import is_engine, read_engine
-from lmanet_core.runtime.graph_info import GraphInfo, read_onnx_info
-from lmanet_core.runtime.network_file import is_network_file, read_network_file
+from lmanet_core.runtime.graph_info import read_onnx_info
+from lmanet_core.runtime.network_classes import find_graph_info
 
 if TYPE_CHECKING:
     from lmanet_core.models import LMANet
@@ -80,8 +80,8 @@ def _exported_record(path: Path) -> dict[str, Any] | None:
             "built by": f"{engine.runtime} {engine.version}",
             "built for": ", ".join(engine.gpus),
         }
-    info: GraphInfo = read_network_file(path)[0] if is_network_file(path) else read_onnx_info(path)
-    return asdict(info)
+    info = find_graph_info(path)
+    return asdict(read_onnx_info(path) if info is None else info)
 
 
 def _exported_sections(record: dict[str, Any]) -> Mapping[str, Iterator[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -20,13 +20,12 @@ from lmanet_core.data.recording import (
     write_classes,
 )
 from lmanet_core.data.video_files import read_video
-from lmanet_core.network.classes import IGNORE_LABEL
+from lmanet_core.network.classes import IGNORE_LABEL, ClassTable, without_uncertain
 from lmanet_core.network.resizing import resize_image
 from lmanet_core.output.files import write_picture
 from lmanet_core.program.arguments import add_renamed, image_size
-
-if TYPE_CHECKING:
-    from lmanet_core.training.teacher import Teacher
+from lmanet_core.runtime.network_classes import find_graph_info
+from lmanet_core.runtime.opening import open_segmenter
 
 HELP = "label a video with a network, to train on it as the data set 'recording'"
 EXTRA = "torch"
@@ -34,13 +33,22 @@ EXTRA = "torch"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
-    parser.add_argument("checkpoint", help="the teacher: .safetensors file or shipped name")
+    parser.add_argument(
+        "network",
+        help="the teacher: .safetensors file, shipped name, or a file of `lmanet export`, which "
+        "needs no PyTorch and is asked once for each frame",
+    )
     parser.add_argument("video", type=Path, help="video file, folder of images, or rosbag2")
     parser.add_argument("output", type=Path, metavar="OUT", help="folder of the data set")
     parser.add_argument("--name", help="of the video in OUT; default: the name of its file")
     parser.add_argument("--size", type=image_size, help="WIDTHxHEIGHT to bring frames to")
     parser.add_argument("--every", type=int, default=1, help="label every so many-th frame only")
-    parser.add_argument("--scales", type=float, nargs="+", default=[0.75, 1.0, 1.5])
+    parser.add_argument(
+        "--scales",
+        type=float,
+        nargs="+",
+        help="of the frames that a checkpoint sees, and is averaged over; default: 0.75 1.0 1.5",
+    )
     parser.add_argument("--no-mirror", action="store_true", help="do not ask for mirrored frames")
     parser.add_argument(
         "--min-confidence",
@@ -59,14 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     if arguments.every < 1:
         raise ValueError(f"--every must be at least 1, got {arguments.every}")
-    from lmanet_core.training.teacher import Teacher
-
-    teacher = Teacher(
-        load(arguments.checkpoint),
-        arguments.scales,
-        not arguments.no_mirror,
-        arguments.min_confidence,
-    )
+    teacher = _open_teacher(arguments)
     name = arguments.name or arguments.video.stem
     images, labels = (arguments.output / part / name for part in (IMAGES, LABELS))
     if images.exists():
@@ -95,6 +96,50 @@ def run(arguments: argparse.Namespace) -> None:
     )
 
 
+def _open_teacher(arguments: argparse.Namespace) -> Labeller:
+    """What is asked for labels: a checkpoint in several ways, an exported file once a frame."""
+    if not 0 <= arguments.min_confidence <= 1:
+        raise ValueError(f"--min-confidence must be in 0..1, got {arguments.min_confidence}")
+    if find_graph_info(Path(arguments.network)) is not None:
+        if arguments.scales is not None or arguments.no_mirror:
+            raise ValueError(
+                f"--scales and --no-mirror are for checkpoints: {arguments.network} is asked once "
+                "for each frame, at its own size"
+            )
+        return ExportedLabeller(arguments.network, arguments.min_confidence)
+    from lmanet_core.training.teacher import SCALES, Teacher
+
+    scales = SCALES if arguments.scales is None else arguments.scales
+    return Teacher(
+        load(arguments.network), scales, not arguments.no_mirror, arguments.min_confidence
+    )
+
+
+class Labeller(Protocol):
+    """Labels the frames of a video, one after the other."""
+
+    @property
+    def classes(self) -> ClassTable:
+        """What the labels mean."""
+
+    def label(self, image: np.ndarray) -> np.ndarray:
+        """(H, W) uint8 of an image, (H, W, 3) uint8, RGB; 255 where it is not sure."""
+
+
+class ExportedLabeller:
+    """A network in a file that `lmanet export` wrote, as it segments a stream."""
+
+    def __init__(self, file: str, min_confidence: float) -> None:
+        self._segmenter = open_segmenter(model_file=file)
+        self._min_confidence = min_confidence
+        self.classes = self._segmenter.classes
+
+    def label(self, image: np.ndarray) -> np.ndarray:
+        result = self._segmenter.step(image)
+        assert result.confidence is not None
+        return without_uncertain(result.labels, result.confidence, self._min_confidence)
+
+
 def _telling_what_is_kept(frames: Iterator[np.ndarray], images: Path) -> Iterator[np.ndarray]:
     """Frames of a video; where it turns out to be damaged, what is labelled by then is told."""
     count = 0
@@ -106,7 +151,7 @@ def _telling_what_is_kept(frames: Iterator[np.ndarray], images: Path) -> Iterato
         raise ValueError(f"{error}. {images} has the {count} frames that could be read") from None
 
 
-def _check_classes(path: Path, teacher: Teacher) -> None:
+def _check_classes(path: Path, teacher: Labeller) -> None:
     """Write the classes down, or make sure that they are those of the other videos."""
     if not path.exists():
         write_classes(teacher.classes, path)

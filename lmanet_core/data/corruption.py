@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,7 +11,8 @@ import numpy as np
 from lmanet_core.data import camera_faults
 from lmanet_core.data.augmentation import draw_factor
 from lmanet_core.data.clips import Clip, ClipsOfSource, ClipSource
-from lmanet_core.data.video import Video, VideoDataset
+from lmanet_core.data.corrupted_video import FrameInRun, with_corrupted_frames
+from lmanet_core.data.video import VideoDataset
 from lmanet_core.program.settings import check_at_least
 
 MOST_AT_ONCE = 2
@@ -130,44 +131,16 @@ class ClipsWithCorruptedCopies(ClipsOfSource):
         return Clip(images, np.concatenate([clip.labels, clip.labels]))
 
 
-@dataclass(frozen=True)
-class CorruptedVideo:
-    """A video some of whose frames are corrupted, the same ones whenever they are read."""
-
-    video: Video
-    config: CorruptionConfig
-    seed: int
-
-    @property
-    def name(self) -> str:
-        return self.video.name
-
-    @property
-    def labelled(self) -> Sequence[int]:
-        return self.video.labelled
-
-    def __len__(self) -> int:
-        return len(self.video)
-
-    def image(self, index: int) -> np.ndarray:
-        image = self.video.image(index)
-        run, number = divmod(index, self.config.run_length)
-        random = np.random.default_rng((self.seed, run))
-        if random.random() >= self.config.chance:
-            return image
-        ways = _draw_ways(self.config, random)
-        # The same ways, but each frame has noise of its own.
-        own = random if number == 0 else np.random.default_rng((self.seed, run, number))
-        return _apply(ways, image, self.config, own)
-
-    def labels(self, index: int) -> np.ndarray | None:
-        return self.video.labels(index)
-
-
 def corrupt_dataset(dataset: VideoDataset, config: CorruptionConfig) -> VideoDataset:
     """The data set with some frames corrupted, to see whether a memory bridges them."""
-    videos = (CorruptedVideo(video, config, seed) for seed, video in enumerate(dataset.videos))
-    return replace(dataset, videos=tuple(videos))
+
+    def corrupt_frame(image: np.ndarray, frame: FrameInRun) -> np.ndarray:
+        ways = _draw_ways(config, frame.random)
+        # The same ways, but each frame has noise of its own.
+        own = np.random.default_rng((*frame.seed, frame.number)) if frame.number else frame.random
+        return _apply(ways, image, config, own)
+
+    return with_corrupted_frames(dataset, corrupt_frame, config.chance, config.run_length)
 
 
 def corrupt(image: np.ndarray, config: CorruptionConfig, random: np.random.Generator) -> np.ndarray:

@@ -7,14 +7,12 @@ the package `imagecorruptions`, in the fork that works with NumPy 2.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lmanet_core.data.video import Video, VideoDataset
+from lmanet_core.data.corrupted_video import FrameInRun, with_corrupted_frames
+from lmanet_core.data.video import VideoDataset
 from lmanet_core.program.extras import needs_extra
-from lmanet_core.program.settings import check_at_least
 
 CORRUPTIONS = (
     *("gaussian_noise", "shot_noise", "impulse_noise"),
@@ -65,41 +63,6 @@ def standard_corruption(image: np.ndarray, name: str, severity: int, seed: int) 
     return np.asarray(corrupted).astype(np.uint8)
 
 
-@dataclass(frozen=True)
-class VideoWithStandardCorruption:
-    """A video some of whose frames are corrupted, the same ones, and alike, whenever it is read."""
-
-    video: Video
-    corruption: str
-    severity: int
-    share: float
-    seed: int
-    run_length: int = 1
-
-    @property
-    def name(self) -> str:
-        return self.video.name
-
-    @property
-    def labelled(self) -> Sequence[int]:
-        return self.video.labelled
-
-    def __len__(self) -> int:
-        return len(self.video)
-
-    def image(self, index: int) -> np.ndarray:
-        image = self.video.image(index)
-        run, number = divmod(index, self.run_length)
-        random = np.random.default_rng((self.seed, run))
-        if random.random() >= self.share:
-            return image
-        seed = random.integers(2**31, size=self.run_length)[number]
-        return standard_corruption(image, self.corruption, self.severity, int(seed))
-
-    def labels(self, index: int) -> np.ndarray | None:
-        return self.video.labels(index)
-
-
 def with_standard_corruption(
     dataset: VideoDataset, corruption: str, severity: int, share: float = 1.0, run_length: int = 1
 ) -> VideoDataset:
@@ -111,11 +74,9 @@ def with_standard_corruption(
     Raises:
         ValueError: the share is not in 0..1, or the length is less than 1.
     """
-    check_at_least(1, run_length=run_length)
-    if not 0 <= share <= 1:
-        raise ValueError(f"share must be in 0..1, got {share}")
-    videos = (
-        VideoWithStandardCorruption(video, corruption, severity, share, seed, run_length)
-        for seed, video in enumerate(dataset.videos)
-    )
-    return replace(dataset, videos=tuple(videos))
+
+    def corrupt_frame(image: np.ndarray, frame: FrameInRun) -> np.ndarray:
+        seed = frame.random.integers(2**31, size=run_length)[frame.number]
+        return standard_corruption(image, corruption, severity, int(seed))
+
+    return with_corrupted_frames(dataset, corrupt_frame, share, run_length)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from lmanet_core.evaluation.metrics import ConfusionMatrix
-from lmanet_core.program.settings import build
+from lmanet_core.output.counts import Counts
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Ratio:
+class Ratio(Counts):
     """A share as the two numbers that it is the quotient of."""
 
     part: float = 0
@@ -57,12 +56,9 @@ class Ratio:
         """None where there is nothing to have a share of."""
         return self.part / self.whole if self.whole else None
 
-    def __add__(self, other: Ratio) -> Ratio:
-        return Ratio(self.part + other.part, self.whole + other.whole)
-
 
 @dataclass(frozen=True)
-class MetricAccumulator:
+class MetricAccumulator(Counts):
     """Counts of an evaluation. The sum of two is that of both together.
 
     Attributes:
@@ -91,15 +87,7 @@ class MetricAccumulator:
                 "only evaluations of the same classes can be added, these are of "
                 f"{', '.join(self.classes)} and of {', '.join(other.classes)}"
             )
-        confusion = np.array(self.confusion) + np.array(other.confusion)
-        return MetricAccumulator(
-            classes=self.classes,
-            confusion=tuple(map(tuple, confusion.tolist())),
-            frames=self.frames + other.frames,
-            consistency=self.consistency + other.consistency,
-            vc8=self.vc8 + other.vc8,
-            vc16=self.vc16 + other.vc16,
-        )
+        return super().__add__(other)
 
     def evaluation(self) -> Evaluation:
         """The figures."""
@@ -112,19 +100,6 @@ class MetricAccumulator:
             vc16=self.vc16.value,
             frames=self.frames,
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> MetricAccumulator:
-        """Inverse of `to_dict`, also by way of JSON.
-
-        Raises:
-            ValueError: a value is missing, unknown or of another type.
-        """
-        return build(cls, values, "tally")
 
 
 def named_iou(classes: Sequence[str], matrix: ConfusionMatrix) -> dict[str, float | None]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from lmanet_core.checkpoint import load_config
 from lmanet_core.network.classes import ClassTable
 from lmanet_core.runtime.engine_file import is_engine, read_engine
-from lmanet_core.runtime.graph_info import read_onnx_info
+from lmanet_core.runtime.graph_info import GraphInfo, read_onnx_info
 from lmanet_core.runtime.network_file import is_network_file, read_network_file
 
 
@@ -23,12 +23,21 @@ def network_classes(path_or_name: str | Path | None = None) -> ClassTable:
         GraphFileError: the exported file is damaged.
         MissingExtraError: a package is missing, for ONNX files.
     """
-    path = Path(path_or_name or "")
-    if path.is_file():
-        if is_engine(path):
-            return read_engine(path)[0].graph.classes
-        if is_network_file(path):
-            return read_network_file(path)[0].classes
-        if path.suffix == ".onnx":
-            return read_onnx_info(path).classes
-    return load_config(path_or_name).classes
+    info = find_graph_info(Path(path_or_name or ""))
+    return load_config(path_or_name).classes if info is None else info.classes
+
+
+def find_graph_info(path: Path) -> GraphInfo | None:
+    """What a file that `lmanet export` wrote says of itself; None for all other paths.
+
+    Raises:
+        GraphFileError: the exported file is damaged.
+        MissingExtraError: a package is missing, for ONNX files.
+    """
+    if not path.is_file():
+        return None
+    if is_engine(path):
+        return read_engine(path)[0].graph
+    if is_network_file(path):
+        return read_network_file(path)[0]
+    return read_onnx_info(path) if path.suffix == ".onnx" else None

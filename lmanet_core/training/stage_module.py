@@ -29,6 +29,7 @@ from lmanet_core.training.loss import (
     feature_loss,
     prediction_loss,
 )
+from lmanet_core.training.multi_scale import all_views, averaged_probabilities
 from lmanet_core.training.old_keys import rename_old_words
 from lmanet_core.training.temporal_consistency_loss import temporal_consistency_loss
 from lmanet_core.training.training_config import StageConfig, TrainingError
@@ -179,7 +180,10 @@ class StageModule(LightningModule):
         of_frames, of_copies = logits.unflatten(0, (len(images), 2)).unbind(1)
         frames = images[:, 0].float().div_(255).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
-            views = [_enlarged_logits(self.teacher, frames, scale) for scale in distillation.scales]
+            views = [
+                self.teacher.decoder(self.teacher.encoder(_enlarged(self.teacher, frames, scale)))
+                for scale in distillation.scales
+            ]
             size = logits.shape[-2], logits.shape[-1]
             target = torch.stack(
                 [functional.adaptive_avg_pool2d(view.float(), size).softmax(1) for view in views]
@@ -193,10 +197,12 @@ class StageModule(LightningModule):
     @torch.no_grad()
     def _teach(self, images: Tensor) -> Tensor:
         """(N, C, H, W) probabilities of single frames, averaged over scales and mirror images."""
-        scales = self.stage.teacher_scales
-        views = [_probabilities(self.model, images, scale) for scale in scales]
-        views += [_probabilities(self.model, images.flip(3), scale).flip(3) for scale in scales]
-        return torch.stack(views).mean(0)
+        return averaged_probabilities(
+            all_views(self.stage.teacher_scales, mirror=True),
+            lambda scale: _enlarged(self.model, images, scale),
+            lambda seen, view: self.model.decoder(self.model.encoder(seen)),
+            (images.shape[-2], images.shape[-1]),
+        )
 
     def on_train_start(self) -> None:
         self._started = time.monotonic()
@@ -303,23 +309,15 @@ class StageModule(LightningModule):
         return self._seconds_before + time.monotonic() - self._started
 
 
-def _probabilities(model: LMANet, images: Tensor, scale: float) -> Tensor:
-    """(N, C, H, W) of images that the single-frame network sees enlarged."""
-    probabilities = _enlarged_logits(model, images, scale).float().softmax(1)
-    if probabilities.shape[-2:] != images.shape[-2:]:
-        probabilities = functional.interpolate(probabilities, images.shape[-2:], mode="bilinear")
-    return probabilities
-
-
-def _enlarged_logits(model: LMANet, images: Tensor, scale: float) -> Tensor:
-    """(N, C, about scale * H, about scale * W), of single frames."""
+def _enlarged(model: LMANet, images: Tensor, scale: float) -> Tensor:
+    """(N, 3, about scale * H, about scale * W), of a size that the network takes."""
     height, width = images.shape[-2:]
     nearest = model.size_rule.nearest
     enlarged = nearest(round(scale * height)), nearest(round(scale * width))
-    if enlarged != (height, width):
-        images = functional.interpolate(images, enlarged, mode="bilinear", antialias=True)
-        images = images.contiguous(memory_format=torch.channels_last)
-    return model.decoder(model.encoder(images))
+    if enlarged == (height, width):
+        return images
+    images = functional.interpolate(images, enlarged, mode="bilinear", antialias=True)
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def _of_places(logits: Tensor) -> Tensor:

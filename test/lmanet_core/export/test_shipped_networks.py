@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lmanet_core import VideoSegmenter, load
-from lmanet_core.checkpoint import DEFAULT_WEIGHTS, load_work_size, shipped_weights
+from lmanet_core.checkpoint import DEFAULT_WEIGHTS, WEIGHTS_FOLDER, load_work_size, shipped_weights
 from lmanet_core.command.__main__ import main
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.data.recording import CLASSES, read_classes
@@ -137,16 +137,27 @@ def test_an_engine_is_built_for_it(network, tmp_path):
 
 
 @EVERY_NETWORK
-def test_label_gives_the_labels_of_the_network(network, tmp_path):
+def test_label_gives_the_labels_of_the_network(network, tmp_path, capsys):
     labels, library = expected(network)
     video, output = tmp_path / "drive", tmp_path / "out"
     video.mkdir()
     for number, image in enumerate(clip()):
         cv2.imwrite(str(video / f"{number}.png"), image[:, :, ::-1])
-    options = ["--scales", "1", "--no-mirror", "--sure", "0"]
+    options = ["--scales", "1", "--no-mirror", "--min-confidence", "0"]
     assert main(["label", network, str(video), str(output), *options]) == 0
     assert read_classes(output / CLASSES) == library.classes
     (recorded,) = open_dataset("recording", output, "all").videos
     # The teacher computes in bfloat16 where the processor does.
     for number, expected_labels in enumerate(labels):
         assert (recorded.labels(number) == expected_labels).mean() >= 0.97
+    exported = WEIGHTS_FOLDER / f"{network}.lmanet"
+    if not exported.exists():
+        return
+    options = ["--name", "exported", "--min-confidence", "0"]
+    assert main(["label", str(exported), str(video), str(output), *options]) == 0
+    recorded = open_dataset("recording", output, "all").videos[1]
+    segmenter = open_segmenter(model_file=exported)
+    for number, image in enumerate(clip()):
+        np.testing.assert_array_equal(recorded.labels(number), segmenter.step(image).labels)
+    assert main(["label", str(exported), str(video), str(output), "--scales", "2"]) == 1
+    assert "--scales and --no-mirror are for checkpoints" in capsys.readouterr().err
