@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -52,6 +53,10 @@ def _foldable(module: nn.Module) -> Iterator[tuple[str, str]]:
     convolutions = {name for name, part in parts.items() if type(part) in _CONVOLUTIONS}
     norms = {name for name, part in parts.items() if type(part) is nn.BatchNorm2d}
     if not (convolutions and norms):
+        return
+    if type(module) is nn.Sequential:
+        # What it does is known without a trace.
+        yield from ((a, b) for a, b in pairwise(parts) if a in convolutions and b in norms)
         return
     try:
         graph = _OwnForward().trace(module)
