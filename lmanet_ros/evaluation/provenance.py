@@ -11,8 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lmanet_core.checkpoint import CheckpointError, checkpoint_hash
+from lmanet_core.runtime.backends.cpu_graph import RUNTIMES
 
-PACKAGES = ("lmanet_ros", "torch", "onnxruntime", "openvino")
+PACKAGES = ("lmanet_ros", "torch", *RUNTIMES)
 MODEL = ("model name", "Model")
 GPUS = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
 

@@ -47,8 +47,8 @@ class NodeParameters(CommonParameters):
     )
     backend: str = parameter(
         "auto",
-        "auto, torch, openvino, onnxruntime, tensorrt or tensorrt_rtx; auto: what `model_file` "
-        "asks for.",
+        "auto, torch, or a runtime of exported files, which `lmanet doctor` lists; auto: what "
+        "`model_file` asks for.",
     )
     device: str = parameter("auto", "auto, cpu, cuda or cuda:N.")
     precision: str = parameter(
