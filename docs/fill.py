@@ -176,13 +176,11 @@ def space(found: Figures) -> str:
 
 def verbs(_: Figures) -> str:
     """Every verb of `lmanet` with its arguments and options."""
-    from lmanet_core.command.verbs import find_verbs
+    from lmanet_core.command.verbs import VERBS
 
     parts = []
-    for name, entry in sorted(find_verbs().items()):
-        if not entry.value.startswith(("lmanet_core.", "lmanet_ros.")):
-            continue  # of another package that is installed here
-        verb = entry.load()
+    for name in sorted(VERBS):
+        verb = VERBS.find(name)
         parser = argparse.ArgumentParser(prog=f"lmanet {name}")
         verb.add_arguments(parser)
         parts.append(f"## {name}\n\n{verb.HELP[0].upper()}{verb.HELP[1:]}.")
