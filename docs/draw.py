@@ -19,7 +19,7 @@ from PIL import Image
 
 from lmanet_core import CITYSCAPES, load
 from lmanet_core.data.synthetic import StreetConfig, StreetVideo
-from lmanet_core.evaluation.attention_maps import read_at
+from lmanet_core.evaluation.attention_maps import attention_maps_at
 from lmanet_core.output.pictures import contact_sheet
 from lmanet_core.runtime import open_segmenter
 
@@ -98,17 +98,17 @@ def draw_attention() -> None:
     window = model.memory.window_size
     assert window is not None
     rows = []
-    for reading in read_at(model, images[-1], past, PLACES):
-        cells = reading.weights.shape[1:]
+    for attention in attention_maps_at(model, images[-1], past, PLACES):
+        cells = attention.weights.shape[1:]
         cell = images[-1].shape[0] // cells[0]
-        row, column = reading.place[1] // cell, reading.place[0] // cell
+        row, column = attention.place[1] // cell, attention.place[0] // cell
         pictures = [outlined(images[-1], row, column, cell, 1, HEAT)]
-        for picture, weights in zip(past, reading.weights / reading.weights.max(), strict=True):
+        for picture, weights in zip(past, attention.weights / attention.weights.max(), strict=True):
             heat = cv2.resize(weights, picture.shape[1::-1], interpolation=cv2.INTER_NEAREST)
             heated = picture * (1 - 0.8 * heat[..., None]) + 0.8 * heat[..., None] * HEAT
             pictures.append(outlined(heated.astype(np.uint8), row, column, cell, window, WINDOW))
-        left = min(max(reading.place[0] - CROP // 2, 0), images[-1].shape[1] - CROP)
-        top = min(max(reading.place[1] - CROP // 2, 0), images[-1].shape[0] - CROP)
+        left = min(max(attention.place[0] - CROP // 2, 0), images[-1].shape[1] - CROP)
+        top = min(max(attention.place[1] - CROP // 2, 0), images[-1].shape[0] - CROP)
         rows.append(
             [
                 cv2.resize(
@@ -119,7 +119,11 @@ def draw_attention() -> None:
                 for picture in pictures
             ]
         )
-        print(reading.place, reading.label, [f"{weights.sum():.2f}" for weights in reading.weights])
+        print(
+            attention.place,
+            attention.label,
+            [f"{weights.sum():.2f}" for weights in attention.weights],
+        )
     titles = ("now: one cell", "4 frames ago", "3 frames ago", "2 frames ago", "1 ago, blurred")
     sheet = Image.fromarray(contact_sheet(rows, titles))
     sheet.quantize(128).save(IMAGES / "attention.png", optimize=True)

@@ -121,7 +121,7 @@ def _spread(first: int, last: int, count: int) -> set[int]:
 def _told(score: LabelFreeScore) -> str:
     temporal_consistency = score.temporal_consistency
     steady = "-" if temporal_consistency is None else f"{100 * temporal_consistency:.2f}"
-    return f"sure {100 * score.confidence:.2f} %, steady {steady} %"
+    return f"confidence {100 * score.confidence:.2f} %, temporal consistency {steady} %"
 
 
 def _write(

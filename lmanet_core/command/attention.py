@@ -38,7 +38,11 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ValueError: checkpoint, video or an option cannot be used.
     """
-    from lmanet_core.evaluation.attention_maps import attention_sheet, precision, read_at
+    from lmanet_core.evaluation.attention_maps import (
+        attention_error,
+        attention_maps_at,
+        attention_sheet,
+    )
 
     if not cv2.haveImageWriter(str(arguments.output)):
         raise ValueError(f"expected a picture such as attention.png, got '{arguments.output}'")
@@ -60,21 +64,21 @@ def run(arguments: argparse.Namespace) -> None:
             for index, frame in frames.items()
         }
     past = {index: frames[index] for index in numbers}
-    readings = read_at(model, frames[number], list(past.values()), arguments.at)
-    sheet = attention_sheet(frames[number], past, readings)
+    maps = attention_maps_at(model, frames[number], list(past.values()), arguments.at)
+    sheet = attention_sheet(frames[number], past, maps)
     write_picture(arguments.output, sheet)
-    for reading in readings:
+    for attention in maps:
         shares = ", ".join(
             f"{100 * weights.sum():.0f} % frame {index}"
-            for index, weights in zip(past, reading.weights, strict=True)
+            for index, weights in zip(past, attention.weights, strict=True)
         )
         print(
-            f"{reading.place}: {reading.label_alone} alone, {reading.label} with memory; read from "
-            f"{shares}, {100 * reading.outside:.0f} % beyond the border; gates "
-            f"{100 * reading.gate:.0f} % open"
+            f"{attention.place}: {attention.label_alone} alone, {attention.label} with memory; "
+            f"read from {shares}, {100 * attention.outside:.0f} % beyond the border; gates "
+            f"{100 * attention.gate:.0f} % open"
         )
     newest = max(past)
-    if found := precision(model, frames[number], past[newest]):
+    if found := attention_error(model, frames[number], past[newest]):
         print(
             f"all places: {found.distance:.1f} cells from where optical flow finds them in frame "
             f"{newest}; they moved by {found.moved:.1f}"

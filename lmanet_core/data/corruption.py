@@ -72,7 +72,7 @@ class CorruptionConfig:
 
     def __post_init__(self) -> None:
         check_at_least(1, run_length=self.run_length)
-        check_at_least(0, **{name: getattr(self, name) for name in _WAYS})
+        check_at_least(0, **{name: getattr(self, name) for name in _CORRUPTIONS})
         for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
@@ -99,9 +99,9 @@ class CorruptedClips(ClipsOfSource):
         images = list(clip.images)
         for run in [[-1]] if self._last_only else self._runs(len(images), random):
             if random.random() < self._config.chance:
-                ways = _draw_ways(self._config, random)
+                names = _draw_corruptions(self._config, random)
                 for frame in run:
-                    images[frame] = _apply(ways, images[frame], self._config, random)
+                    images[frame] = _apply(names, images[frame], self._config, random)
         return Clip(np.stack(images), clip.labels)
 
     def _runs(self, frames: int, random: np.random.Generator) -> list[list[int]]:
@@ -135,32 +135,32 @@ def corrupt_dataset(dataset: VideoDataset, config: CorruptionConfig) -> VideoDat
     """The data set with some frames corrupted, to see whether a memory bridges them."""
 
     def corrupt_frame(image: np.ndarray, frame: FrameInRun) -> np.ndarray:
-        ways = _draw_ways(config, frame.random)
-        # The same ways, but each frame has noise of its own.
+        names = _draw_corruptions(config, frame.random)
+        # The same corruptions, but each frame has noise of its own.
         own = np.random.default_rng((*frame.seed, frame.number)) if frame.number else frame.random
-        return _apply(ways, image, config, own)
+        return _apply(names, image, config, own)
 
     return with_corrupted_frames(dataset, corrupt_frame, config.chance, config.run_length)
 
 
 def corrupt(image: np.ndarray, config: CorruptionConfig, random: np.random.Generator) -> np.ndarray:
     """A corrupted copy of an image, (H, W, 3) uint8."""
-    return _apply(_draw_ways(config, random), image, config, random)
+    return _apply(_draw_corruptions(config, random), image, config, random)
 
 
-def _draw_ways(config: CorruptionConfig, random: np.random.Generator) -> list[str]:
-    """In the order in which a camera does it, whatever was drawn first."""
-    ways = [name for name in _WAYS if getattr(config, name) > 0]
-    number = min(len(ways), int(random.integers(1, MOST_AT_ONCE + 1)))
-    chosen = random.choice(len(ways), number, replace=False) if ways else ()
-    return [ways[way] for way in sorted(chosen)]
+def _draw_corruptions(config: CorruptionConfig, random: np.random.Generator) -> list[str]:
+    """Names, in the order in which a camera does it, whatever was drawn first."""
+    names = [name for name in _CORRUPTIONS if getattr(config, name) > 0]
+    number = min(len(names), int(random.integers(1, MOST_AT_ONCE + 1)))
+    chosen = random.choice(len(names), number, replace=False) if names else ()
+    return [names[index] for index in sorted(chosen)]
 
 
 def _apply(
-    ways: Sequence[str], image: np.ndarray, config: CorruptionConfig, random: np.random.Generator
+    names: Sequence[str], image: np.ndarray, config: CorruptionConfig, random: np.random.Generator
 ) -> np.ndarray:
-    for way in ways:
-        image = _WAYS[way](image, getattr(config, way), random)
+    for name in names:
+        image = _CORRUPTIONS[name](image, getattr(config, name), random)
     return image
 
 
@@ -182,7 +182,7 @@ def _expose(image: np.ndarray, spread: float, random: np.random.Generator) -> np
     return cv2.convertScaleAbs(image, alpha=draw_factor(spread, random))
 
 
-_WAYS: dict[str, Callable[[np.ndarray, float, np.random.Generator], np.ndarray]] = {
+_CORRUPTIONS: dict[str, Callable[[np.ndarray, float, np.random.Generator], np.ndarray]] = {
     "haze": camera_faults.haze,
     "rain": camera_faults.rain,
     "cover": _cover,

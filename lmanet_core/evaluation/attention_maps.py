@@ -23,7 +23,7 @@ MARK_SIZE = 24
 
 
 @dataclass(frozen=True)
-class Reading:
+class AttentionMap:
     """What the memory does for one place of a frame.
 
     Attributes:
@@ -45,12 +45,12 @@ class Reading:
 
 
 @torch.inference_mode()
-def read_at(
+def attention_maps_at(
     model: LMANet,
     frame: np.ndarray,
     past: Sequence[np.ndarray],
     places: Sequence[tuple[int, int]],
-) -> list[Reading]:
+) -> list[AttentionMap]:
     """Look at the memory's work for places of a frame.
 
     Args:
@@ -78,7 +78,7 @@ def read_at(
     fused = memory.fusion(current.query_value, read, features, current.quality)
     gate = memory.fusion.memory_gate(current.query_value, read)[0].mean(0)
     alone, label = (model.decoder(one)[0].argmax(0) for one in (features, fused))
-    readings = []
+    maps = []
     for x, y in places:
         row, column = _scaled((x, y), (width, height), gate.shape)
         pixel = _scaled((x, y), (width, height), label.shape)
@@ -86,12 +86,12 @@ def read_at(
             current.query_key[0, :, row, column], keys[0], (row, column), memory.window_size
         )
         names = (model.config.classes.names[int(labels[pixel])] for labels in (alone, label))
-        readings.append(Reading((x, y), weights.numpy(), beyond, float(gate[row, column]), *names))
-    return readings
+        maps.append(AttentionMap((x, y), weights.numpy(), beyond, float(gate[row, column]), *names))
+    return maps
 
 
 @dataclass(frozen=True)
-class Precision:
+class AttentionError:
     """How well the memory finds things again.
 
     Attributes:
@@ -105,7 +105,7 @@ class Precision:
 
 
 @torch.inference_mode()
-def precision(model: LMANet, frame: np.ndarray, past: np.ndarray) -> Precision | None:
+def attention_error(model: LMANet, frame: np.ndarray, past: np.ndarray) -> AttentionError | None:
     """Hold attention to one past frame against optical flow; None if that finds nothing.
 
     Args:
@@ -123,36 +123,36 @@ def precision(model: LMANet, frame: np.ndarray, past: np.ndarray) -> Precision |
     if not moved.known.any():
         return None
     length = moved.cells.norm(dim=1)
-    return Precision(*(float(cells[moved.known].mean()) for cells in (distance, length)))
+    return AttentionError(*(float(cells[moved.known].mean()) for cells in (distance, length)))
 
 
 def attention_sheet(
-    frame: np.ndarray, past: Mapping[int, np.ndarray], readings: Sequence[Reading]
+    frame: np.ndarray, past: Mapping[int, np.ndarray], maps: Sequence[AttentionMap]
 ) -> np.ndarray:
     """A row for each place: the frame, and the frames in memory as far as they are read.
 
     Args:
-        frame: as `read_at` had it.
+        frame: as `attention_maps_at` had it.
         past: the frames in memory, by their number.
-        readings: what it gave.
+        maps: what it gave.
 
     Returns:
         (H, W, 3) uint8, RGB. The redder a cell the more of what is read comes from it, on the same
         scale in all frames of a row.
     """
     rows = []
-    for reading in readings:
+    for attention in maps:
         panels = [_panel(frame)]
         captions = [
-            f"alone: {reading.label_alone}",
-            f"with memory: {reading.label}, gates {100 * reading.gate:.0f} % open",
+            f"alone: {attention.label_alone}",
+            f"with memory: {attention.label}, gates {100 * attention.gate:.0f} % open",
         ]
-        strongest = reading.weights.max()
-        for picture, weights in zip(past.values(), reading.weights, strict=True):
+        strongest = attention.weights.max()
+        for picture, weights in zip(past.values(), attention.weights, strict=True):
             panels.append(_heated(_panel(picture), weights / strongest))
             captions += [f"{100 * weights.sum():.0f} % of the weight", ""]
         for panel in panels:
-            row, column = _scaled(reading.place, frame.shape[1::-1], panel.shape[:2])
+            row, column = _scaled(attention.place, frame.shape[1::-1], panel.shape[:2])
             cv2.drawMarker(panel, (column, row), MARK, cv2.MARKER_CROSS, MARK_SIZE, 2, cv2.LINE_AA)
         pairs = zip(captions[::2], captions[1::2], strict=True)
         rows.append([with_captions(*both) for both in zip(panels, pairs, strict=True)])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,22 +53,42 @@ def evaluate(
         DatasetError: no frame has labels, or a file cannot be read.
         ValueError: labels do not fit their image, or one is no class.
     """
-    frames = segment(segmenter, dataset, lookup)
-    return score(_reported(frames, on_frame), dataset.classes)
+
+    def reported() -> Iterator[SegmentedFrame]:
+        for frame in segment(segmenter, dataset, lookup):
+            if on_frame is not None:
+                on_frame(frame)
+            yield frame
+
+    return score(reported(), dataset.classes)
 
 
 def segment(
     segmenter: VideoSegmenter, dataset: VideoDataset, lookup: np.ndarray | None = None
 ) -> Iterator[SegmentedFrame]:
     """Stream each video up to its last frame that has labels; `lookup` as in `evaluate`."""
+    for frames in segment_side_by_side({"": segmenter}, dataset, lookup):
+        yield frames[""]
+
+
+def segment_side_by_side(
+    segmenters: Mapping[str, VideoSegmenter],
+    dataset: VideoDataset,
+    lookup: np.ndarray | None = None,
+) -> Iterator[dict[str, SegmentedFrame]]:
+    """As `segment`, with several networks by name; each frame is read once for all."""
     for video in dataset.videos:
-        segmenter.reset()
+        for segmenter in segmenters.values():
+            segmenter.reset()
         for index in range(streamed_frames(video)):
-            image = video.image(index)
-            predicted = segmenter.step(image, confidence=False).labels
-            if lookup is not None:
-                predicted = lookup[predicted]
-            yield SegmentedFrame(video.name, index, image, predicted, video.labels(index))
+            image, true = video.image(index), video.labels(index)
+            frames = {}
+            for name, segmenter in segmenters.items():
+                predicted = segmenter.step(image, confidence=False).labels
+                if lookup is not None:
+                    predicted = lookup[predicted]
+                frames[name] = SegmentedFrame(video.name, index, image, predicted, true)
+            yield frames
 
 
 def streamed_frames(video: Video) -> int:
@@ -86,29 +107,28 @@ def score(frames: Iterable[SegmentedFrame], classes: ClassTable) -> Evaluation:
         DatasetError: no frame has labels, or all of them are 255.
         ValueError: predicted and true labels differ in size, or a true label is no class.
     """
-    scorer = Scorer(classes)
+    return score_side_by_side(({"": frame} for frame in frames), classes)[""]
+
+
+def score_side_by_side(
+    frames: Iterable[Mapping[str, SegmentedFrame]], classes: ClassTable
+) -> dict[str, Evaluation]:
+    """As `score`, of frames that several networks have segmented."""
+    scorers: defaultdict[str, Scorer] = defaultdict(lambda: Scorer(classes))
     video = None
-    for frame in frames:
-        if frame.video != video:
-            video = frame.video
-            scorer.begin_video(video)
-        if frame.true is not None and frame.true.shape != frame.predicted.shape:
-            # The scorer would compare them at the size of the truth.
-            raise ValueError(
-                f"{frame.video}, frame {frame.index}: labels {frame.true.shape} do not fit "
-                f"what was predicted {frame.predicted.shape}"
-            )
-        scorer.add(frame.image, frame.predicted, frame.true)
-    evaluation = scorer.result()
-    if evaluation.miou is None:
+    for segmented in frames:
+        for name, frame in segmented.items():
+            if frame.video != video:
+                scorers[name].begin_video(frame.video)
+            if frame.true is not None and frame.true.shape != frame.predicted.shape:
+                # The scorer would compare them at the size of the truth.
+                raise ValueError(
+                    f"{frame.video}, frame {frame.index}: labels {frame.true.shape} do not fit "
+                    f"what was predicted {frame.predicted.shape}"
+                )
+            scorers[name].add(frame.image, frame.predicted, frame.true)
+        video = next(iter(segmented.values())).video
+    evaluations = {name: scorer.result() for name, scorer in scorers.items()}
+    if not evaluations or any(one.miou is None for one in evaluations.values()):
         raise DatasetError("nothing to score: no frame has labels other than 255")
-    return evaluation
-
-
-def _reported(
-    frames: Iterable[SegmentedFrame], on_frame: Callable[[SegmentedFrame], None] | None
-) -> Iterator[SegmentedFrame]:
-    for frame in frames:
-        if on_frame is not None:
-            on_frame(frame)
-        yield frame
+    return evaluations

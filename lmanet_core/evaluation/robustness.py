@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from lmanet_core.data.standard_corruptions import with_standard_corruption
-from lmanet_core.data.video import DatasetError, VideoDataset
+from lmanet_core.data.video import VideoDataset
 from lmanet_core.evaluation.accumulator import Evaluation
-from lmanet_core.evaluation.dataset_evaluation import streamed_frames
-from lmanet_core.evaluation.scorer import Scorer
+from lmanet_core.evaluation.dataset_evaluation import (
+    SegmentedFrame,
+    score_side_by_side,
+    segment_side_by_side,
+)
 from lmanet_core.output.files import replacing
 from lmanet_core.runtime import VideoSegmenter
 
@@ -26,7 +29,7 @@ class Robustness:
 
     Attributes:
         severity, share: of the corruptions, and of the frames that have them.
-        evaluations: corruption, the first one being 'clean' -> way to run the network, such as
+        evaluations: corruption, the first one being 'clean' -> mode to run the network, such as
             'single' -> its figures.
     """
 
@@ -35,56 +38,56 @@ class Robustness:
     evaluations: Mapping[str, Mapping[str, Evaluation]]
 
     @property
-    def ways(self) -> list[str]:
+    def modes(self) -> list[str]:
         """To run the network."""
         return list(self.evaluations[CLEAN])
 
-    def miou(self, way: str) -> dict[str, float]:
+    def miou(self, mode: str) -> dict[str, float]:
         """Of each corruption, 0..1."""
-        figures = ((name, of[way].miou) for name, of in self.evaluations.items())
+        figures = ((name, of[mode].miou) for name, of in self.evaluations.items())
         return {name: miou for name, miou in figures if miou is not None}
 
-    def mean(self, way: str) -> float:
+    def mean(self, mode: str) -> float:
         """mIoU, mean over the corruptions."""
-        return float(np.mean([miou for name, miou in self.miou(way).items() if name != CLEAN]))
+        return float(np.mean([miou for name, miou in self.miou(mode).items() if name != CLEAN]))
 
-    def relative(self, way: str) -> float:
+    def relative(self, mode: str) -> float:
         """That mean as a share of the mIoU of clean frames."""
-        return self.mean(way) / self.miou(way)[CLEAN]
+        return self.mean(mode) / self.miou(mode)[CLEAN]
 
     def table(self) -> str:
         """In percent, a line for each corruption, then their mean and that relative to clean."""
-        ways = self.ways
-        columns = [self.miou(way) for way in ways]
+        modes = self.modes
+        columns = [self.miou(mode) for mode in modes]
         lines = [
             self._line(name, [column[name] for column in columns]) for name in self.evaluations
         ]
         lines += [
-            self._line("mean of corruptions", [self.mean(way) for way in ways]),
-            self._line("relative to clean", [self.relative(way) for way in ways]),
+            self._line("mean of corruptions", [self.mean(mode) for mode in modes]),
+            self._line("relative to clean", [self.relative(mode) for mode in modes]),
         ]
         title = f"mIoU, severity {self.severity}, {100 * self.share:g} % of the frames"
-        head = f"{'':>20} " + " ".join(f"{way:>8}" for way in ways)
-        return "\n".join([title, head + ("     gain" if len(ways) == 2 else ""), *lines])
+        head = f"{'':>20} " + " ".join(f"{mode:>8}" for mode in modes)
+        return "\n".join([title, head + ("     gain" if len(modes) == 2 else ""), *lines])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return asdict(self) | {
-            "mean": {way: self.mean(way) for way in self.ways},
-            "relative": {way: self.relative(way) for way in self.ways},
+            "mean": {mode: self.mean(mode) for mode in self.modes},
+            "relative": {mode: self.relative(mode) for mode in self.modes},
         }
 
     def plot(self, path: Path) -> None:
-        """Draw the mIoU of each corruption as bars, way beside way; needs matplotlib."""
+        """Draw the mIoU of each corruption as bars, mode beside mode; needs matplotlib."""
         from matplotlib import pyplot
 
         picture, panel = pyplot.subplots(figsize=(9, 4), layout="constrained")
         places = np.arange(len(self.evaluations))
-        width = 0.8 / len(self.ways)
-        for number, way in enumerate(self.ways):
-            bars = [100 * miou for miou in self.miou(way).values()]
+        width = 0.8 / len(self.modes)
+        for number, mode in enumerate(self.modes):
+            bars = [100 * miou for miou in self.miou(mode).values()]
             left = places - 0.4 + (number + 0.5) * width
-            label = f"{way}, relative to clean {self.relative(way):.2f}"
+            label = f"{mode}, relative to clean {self.relative(mode):.2f}"
             panel.bar(left, bars, width, label=label)
         panel.set_xticks(places, list(self.evaluations), rotation=35, ha="right")
         panel.set_ylabel("mIoU, %")
@@ -112,13 +115,13 @@ def evaluate_corruptions(
     on_frame: Callable[[], None] = lambda: None,
     lookup: np.ndarray | None = None,
 ) -> Robustness:
-    """Score a network on clean frames, and on the same ones corrupted in each way.
+    """Score a network on clean frames, and on the same ones corrupted in each mode.
 
     Args:
-        segmenters: ways to run it, by name; each sees the same frames.
+        segmenters: modes to run it, by name; each sees the same frames.
         dataset: as `evaluate` takes it.
         corruptions: some of `lmanet_core.data.standard_corruptions.CORRUPTIONS`.
-        severity, share, run_length: see `corrupted`.
+        severity, share, run_length: see `with_standard_corruption`.
         on_frame: called after each frame, for progress bars.
         lookup: as `evaluate` takes it.
 
@@ -127,34 +130,17 @@ def evaluate_corruptions(
         ValueError: an argument is out of range.
         MissingExtraError: the package of the corruptions is not installed.
     """
-    evaluations = {CLEAN: _stream(segmenters, dataset, on_frame, lookup)}
+
+    def evaluate(changed: VideoDataset) -> dict[str, Evaluation]:
+        def reported() -> Iterator[dict[str, SegmentedFrame]]:
+            for frames in segment_side_by_side(segmenters, changed, lookup):
+                on_frame()
+                yield frames
+
+        return score_side_by_side(reported(), dataset.classes)
+
+    evaluations = {CLEAN: evaluate(dataset)}
     for name in corruptions:
         changed = with_standard_corruption(dataset, name, severity, share, run_length)
-        evaluations[name] = _stream(segmenters, changed, on_frame, lookup)
+        evaluations[name] = evaluate(changed)
     return Robustness(severity, share, evaluations)
-
-
-def _stream(
-    segmenters: Mapping[str, VideoSegmenter],
-    dataset: VideoDataset,
-    on_frame: Callable[[], None],
-    lookup: np.ndarray | None,
-) -> dict[str, Evaluation]:
-    """As `evaluate`, but each frame is read, and corrupted, once for all."""
-    scorers = {way: Scorer(dataset.classes) for way in segmenters}
-    for video in dataset.videos:
-        for way, segmenter in segmenters.items():
-            segmenter.reset()
-            scorers[way].begin_video(video.name)
-        for index in range(streamed_frames(video)):
-            image, true = video.image(index), video.labels(index)
-            for way, segmenter in segmenters.items():
-                labels = segmenter.step(image, confidence=False).labels
-                if lookup is not None:
-                    labels = lookup[labels]
-                scorers[way].add(image, labels, true)
-            on_frame()
-    results = {way: scorer.result() for way, scorer in scorers.items()}
-    if any(result.miou is None for result in results.values()):
-        raise DatasetError("nothing to score: no frame has labels other than 255")
-    return results

@@ -20,7 +20,7 @@ from lmanet_core.models import LMANet
 from lmanet_core.network.resizing import resize_image
 from lmanet_core.runtime import open_segmenter
 
-SURENESS_TO_LOSE, STEADINESS_TO_LOSE = 0.025, 0.02
+CONFIDENCE_TO_LOSE, CONSISTENCY_TO_LOSE = 0.025, 0.02
 """What may be lost where much is gained: a network that follows a blurred or hazy camera is right
 more often, and a little less sure and steady; one that loses more is wrong more often."""
 
@@ -75,9 +75,9 @@ class LabelFreeScore:
 
     def is_not_below(self, other: LabelFreeScore) -> bool:
         """Whether neither figure is lower by more than may be lost."""
-        steadiness_lost = (other.temporal_consistency or 0.0) - (self.temporal_consistency or 0.0)
-        sureness_lost = other.confidence - self.confidence
-        return sureness_lost <= SURENESS_TO_LOSE and steadiness_lost <= STEADINESS_TO_LOSE
+        consistency_lost = (other.temporal_consistency or 0.0) - (self.temporal_consistency or 0.0)
+        confidence_lost = other.confidence - self.confidence
+        return confidence_lost <= CONFIDENCE_TO_LOSE and consistency_lost <= CONSISTENCY_TO_LOSE
 
 
 def score_without_labels(

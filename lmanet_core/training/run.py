@@ -175,7 +175,7 @@ def try_first_step(
     device = resolve_device("auto")
     if device.type == "cuda":
         device = torch.device("cuda", launch.local_rank)
-    with _told_memory(stage, size):
+    with _memory_errors_explained(stage, size):
         images, labels = (part.expand(size, *part.shape[1:]) for part in run.data.first_batch(1))
         model = initial_model(config.model, stage.data.frames, None)
         _check_size(model, stage, images)
@@ -285,7 +285,7 @@ class StageRun:
             _check_resume(resume)
         trainer = self._trainer(folder, callbacks, launch)
         module = self.module(model)
-        with _told_memory(self._stage, self._stage.batch_size):
+        with _memory_errors_explained(self._stage, self._stage.batch_size):
             trainer.fit(
                 module,
                 datamodule=self.data,
@@ -405,7 +405,7 @@ def _check_size(model: LMANet, stage: StageConfig, images: Tensor) -> None:
 
 
 @contextmanager
-def _told_memory(stage: StageConfig, clips: int) -> Iterator[None]:
+def _memory_errors_explained(stage: StageConfig, clips: int) -> Iterator[None]:
     """Say what to change when memory runs out."""
     try:
         yield

@@ -191,8 +191,8 @@ def test_adapt_writes_the_first_share_that_is_as_sure_and_steady_or_nothing(
     monkeypatch.setattr(batch_statistics, "score_without_labels", lambda *arguments: next(judged))
     assert main(adapt) == 0
     printed = capsys.readouterr().out
-    assert "as it is: sure 80.00 %, steady 90.00 %" in printed
-    assert "share 0.05: sure 79.00 %, steady 89.00 %" in printed
+    assert "as it is: confidence 80.00 %, temporal consistency 90.00 %" in printed
+    assert "share 0.05: confidence 79.00 %, temporal consistency 89.00 %" in printed
     adapted = load(output)
     assert not torch.equal(
         adapted.encoder.initial_block.bn.running_mean, model.encoder.initial_block.bn.running_mean
