@@ -13,6 +13,7 @@ import triton
 from torch import Tensor
 
 from lmanet_core.benchmark.ops_cases import Size
+from lmanet_core.ops.implementations.attention_tensors import AttentionTensors
 from lmanet_core.ops.implementations.fused_cuda import (
     AttentionLaunch,
     backward_launches,
@@ -67,20 +68,9 @@ def launches(size: Size, dtype: torch.dtype, compute_capability: int) -> dict[st
     values = _tensor(size, size.value_channels, dtype, size.frames)
     read = _tensor(size, size.value_channels, dtype)
     log_sum_exp = torch.empty(1, size.height, size.width, device="meta")
-    forward = forward_launch(
-        query, keys, values, read, log_sum_exp, size.window_size, compute_capability
-    )
-    backward = backward_launches(
-        read,
-        query,
-        keys,
-        values,
-        read,
-        log_sum_exp,
-        (query, keys, values),
-        size.window_size,
-        compute_capability,
-    )
+    tensors = AttentionTensors(query, keys, values, read, log_sum_exp)
+    forward = forward_launch(tensors, size.window_size, compute_capability)
+    backward = backward_launches(read, tensors, tensors[:3], size.window_size, compute_capability)
     return {_name(launch): launch for launch in (forward, *backward)}
 
 

@@ -29,6 +29,7 @@ from lmanet_core.network.model_config import ModelConfig
 from lmanet_core.ops import local_attention
 from lmanet_core.ops.implementation_choice import choose_classification, choose_implementation
 from lmanet_core.ops.implementations import plain_classify
+from lmanet_core.ops.implementations.attention_tensors import AttentionTensors
 from lmanet_core.ops.implementations.fused_cuda_tiles import Tiles
 from lmanet_core.ops.reference import local_attention_reference
 from lmanet_core.output.files import write_json, write_text
@@ -360,9 +361,8 @@ def tiles(plan: Plan, deadline: Deadline, name: str) -> Rows:
     log_sum_exp = torch.empty(query[:, 0].shape, device=query.device)
 
     def prepare(read: Tensor, tiles: Tiles | None = None) -> fused_cuda.AttentionLaunch:
-        return fused_cuda.forward_launch(
-            query, keys, values, read, log_sum_exp, size.window_size, capability, tiles
-        )
+        tensors = AttentionTensors(query, keys, values, read, log_sum_exp)
+        return fused_cuda.forward_launch(tensors, size.window_size, capability, tiles)
 
     def start(launch: fused_cuda.AttentionLaunch) -> None:
         if plan.device == "cuda":

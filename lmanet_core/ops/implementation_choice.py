@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lmanet_core.ops.implementations import fused_cpu, plain_classify
+from lmanet_core.ops.implementations.attention_tensors import AttentionTensors
 from lmanet_core.ops.reference import local_attention_reference
 
 
@@ -118,7 +119,7 @@ def _gradients_are_right(device: torch.device, dtype: torch.dtype) -> bool:
 
     inputs = _tiny_inputs(device, dtype)
     read, log_sum_exp = fused_cuda.forward(*inputs, 3)
-    gradients = fused_cuda.backward(read, *inputs, read, log_sum_exp, 3)
+    gradients = fused_cuda.backward(read, AttentionTensors(*inputs, read, log_sum_exp), 3)
     query, keys, values = (tensor.float().requires_grad_() for tensor in inputs)
     exact = local_attention_reference(query, keys, values, 3)
     expected = torch.autograd.grad(exact, (query, keys, values), read.float())

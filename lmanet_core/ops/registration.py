@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lmanet_core.ops.implementations import fused_cpu
-from lmanet_core.ops.implementations.attention_outputs import attention_outputs
+from lmanet_core.ops.implementations.attention_tensors import AttentionTensors, attention_outputs
 
 DEVICES = ("cpu", "cuda")
 
@@ -39,8 +39,8 @@ def local_attention_backward_op(
     window_size: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of query, keys and values."""
-    inputs = grad_read, query, keys, values, read, log_sum_exp
-    return _kernels(query).backward(*inputs, window_size)
+    tensors = AttentionTensors(query, keys, values, read, log_sum_exp)
+    return _kernels(query).backward(grad_read, tensors, window_size)
 
 
 def _kernels(query: Tensor) -> ModuleType:

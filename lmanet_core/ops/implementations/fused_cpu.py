@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lmanet_core.kernel import library
 from lmanet_core.kernel.library import INSTRUCTION_SETS, View, best_instruction_set
-from lmanet_core.ops.implementations.attention_outputs import attention_outputs
+from lmanet_core.ops.implementations.attention_tensors import AttentionTensors, attention_outputs
 
 __all__ = [
     "INSTRUCTION_SETS",
@@ -54,17 +54,13 @@ def forward(
 
 def backward(
     grad_read: Tensor,
-    query: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    read: Tensor,
-    log_sum_exp: Tensor,
+    tensors: AttentionTensors,
     window_size: int,
     instruction_set: str | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of query, keys and values, from what `forward` was given and has returned."""
-    grads = tuple(torch.empty_like(tensor) for tensor in (query, keys, values))
-    views = map(_view, (query, keys, values, read, log_sum_exp, grad_read, *grads))
+    """Gradients of query, keys and values."""
+    grads = tuple(torch.empty_like(tensor) for tensor in tensors[:3])
+    views = map(_view, (*tensors, grad_read, *grads))
     library.backward(views, window_size, torch.get_num_threads(), instruction_set)
     return grads[0], grads[1], grads[2]
 

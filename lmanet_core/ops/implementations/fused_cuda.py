@@ -13,7 +13,7 @@ import triton
 from torch import Tensor
 from torch.nn import functional
 
-from lmanet_core.ops.implementations.attention_outputs import attention_outputs
+from lmanet_core.ops.implementations.attention_tensors import AttentionTensors, attention_outputs
 from lmanet_core.ops.implementations.fused_cuda_kernels import (
     forward_kernel,
     grad_memory_kernel,
@@ -45,9 +45,8 @@ def forward(query: Tensor, keys: Tensor, values: Tensor, window_size: int) -> tu
     value_channels = values.shape[2]
     query, keys, values = (_in_whole_blocks(tensor) for tensor in (query, keys, values))
     read, log_sum_exp = attention_outputs(query, values)
-    launch = forward_launch(
-        query, keys, values, read, log_sum_exp, window_size, capability_of(query.device)
-    )
+    tensors = AttentionTensors(query, keys, values, read, log_sum_exp)
+    launch = forward_launch(tensors, window_size, capability_of(query.device))
     with torch.cuda.device_of(query):
         launch.run()
     read = read[:, :value_channels].contiguous(memory_format=torch.channels_last)
@@ -55,39 +54,23 @@ def forward(query: Tensor, keys: Tensor, values: Tensor, window_size: int) -> tu
 
 
 def backward(
-    grad_read: Tensor,
-    query: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    read: Tensor,
-    log_sum_exp: Tensor,
-    window_size: int,
+    grad_read: Tensor, tensors: AttentionTensors, window_size: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of query, keys and values, from what `forward` was given and has returned.
+    """Gradients of query, keys and values.
 
     Probabilities are computed anew and nothing is added atomically: the same inputs give the same
     bits. Other than in `forward`, a NaN may reach all that is within a window and a tile.
     """
-    given = query, keys, values
-    grad_read, query, keys, values, read = (
-        _in_whole_blocks(tensor) for tensor in (grad_read, query, keys, values, read)
-    )
+    query, keys, values, read = map(_in_whole_blocks, tensors[:4])
+    padded = AttentionTensors(query, keys, values, read, tensors.log_sum_exp)
     gradients = (torch.empty_like(query), torch.empty_like(keys), torch.empty_like(values))
-    launches = backward_launches(
-        grad_read,
-        query,
-        keys,
-        values,
-        read,
-        log_sum_exp,
-        gradients,
-        window_size,
-        capability_of(query.device),
-    )
+    capability = capability_of(query.device)
+    grad_read = _in_whole_blocks(grad_read)
+    launches = backward_launches(grad_read, padded, gradients, window_size, capability)
     with torch.cuda.device_of(query):
         for launch in launches:
             launch.run()
-    grad_query, grad_keys, grad_values = map(_without_padding, gradients, given)
+    grad_query, grad_keys, grad_values = map(_without_padding, gradients, tensors[:3])
     return grad_query, grad_keys, grad_values
 
 
@@ -151,11 +134,7 @@ class AttentionLaunch(Launch):
 
 
 def forward_launch(
-    query: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    read: Tensor,
-    log_sum_exp: Tensor,
+    tensors: AttentionTensors,
     window_size: int,
     compute_capability: int,
     tiles: Tiles | None = None,
@@ -165,21 +144,15 @@ def forward_launch(
     Args:
         tiles: how the work is cut; None: as measured on such a chip, or else as `choose_cut` does.
     """
+    query, keys, values = tensors[:3]
     cut = choose_cut(keys, values, window_size, compute_capability)
     if tiles is None and keys.dtype != torch.float32:
         tiles = MEASURED.get((compute_capability, cut.key_channels, cut.value_channels))
     if tiles is not None:
         cut = replace(cut, tile_rows=tiles.rows, tile_columns=tiles.columns, step=tiles.step)
-    tensors = {
-        "query": query,
-        "keys": keys,
-        "values": values,
-        "read": read,
-        "log_sum_exp": log_sum_exp,
-    }
     blocks = triton.cdiv(cut.value_channels, cut.value_block)
     grid = (_tiles(cut, query), blocks, len(query))
-    launch = _launch(forward_kernel, grid, tensors, cut=cut)
+    launch = _launch(forward_kernel, grid, tensors._asdict(), cut=cut)
     if tiles is not None:
         return replace(launch, warps=tiles.warps, stages=tiles.stages)
     # With two stages registers are spilled by Triton 3.9 on an A100, and by 3.4 with few warps.
@@ -189,30 +162,23 @@ def forward_launch(
 
 def backward_launches(
     grad_read: Tensor,
-    query: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    read: Tensor,
-    log_sum_exp: Tensor,
+    tensors: AttentionTensors,
     gradients: tuple[Tensor, Tensor, Tensor],
     window_size: int,
     compute_capability: int,
 ) -> list[AttentionLaunch]:
     """How `backward` fills `gradients`, in this order, like `forward_launch`."""
+    query, keys, values = tensors[:3]
     cut = choose_cut(keys, values, window_size, compute_capability)
     # Triton 3.2 aborts where eight warps of a Hopper compute these, and four have fewer registers.
     old_on_hopper = compute_capability == 90 and triton.__version__.startswith("3.2.")
     few_warps = old_on_hopper and cut.step > 32
     if few_warps:
         cut = replace(cut, step=32)
-    tensors = {
+    named = {
+        **tensors._asdict(),
         "grad_read": grad_read,
-        "query": query,
-        "keys": keys,
-        "values": values,
-        "read": read,
-        "log_sum_exp": log_sum_exp,
-        "mean_grad": torch.empty_like(log_sum_exp),
+        "mean_grad": torch.empty_like(tensors.log_sum_exp),
         "grad_query": gradients[0],
         "grad_keys": gradients[1],
         "grad_values": gradients[2],
@@ -226,12 +192,12 @@ def backward_launches(
     if key_blocks == value_blocks == 1 and cut.key_block + cut.value_block <= 128:
         passes, memory_cut = [(1, True, True)], replace(cut, step=min(cut.step, 32))
     launches = [
-        _launch(grad_query_kernel, (tiles, key_blocks, streams), tensors, cut=cut),
+        _launch(grad_query_kernel, (tiles, key_blocks, streams), named, cut=cut),
         *(
             _launch(
                 grad_memory_kernel,
                 (tiles, blocks, planes),
-                tensors,
+                named,
                 cut=memory_cut,
                 of_keys=of_keys,
                 of_values=of_values,

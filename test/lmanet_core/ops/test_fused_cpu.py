@@ -17,6 +17,7 @@ from torch import Tensor
 from lmanet_core.kernel import library
 from lmanet_core.ops import local_attention
 from lmanet_core.ops.implementations import fused_cpu
+from lmanet_core.ops.implementations.attention_tensors import AttentionTensors
 
 INSTRUCTION_SETS = fused_cpu.INSTRUCTION_SETS[
     : fused_cpu.INSTRUCTION_SETS.index(fused_cpu.best_instruction_set()) + 1
@@ -98,7 +99,8 @@ def test_all_instruction_sets_agree(instruction_set, window_size):
     read, log_sum_exp = fused_cpu.forward(*inputs, window_size, instruction_set)
     assert (read - expected).abs().max() < 1e-5
     weights = random_tensor(*read.shape, seed=4)
-    grads = fused_cpu.backward(weights, *inputs, read, log_sum_exp, window_size, instruction_set)
+    tensors = AttentionTensors(*inputs, read, log_sum_exp)
+    grads = fused_cpu.backward(weights, tensors, window_size, instruction_set)
     for actual, exact in zip(grads, gradients(doubles, window_size, "reference"), strict=True):
         assert relative_error(actual, exact) < 1e-5
 
@@ -157,7 +159,8 @@ def test_gradients_in_bfloat16(instruction_set):
     inputs = tuple(tensor.bfloat16() for tensor in random_inputs())
     read, log_sum_exp = fused_cpu.forward(*inputs, 9, instruction_set)
     weights = random_tensor(*read.shape, seed=4).bfloat16()
-    grads = fused_cpu.backward(weights, *inputs, read, log_sum_exp, 9, instruction_set)
+    tensors = AttentionTensors(*inputs, read, log_sum_exp)
+    grads = fused_cpu.backward(weights, tensors, 9, instruction_set)
     doubles = tuple(tensor.double() for tensor in inputs)
     for actual, exact in zip(grads, gradients(doubles, 9, "reference"), strict=True):
         assert actual.dtype == torch.bfloat16

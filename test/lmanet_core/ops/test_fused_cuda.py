@@ -8,6 +8,7 @@ from torch import Tensor
 from triton_interpreter import triton_interpreter
 
 from lmanet_core.ops.implementation_choice import TRIALS
+from lmanet_core.ops.implementations.attention_tensors import AttentionTensors
 from lmanet_core.ops.reference import local_attention_reference
 
 fused_cuda = pytest.importorskip(
@@ -35,7 +36,8 @@ def evaluate(
 ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """What the kernels make of it: read, log-sum-exp and gradients."""
     read, log_sum_exp = fused_cuda.forward(query, keys, values, window_size)
-    gradients = fused_cuda.backward(grad_read, query, keys, values, read, log_sum_exp, window_size)
+    tensors = AttentionTensors(query, keys, values, read, log_sum_exp)
+    gradients = fused_cuda.backward(grad_read, tensors, window_size)
     return read, log_sum_exp, gradients
 
 

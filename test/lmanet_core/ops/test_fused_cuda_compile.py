@@ -20,6 +20,7 @@ from lmanet_core.benchmark.cuda_compilation import (
 )
 from lmanet_core.benchmark.ops_cases import ERFNET, OPERATING_POINTS
 from lmanet_core.ops.implementations import fused_cuda
+from lmanet_core.ops.implementations.attention_tensors import AttentionTensors
 from lmanet_core.ops.implementations.fused_cuda_compile import compile_launch
 from lmanet_core.ops.implementations.fused_cuda_tiles import MEASURED, Tiles
 
@@ -112,7 +113,9 @@ def test_kernels_are_given_whole_blocks_of_channels(monkeypatch):
     )
     read, log_sum_exp = fused_cuda.forward(query, keys, values, 3)
     assert read.shape == (2, 20, 3, 4)
-    gradients = fused_cuda.backward(read, query, keys, values, read, log_sum_exp, 3)
+    gradients = fused_cuda.backward(
+        read, AttentionTensors(query, keys, values, read, log_sum_exp), 3
+    )
     assert [tensor.shape for tensor in gradients] == [query.shape, keys.shape, values.shape]
     assert {(cut.key_channels, cut.value_channels) for cut in cuts} == {(48, 32)}
 

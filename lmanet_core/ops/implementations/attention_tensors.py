@@ -1,9 +1,21 @@
-"""What the fused kernels of all devices write to."""
+"""What the fused kernels of all devices read and write."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+
+
+class AttentionTensors(NamedTuple):
+    """What local attention was given, and what it gave; the backward pass needs both."""
+
+    query: Tensor
+    keys: Tensor
+    values: Tensor
+    read: Tensor
+    log_sum_exp: Tensor
 
 
 def attention_outputs(query: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
