@@ -184,13 +184,14 @@ def verbs(_: Figures) -> str:
         parser = argparse.ArgumentParser(prog=f"lmanet {name}")
         verb.add_arguments(parser)
         parts.append(f"## {name}\n\n{verb.HELP[0].upper()}{verb.HELP[1:]}.")
-        rows = [
-            (f"`{', '.join(action.option_strings) or shown(action)}`", meaning(parser, action))
-            for action in parser._actions
-            if action.help != argparse.SUPPRESS and action.dest != "help"
-        ]
-        if rows:
-            parts.append(table(("argument", "meaning"), rows))
+        parts.append(
+            "\n".join(
+                f"- `{', '.join(action.option_strings) or shown(action)}` "
+                f"{meaning(parser, action)}".rstrip()
+                for action in parser._actions
+                if action.help != argparse.SUPPRESS and action.dest != "help"
+            )
+        )
     return "\n\n".join(parts)
 
 
@@ -204,7 +205,7 @@ def meaning(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
     """The help of an argument, in one line."""
     text = parser._get_formatter()._expand_help(action) if action.help else ""
     choices = f" ({', '.join(map(str, action.choices))})" if action.choices else ""
-    return " ".join(f"{text}{choices}".split()).replace("|", "\\|")
+    return " ".join(f"{text}{choices}".split())
 
 
 FILLED: dict[str, Callable[[Figures], str]] = {

@@ -7,7 +7,7 @@ page `docs/reference/parameters.md`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from textwrap import fill
@@ -103,20 +103,14 @@ def page() -> str:
     lines = [
         "# Parameters",
         "",
-        f"Written by `python -m {PROGRAM}` from the nodes' dataclasses. What takes effect",
-        "*when configured* is set while the node is unconfigured, or before it starts.",
+        f"Written by `python -m {PROGRAM}` from the nodes' dataclasses. *configure*: the node reads",
+        "the value when it is configured; set it before, or while the node is unconfigured.",
     ]
+    common = {one.name for one in fields(CommonParameters)}
     for file in NODE_FILES:
-        lines += [
-            "",
-            f"## {file.node}",
-            "",
-            f"The package's own file is `{file.path}`.",
-            "",
-            "| parameter | type | default | range | takes effect | meaning |",
-            "|---|---|---|---|---|---|",
-        ]
-        lines += [_row(one) for one in parameters_of(file.kind)]
+        own = [one for one in fields(file.kind) if one.name not in common]
+        lines += _section(file.node, f"The package's own file is `{file.path}`.", own)
+    lines += _section("Both", "What every node of this package has.", fields(CommonParameters))
     return "\n".join(lines) + "\n"
 
 
@@ -139,6 +133,12 @@ def _described(one: Any) -> str:
     return f"{mark}{one.metadata['description']}" + (f" {_range(limits)}." if limits else "")
 
 
+def _section(title: str, text: str, parameters: Sequence[Any]) -> list[str]:
+    head = "| parameter | type | default | range | takes effect | meaning |"
+    rows = [_row(one) for one in parameters]
+    return ["", f"## {title}", "", text, "", head, "|---|---|---|---|---|---|", *rows]
+
+
 def _setting(one: Any, values: Mapping[str, Any]) -> str:
     mark = "" if one.name in values else "# "
     return f"{mark}{one.name}: {_yaml(values.get(one.name, one.default))}"
@@ -152,7 +152,7 @@ def _row(one: Any) -> str:
         kind,
         f"`{_yaml(default)}`",
         _range(limits) if limits else "",
-        CHANGES.get(one.metadata["change"], "when configured"),
+        CHANGES.get(one.metadata["change"], "configure"),
         one.metadata["description"].replace("|", "\\|")
         + (f" Former name: `{former}`." if (former := one.metadata["former_name"]) else ""),
     )
