@@ -103,8 +103,8 @@ def page() -> str:
     lines = [
         "# Parameters",
         "",
-        f"Written by `python -m {PROGRAM}` from the nodes' dataclasses. *configure*: the node reads",
-        "the value when it is configured; set it before, or while the node is unconfigured.",
+        f"Written by `python -m {PROGRAM}` from the nodes' dataclasses. *configure*: the node",
+        "reads the value when it is configured; set it before, or while the node is unconfigured.",
     ]
     common = {one.name for one in fields(CommonParameters)}
     for file in NODE_FILES:
