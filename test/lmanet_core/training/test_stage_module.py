@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from lmanet_core.data.corruption import CorruptionConfig
 from lmanet_core.data.data_config import DataConfig
 from lmanet_core.training.clip_corruption import corrupt_clips
 from lmanet_core.training.data_module import PartBatches
+from lmanet_core.training.old_keys import NEW_KEYS
 from lmanet_core.training.stage_module import SHAPES, StageModule
 from lmanet_core.training.training_config import DistillationConfig, StageConfig, TrainingError
 
@@ -145,6 +147,24 @@ def test_the_teacher_s_weight_and_consistency_are_two_losses() -> None:
 def test_teaching_goes_with_worse_copies() -> None:
     with pytest.raises(TrainingError, match=r"distillation and data\.corrupted_copy go"):
         replace(STAGE, distillation=DistillationConfig())
+
+
+def test_a_stage_that_was_begun_before_settings_were_renamed_goes_on() -> None:
+    module = teaching_module(DistillationConfig())
+    checkpoint: dict[str, Any] = {}
+    module.on_save_checkpoint(checkpoint)
+    before = {new: old for old, new in NEW_KEYS.items()}
+    before |= {"DistillationConfig": "TeachingConfig", "CorruptionConfig": "WorseningConfig"}
+
+    def in_old_words(text: str) -> str:
+        return re.sub(r"\w+", lambda word: before.get(word[0], word[0]), text)
+
+    settings = {in_old_words(key): in_old_words(v) for key, v in checkpoint["settings"].items()}
+    assert "teaching" in settings
+    assert "worse_copy=WorseningConfig(" in settings["data"]
+    module.on_load_checkpoint(checkpoint | {"settings": settings})
+    with pytest.raises(TrainingError, match="was begun with other settings: batch_size 9, now"):
+        module.on_load_checkpoint(checkpoint | {"settings": settings | {"batch_size": "9"}})
 
 
 def test_what_a_teacher_says_is_not_rounded_in_mixed_precision() -> None:
