@@ -177,6 +177,7 @@ def space(found: Figures) -> str:
 def verbs(_: Figures) -> str:
     """Every verb of `lmanet` with its arguments and options."""
     from lmanet_core.command.verbs import VERBS
+    from lmanet_core.program.verb import example
 
     parts = []
     for name in sorted(VERBS):
@@ -184,9 +185,11 @@ def verbs(_: Figures) -> str:
         parser = argparse.ArgumentParser(prog=f"lmanet {name}")
         verb.add_arguments(parser)
         parts.append(f"## {name}\n\n{verb.HELP[0].upper()}{verb.HELP[1:]}.")
+        if shown := example(verb):
+            parts.append(f"    {shown}")
         parts.append(
             "\n".join(
-                f"- `{', '.join(action.option_strings) or shown(action)}` "
+                f"- `{', '.join(action.option_strings) or called(action)}` "
                 f"{meaning(parser, action)}".rstrip()
                 for action in parser._actions
                 if action.help != argparse.SUPPRESS and action.dest != "help"
@@ -195,7 +198,7 @@ def verbs(_: Figures) -> str:
     return "\n\n".join(parts)
 
 
-def shown(action: argparse.Action) -> str:
+def called(action: argparse.Action) -> str:
     """What usage calls a positional argument."""
     metavar = action.metavar
     return metavar if isinstance(metavar, str) else action.dest

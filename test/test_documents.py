@@ -49,3 +49,14 @@ def test_what_the_page_of_troubles_quotes_is_what_the_nodes_say():
     phrases = {phrase for cell in quoted for phrase in re.findall(r"`([^`]+)`", cell)}
     assert len(phrases) > 5
     assert not [phrase for phrase in phrases if phrase not in said]
+
+
+def test_every_verb_has_an_example_that_the_page_of_programs_shows():
+    from lmanet_core.command.verbs import VERBS
+    from lmanet_core.program.verb import example
+
+    page = (PROJECT / "docs/reference/verbs.md").read_text()
+    for name in VERBS:
+        command = example(VERBS.find(name))
+        assert command.startswith(f"lmanet {name}")
+        assert f"    {command}\n" in page

@@ -68,14 +68,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--windows", type=int, nargs="+", default=[11, 21])
     parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--frames", type=int, default=8, help="to compare labels on")
-    parser.add_argument("--calibration-frames", type=int, default=10, help="for int8; 0: no int8")
+    parser.add_argument(
+        "--frames", type=int, default=8, help="number of frames on which labels are compared"
+    )
+    parser.add_argument(
+        "--calibration-frames", type=int, default=10, help="number of frames for int8; 0: no int8"
+    )
     parser.add_argument(
         "--processor-time",
         action="store_true",
         help="one thread, and the processor's time: for a machine on which much else runs",
     )
-    parser.add_argument("--no-start", action="store_true", help="start no processes")
+    parser.add_argument(
+        "--no-start", action="store_true", help="do not measure the start of a process"
+    )
     parser.add_argument(
         "--json",
         type=Path,
@@ -86,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=inf,
         metavar="MINUTES",
-        help="begin no point that would end later; the same command goes on with --json",
+        help="minutes; nothing is begun that would end later; with --json the same command goes on",
     )
     parser.set_defaults(run=run)
 

@@ -32,7 +32,9 @@ _VARIANTS = (("avx2", "float32"), ("avx512", "float32"), ("avx512_bf16", "bfloat
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the benchmark's options on its sub-command."""
-    parser.add_argument("--against", type=Path, help="library of another build, such as an older")
+    parser.add_argument(
+        "--against", type=Path, help="kernel library of another build to compare with"
+    )
     parser.add_argument("--repeats", type=int, default=10)
     parser.set_defaults(run=run)
 

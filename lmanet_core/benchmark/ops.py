@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the benchmark's options on its sub-command."""
     parser.add_argument("--implementations", nargs="+", default=list(IMPLEMENTATIONS),
                         choices=list(IMPLEMENTATIONS), metavar="NAME",
-                        help="of unfold, flex, shifts, tiled, fused; default: all")  # fmt: skip
+                        help="some of unfold, flex, shifts, tiled, fused")  # fmt: skip
     parser.add_argument(
         "--size",
         type=image_size,
@@ -63,9 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="WIDTHxHEIGHT of the feature map",
     )
     parser.add_argument("--window-size", type=int, default=ERFNET.window_size)
-    parser.add_argument("--repeats", type=int, default=10, help="of everything that is timed")
-    parser.add_argument("--no-sweeps", action="store_true", help="the operating point, only")
-    parser.add_argument("--pspnet", action="store_true", help="the PSPNet model's size, too: slow")
+    parser.add_argument(
+        "--repeats", type=int, default=10, help="number of runs of each; default: 10"
+    )
+    parser.add_argument("--no-sweeps", action="store_true", help="time the operating point only")
+    parser.add_argument("--pspnet", action="store_true", help="time PSPNet's size, too; slow")
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--plot", type=Path, help="file for a picture of them")
     parser.set_defaults(run=run)

@@ -16,9 +16,11 @@ HELP = "samples/s of the loader against training, and each stage per labelled fr
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the benchmark's options on its sub-command."""
-    parser.add_argument("--config", type=Path, required=True, help="as of training/train.py")
+    parser.add_argument("--config", type=Path, required=True, help="YAML file of the training")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--batches", type=int, default=20, help="that the loader is timed over")
+    parser.add_argument(
+        "--batches", type=int, default=20, help="number of batches that the loader is timed over"
+    )
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.set_defaults(run=run)
 

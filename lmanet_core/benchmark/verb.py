@@ -1,4 +1,7 @@
-"""`lmanet benchmark`: how fast parts of this library are on this machine."""
+"""`lmanet benchmark`: how fast parts of this library are on this machine.
+
+lmanet benchmark ops
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`lmanet adapt`: the network's normalisation follows a camera, from its video alone."""
+"""`lmanet adapt`: the network's normalisation follows a camera, from its video alone.
+
+lmanet adapt street drive.mp4 mine.safetensors
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 HELP = "fit a network to one's own camera from its video, without labels, in seconds"
 EXTRA = "torch"
 SHARES = (0.1, 0.05)
-"""Tried one after the other, until one of them is no worse."""
+"""Shares that are tried in this order; the first one that passes the comparison is taken."""
 PAIRS = 15
 """Of neighbouring frames that are judged."""
 FEWEST_FRAMES = 12
@@ -39,18 +42,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help="file to write: .safetensors, or .lmanet for a network file, which needs no PyTorch",
     )
-    parser.add_argument("--image-topic", default="", help="of a rosbag2; default: its only camera")
+    parser.add_argument(
+        "--image-topic", default="", help="camera topic of a rosbag2; default: its only one"
+    )
     parser.add_argument(
         "--frames",
         type=int,
         default=60,
-        help="to follow, from all over the first two thirds of the video; default: %(default)s",
+        help="number of frames to learn from, out of the first two thirds of the video; "
+        "default: %(default)s",
     )
     parser.add_argument(
         "--share",
         type=float,
-        help="0..1, how far the statistics move towards those of the video; default: the first of "
-        f"{', '.join(map(str, SHARES))} that makes it hardly less sure and steady",
+        help="how far the statistics move towards those of the video: 0 not at all, 1 all the way; "
+        f"default: the first of {', '.join(map(str, SHARES))} that passes the comparison",
     )
 
 

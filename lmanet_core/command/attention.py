@@ -1,4 +1,7 @@
-"""`lmanet attention`: a picture of where the memory looks."""
+"""`lmanet attention`: a picture of where the memory looks.
+
+lmanet attention street drive.mp4 --at 320,200
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", help=".safetensors file or name of shipped weights")
     parser.add_argument("video", type=Path, help="video file, folder of images, or rosbag2")
     parser.add_argument(
-        "--at", type=place, nargs="+", required=True, metavar="X,Y", help="places, in pixels"
+        "--at",
+        type=place,
+        nargs="+",
+        required=True,
+        metavar="X,Y",
+        help="places to look at, in pixels of the frame",
     )
     parser.add_argument(
-        "--frame", type=int, help="index in the video; default: the first with a full memory"
+        "--frame",
+        type=int,
+        help="number of the frame in the video; default: the first with a full memory",
     )
-    parser.add_argument("--size", type=image_size, help="WIDTHxHEIGHT to bring frames to")
-    parser.add_argument("--output", type=Path, default=Path("attention.png"))
+    parser.add_argument("--size", type=image_size, help="size to which frames are resized")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("attention.png"),
+        help="picture to write; default: %(default)s",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,7 @@
-"""`lmanet convert`: a published checkpoint becomes one of this library."""
+"""`lmanet convert`: a published checkpoint becomes one of this library.
+
+lmanet convert lmanet_erf_best.pth erfnet-lma.safetensors
+"""
 
 from __future__ import annotations
 
@@ -35,10 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--window-size",
         type=window_size,
-        help="that the weights were trained with, odd, or 'global': the file does not tell; "
-        "default: 21",
+        help="side of the attention window that the weights were trained with, odd, or 'global'; "
+        "the file does not tell; default: 21",
     )
-    parser.add_argument("--precision", choices=DTYPES, default="fp32", help="of the numbers in OUT")
+    parser.add_argument(
+        "--precision", choices=DTYPES, default="fp32", help="number format of the weights in OUT"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,7 @@
-"""`lmanet doctor`: what this machine has, what will therefore run, and why."""
+"""`lmanet doctor`: what this machine has, what will therefore run, and why.
+
+lmanet doctor --time
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-HELP = "what this machine has, what will therefore run, and why; begin a bug report with it"
+HELP = "show what this machine has, what will run here, and why; begin a bug report with it"
 EXTRA = "export"
 
 
@@ -32,7 +35,9 @@ class Finding(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument(
-        "--time", action="store_true", help="also how many images a second to expect: two seconds"
+        "--time",
+        action="store_true",
+        help="also measure how many images a second to expect; takes two seconds",
     )
 
 

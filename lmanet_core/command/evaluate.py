@@ -1,4 +1,7 @@
-"""`lmanet evaluate`: score a network on a data set, frame by frame as a robot would see it."""
+"""`lmanet evaluate`: score a network on a data set, frame by frame as a robot would see it.
+
+lmanet evaluate --dataset synthetic --frames 4 --streets 1 --checkpoint street
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ from lmanet_core.program.run_program import require_writable
 if TYPE_CHECKING:
     from lmanet_core.models import LMANet
 
-HELP = "score a network on a data set; compare two results; how it bears corruptions"
+HELP = "score a network on a data set, clean or corrupted; compare two results"
 EXTRA = "train"
 DESCRIPTION = """\
 Score a network on a data set, frame by frame as a robot would see it.
@@ -56,21 +59,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument("--dataset", choices=DATASETS.names(), default="synthetic")
     parser.add_argument("--root", type=Path, help="folder of the data set")
-    parser.add_argument("--labels", help="folder in --root with labels from elsewhere")
     parser.add_argument(
-        "--split", default="val", help="default: val; camvid and synthetic have a holdout, too"
+        "--labels", help="folder in --root with other labels than the data set's own"
+    )
+    parser.add_argument(
+        "--split",
+        default="val",
+        help="part of the data set; default: val; camvid and synthetic also have holdout",
     )
     parser.add_argument("--checkpoint", help="file or shipped name; default: the shipped default")
     parser.add_argument(
-        "--memory-size", type=int, help="frames remembered; 0: single-frame; default: as trained"
+        "--memory-size",
+        type=int,
+        help="past frames to remember; 0: single frame; default: as trained",
     )
     parser.add_argument(
-        "--window-size", type=window_size, help="odd, or 'global'; default: as trained"
+        "--window-size",
+        type=window_size,
+        help="side of the attention window, odd, or 'global'; default: as trained",
     )
     parser.add_argument(
         "--size",
         type=image_size,
-        help="WIDTHxHEIGHT of the network's images; default: as in the node, as many pixels as the "
+        help="size at which the network runs; default: as in the node, as many pixels as the "
         "checkpoint records, in the proportions of the stored images",
     )
     parser.add_argument(
@@ -84,49 +95,56 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="0..1, of the frames that are corrupted: noise, blur, light, compression, a patch",
+        help="share of the frames that are corrupted (0..1): noise, blur, light and the like",
     )
     add_renamed(changes, "--worse", "--corrupt", type=float)
     changes.add_argument(
         "--corruption",
         choices=("all", *CORRUPTIONS),
-        help="of the field's fifteen; single frames beside the memory, clean and corrupted. Needs "
-        "the extra 'corruptions'",
+        help="standard corruption, or all of them: single frames beside the memory, clean and "
+        "corrupted; needs the extra 'corruptions'",
     )
-    parser.add_argument("--severity", type=int, choices=SEVERITIES, default=3)
     parser.add_argument(
-        "--share", type=float, default=1.0, help="0..1, of the frames that are corrupted"
+        "--severity", type=int, choices=SEVERITIES, default=3, help="of --corruption"
+    )
+    parser.add_argument(
+        "--share",
+        type=float,
+        default=1.0,
+        help="share of the frames that --corruption corrupts (0..1)",
     )
     parser.add_argument(
         "--run-length",
         type=int,
         default=1,
-        help="frames in a row that are corrupted together; default: %(default)s",
+        help="number of frames in a row that are corrupted together; default: %(default)s",
     )
-    parser.add_argument("--plot", type=picture_file, help="picture of mIoU over --corruption")
+    parser.add_argument("--plot", type=picture_file, help="picture of the mIoU of each corruption")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument(
         "--label-mapping",
         type=Path,
-        help="YAML file, class of the data set: [the network's classes that it stands for]; "
-        "for networks of other classes. Known without: CamVid's 11 in Cityscapes' 19",
+        help="YAML file for a network with other classes: a line 'class of the data set: [classes "
+        "of the network]' each; known without: CamVid's 11 in Cityscapes' 19",
     )
     add_renamed(parser, "--meanings", "--label-mapping", type=Path)
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument(
-        "--sheet", type=picture_file, help="picture of image, truth, labels, errors"
+        "--sheet",
+        type=picture_file,
+        help="picture with images, true labels, predictions and errors",
     )
     parser.add_argument(
         "--compare",
         nargs=2,
         metavar=("BEFORE", "AFTER"),
-        help="set two files that --json has written side by side, video by video, and run nothing; "
-        "FILE,FILE,... for the mean of several seeds",
+        help="compare two files that --json wrote, video by video, and run nothing; FILE,FILE,... "
+        "is the mean of several seeds",
     )
     street = parser.add_argument_group("of the data set 'synthetic'")
     street.add_argument("--streets", type=int, default=10)
-    street.add_argument("--frames", type=int, default=30, help="of each street")
+    street.add_argument("--frames", type=int, default=30, help="number of frames of each street")
     street.add_argument("--noise", type=float, default=8.0)
     street.add_argument("--flicker", type=float, default=0.05)
     street.add_argument("--motion-blur", type=float, default=0.0)

@@ -1,4 +1,7 @@
-"""`lmanet export`: a checkpoint becomes a file that other runtimes execute."""
+"""`lmanet export`: a checkpoint becomes a file that other runtimes execute.
+
+lmanet export street-camvid mine.lmanet
+"""
 
 from __future__ import annotations
 
@@ -35,46 +38,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=FORMATS,
-        help="network: for OpenVINO and ONNX Runtime around this library's C++ kernel; onnx: one "
-        "plain graph; default: tensorrt for OUT .engine, onnx for .onnx, else network",
+        help="network: for CPUs, by OpenVINO or ONNX Runtime and this library's kernel; onnx: one "
+        "plain graph; tensorrt: an engine; default: by the ending of OUT",
     )
     parser.add_argument(
         "--operator",
         choices=("plugin", "tiled"),
-        help="local attention as one node, for TensorRT only, or in standard operators; default: "
-        "plugin in an engine that can have it, otherwise tiled",
+        help="form of local attention: plugin, one node for TensorRT only, or tiled, standard "
+        "operators; default: plugin in an engine that can have it, else tiled",
     )
     parser.add_argument(
         "--size",
         type=image_size,
-        help="WIDTHxHEIGHT at which the network runs; camera images of other sizes are resized; "
-        "default: what the checkpoint records, else 1024x512; a network file takes as many pixels, "
-        "in the camera's proportions",
+        help="size at which the network runs; images of other sizes are resized; default: what the "
+        "checkpoint records, else 1024x512; a network file then takes as many pixels in the "
+        "camera's proportions",
     )
-    parser.add_argument("--memory-size", type=int, help="frames remembered; default: the model's")
+    parser.add_argument(
+        "--memory-size", type=int, help="past frames to remember; default: the model's"
+    )
     parser.add_argument(
         "--precision",
         choices=("fp32", "fp16", "int8"),
-        help="of weights, features and memory; int8 for the format network only, and not of the "
-        "memory; default: fp16 for an engine, else fp32, which OpenVINO runs in bf16 where that is "
-        "faster",
+        help="precision of the computation; int8 is for the format network; default: fp16 for an "
+        "engine, else fp32, which OpenVINO runs in bf16 where that is faster",
     )
     int8 = parser.add_argument_group("int8")
     int8.add_argument(
         "--calibrate",
         metavar="BAG|VIDEO|FOLDER|synthetic",
-        help="where frames like those to come are from: a recording, a video file, a folder of "
-        "images or the synthetic street",
+        help="frames like those that the network will see: a recording, a video file, a folder of "
+        "images, or 'synthetic'",
     )
     int8.add_argument(
-        "--image-topic", default="", help="of the recording; default: its only camera"
+        "--image-topic", default="", help="camera topic of the recording; default: its only one"
     )
-    int8.add_argument("--calibration-frames", type=int, default=30, help="default: %(default)s")
+    int8.add_argument(
+        "--calibration-frames", type=int, default=30, help="number of them; default: 30"
+    )
     int8.add_argument(
         "--held-out-frames",
         type=int,
         default=10,
-        help="frames after these, on which int8 is compared with fp32; default: %(default)s",
+        help="number of frames after these, on which int8 and fp32 are compared; "
+        "default: %(default)s",
     )
     parser.add_argument(
         "--half-weights",
@@ -83,7 +90,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     engine = parser.add_argument_group("engines")
     engine.add_argument(
-        "--runtime", choices=("tensorrt", "tensorrt_rtx"), help="default: the first"
+        "--runtime",
+        choices=("tensorrt", "tensorrt_rtx"),
+        help="what builds the engine; default: tensorrt",
     )
     engine.add_argument(
         "--gpus",
@@ -91,16 +100,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="CC",
-        help="compute capabilities, 89 for example, for tensorrt_rtx; default: this machine's",
+        help="compute capabilities such as 89, for tensorrt_rtx; default: this machine's",
     )
     engine.add_argument(
-        "--largest-image", type=image_size, default=(4096, 2304), help="most the camera may send"
+        "--largest-image",
+        type=image_size,
+        default=(4096, 2304),
+        help="largest image that the camera sends",
     )
     engine.add_argument("--timing-cache", type=Path, help="file that makes later builds faster")
     engine.add_argument(
         "--rebuild-if-stale",
         action="store_true",
-        help="leave OUT alone if it is what would be built here",
+        help="do nothing if OUT is what would be built",
     )
 
 

@@ -1,4 +1,7 @@
-"""`lmanet info`: what is in a checkpoint, or an exported file, and what running it costs."""
+"""`lmanet info`: what is in a checkpoint, or an exported file, and what running it costs.
+
+lmanet info street
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from lmanet_core.models import LMANet
     from lmanet_core.models.cost import NetworkCost
 
-HELP = "architecture, classes, cost and provenance of a checkpoint or an exported file"
+HELP = "show architecture, classes, cost and provenance of a checkpoint or an exported file"
 EXTRA = "torch"
 DEFAULT_SIZE = (1024, 512)
 
@@ -32,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size",
         type=image_size,
         default=DEFAULT_SIZE,
-        help="WIDTHxHEIGHT that a checkpoint's cost is for; default: 1024x512",
+        help="image size for which a checkpoint's cost is computed; default: 1024x512",
     )
 
 

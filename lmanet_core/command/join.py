@@ -1,4 +1,7 @@
-"""`lmanet join`: a network gets the memory of another one."""
+"""`lmanet join`: a network gets the memory of another one.
+
+lmanet join mine.safetensors street joined.safetensors
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,18 @@ from typing import Any
 from lmanet_core.checkpoint import load, load_provenance, load_work_size, save_checkpoint
 from lmanet_core.program.run_program import require_writable
 
-HELP = "give a network that was tuned the memory of the one that it was tuned from"
+HELP = "give a tuned network the memory of the network that it was tuned from"
 EXTRA = "torch"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
-    parser.add_argument("network", help="whose encoder, decoder and classes it is to have")
-    parser.add_argument("memory", help="whose memory; also a name of shipped weights")
+    parser.add_argument(
+        "network", help="the tuned network: encoder, decoder and classes are taken from it"
+    )
+    parser.add_argument(
+        "memory", help="the network whose memory is taken; a file or a name of shipped weights"
+    )
     parser.add_argument("output", type=Path, metavar="OUT", help="file to write, .safetensors")
 
 

@@ -1,4 +1,7 @@
-"""`lmanet label`: a video without labels becomes one to train on."""
+"""`lmanet label`: a video without labels becomes one to train on.
+
+lmanet label street drive.mp4 recording --size 640x320
+"""
 
 from __future__ import annotations
 
@@ -35,26 +38,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument(
         "network",
-        help="the teacher: .safetensors file, shipped name, or a file of `lmanet export`, which "
-        "needs no PyTorch and is asked once for each frame",
+        help="the teacher: .safetensors file or shipped name; or a file of `lmanet export`, which "
+        "needs no PyTorch but sees each frame at one scale only",
     )
     parser.add_argument("video", type=Path, help="video file, folder of images, or rosbag2")
     parser.add_argument("output", type=Path, metavar="OUT", help="folder of the data set")
-    parser.add_argument("--name", help="of the video in OUT; default: the name of its file")
-    parser.add_argument("--size", type=image_size, help="WIDTHxHEIGHT to bring frames to")
-    parser.add_argument("--every", type=int, default=1, help="label every so many-th frame only")
+    parser.add_argument("--name", help="name of the video in OUT; default: that of its file")
+    parser.add_argument("--size", type=image_size, help="size to which frames are resized")
+    parser.add_argument(
+        "--every", type=int, default=1, help="label every N-th frame only; default: 1"
+    )
     parser.add_argument(
         "--scales",
         type=float,
         nargs="+",
-        help="of the frames that a checkpoint sees, and is averaged over; default: 0.75 1.0 1.5",
+        help="scales at which a checkpoint sees a frame; their average counts; "
+        "default: 0.75 1.0 1.5",
     )
-    parser.add_argument("--no-mirror", action="store_true", help="do not ask for mirrored frames")
+    parser.add_argument(
+        "--no-mirror", action="store_true", help="do not average over mirrored frames"
+    )
     parser.add_argument(
         "--min-confidence",
         type=float,
         default=0.7,
-        help="0..1, probability below which a pixel has no label; default: %(default)s",
+        help="probability (0..1) below which a pixel gets no label; default: %(default)s",
     )
     add_renamed(parser, "--sure", "--min-confidence", type=float)
 

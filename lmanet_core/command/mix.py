@@ -1,4 +1,7 @@
-"""`lmanet mix`: weights between those of a network and those that it became."""
+"""`lmanet mix`: weights between those of a network and those that it became.
+
+lmanet mix street mine.safetensors mixed.safetensors --share 0.3
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,22 @@ from pathlib import Path
 from lmanet_core.checkpoint import load, load_provenance, load_work_size, save_checkpoint
 from lmanet_core.program.run_program import require_writable
 
-HELP = "take weights between a network's and those that training has made of them"
+HELP = "interpolate between a network's weights before and after training"
 EXTRA = "torch"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
-    parser.add_argument("before", help="the network; also a name of shipped weights")
-    parser.add_argument("after", help="the same network, trained on")
+    parser.add_argument(
+        "before", help="the network before training: a file or a name of shipped weights"
+    )
+    parser.add_argument("after", help="the same network after training")
     parser.add_argument("output", type=Path, metavar="OUT", help="file to write, .safetensors")
     parser.add_argument(
         "--share",
         type=float,
         default=0.3,
-        help="0..1, of the way from BEFORE to AFTER; default: %(default)s",
+        help="0 is BEFORE, 1 is AFTER; default: %(default)s",
     )
 
 

@@ -1,4 +1,7 @@
-"""`lmanet reproduce`: the paper's tables on any data set."""
+"""`lmanet reproduce`: the paper's tables on any data set.
+
+lmanet reproduce --config training/configs/davis.yaml --tables I --output runs/davis
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from lmanet_core.training.config_overrides import configured
 from lmanet_core.training.paper_tables import PAPER_TABLES
 from lmanet_core.training.stopping import told_when_stopped
 
-HELP = "make the paper's tables on a data set: train, score, set beside the paper"
+HELP = "make the paper's tables on a data set: train, score, print beside the paper's figures"
 EXTRA = "train"
 USER_ERRORS = training_config.USER_ERRORS
 DESCRIPTION = """\
@@ -30,13 +33,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     add_config_arguments(parser)
     parser.add_argument(
-        "--tables", nargs="+", default=list(PAPER_TABLES), metavar="TABLE", help="default: all"
+        "--tables",
+        nargs="+",
+        default=list(PAPER_TABLES),
+        metavar="TABLE",
+        help="tables to make; default: all",
     )
-    parser.add_argument("--split", default="val", help="of the data set, to score on")
+    parser.add_argument(
+        "--split", default="val", help="part of the data set to score on; default: val"
+    )
     parser.add_argument(
         "--train-each",
         action="store_true",
-        help="train for each memory size and window, not only run the main network with them",
+        help="train a network for each memory size and window; else the main one runs with each",
     )
 
 

@@ -1,4 +1,7 @@
-"""`lmanet train`: train a network in stages, as a configuration file says."""
+"""`lmanet train`: train a network in stages, as a configuration file says.
+
+lmanet train --config training/configs/street.yaml --output runs/street
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,9 @@ Curves: `tensorboard --logdir runs/synthetic/tensorboard`.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     add_config_arguments(parser)
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: PyTorch's choice")
+    parser.add_argument(
+        "--threads", type=int, default=0, help="threads on the CPU; 0: PyTorch chooses"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ class Verb(Protocol):
     """What `lmanet VERB` needs of a module. Importing it is quick: PyTorch, ROS and other packages
     that may be missing are imported where `run` needs them.
 
+    Its docstring has an example, a line as the user types it, which `--help` shows.
     It may also have DESCRIPTION, a longer text for its own `--help`, and USER_ERRORS, the
     exceptions that tell what a user can mend where ValueError and OSError would hide others.
     """
@@ -33,6 +34,12 @@ class Verb(Protocol):
         """
 
 
+def example(verb: Verb) -> str:
+    """The example in a verb's docstring, 'lmanet info street' for one; empty: it has none."""
+    lines = (line.strip() for line in (verb.__doc__ or "").splitlines())
+    return next((line for line in lines if line.startswith("lmanet ")), "")
+
+
 def run_verb(verb: Verb, program: str, arguments: Sequence[str] | None = None) -> int:
     """Read the command line and do what the verb is for.
 
@@ -48,6 +55,7 @@ def run_verb(verb: Verb, program: str, arguments: Sequence[str] | None = None) -
         parser = argparse.ArgumentParser(
             prog=program,
             description=getattr(verb, "DESCRIPTION", verb.HELP),
+            epilog=f"example: {shown}" if (shown := example(verb)) else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         verb.add_arguments(parser)

@@ -30,16 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of every program that trains."""
     parser.add_argument("--config", type=Path, required=True, help="YAML file of the training")
     parser.add_argument("--output", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--seed", type=int, help="default: the configuration's")
+    parser.add_argument("--seed", type=int, help="random seed; default: the configuration's")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--steps", type=int, help="of each stage, in place of its length")
-    length.add_argument("--hours", type=float, help="of each stage, in place of its length")
+    length.add_argument("--steps", type=int, help="length of each stage in steps, for a trial")
+    length.add_argument("--hours", type=float, help="length of each stage in hours")
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="another setting, such as model.memory_size=2, data.root=camvid or "
+        help="change a setting, such as model.memory_size=2, data.root=camvid or "
         "stages.NAME.batch_size=4; may be given several times",
     )
 

@@ -1,4 +1,7 @@
-"""`lmanet street`: look at the synthetic street."""
+"""`lmanet street`: look at the synthetic street.
+
+lmanet street --output sheet.png
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ EXTRA = ""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument("--output", type=Path, required=True, help="PNG file to write")
-    parser.add_argument("--seed", type=int, default=1, help="of the first street")
+    parser.add_argument("--seed", type=int, default=1, help="random seed of the first street")
     parser.add_argument("--streets", type=int, default=5)
 
 
