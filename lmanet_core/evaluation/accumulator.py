@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lmanet_core.evaluation.metrics import ConfusionMatrix
+from lmanet_core.evaluation.confusion_matrix import ConfusionMatrix
 from lmanet_core.output.counts import Counts
 
 

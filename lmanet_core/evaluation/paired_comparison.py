@@ -3,14 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lmanet_core.evaluation.metrics import paired_bootstrap
-
 Figures = Mapping[str, Any]
-"""An `Evaluation` as plain values, as `training/evaluate.py --json` writes it."""
+"""An `Evaluation` as plain values, as `lmanet evaluate --json` writes it."""
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """What became of a figure, over the same videos before and after.
+
+    Attributes:
+        mean: of the differences.
+        low, high: 95 % interval of that mean, from the bootstrap.
+        gaining: 0..1, share of the videos whose figure rose.
+    """
+
+    mean: float
+    low: float
+    high: float
+    gaining: float
+
+
+def paired_bootstrap(
+    before: Sequence[float], after: Sequence[float], resamples: int = 10_000, seed: int = 0
+) -> PairedDifference:
+    """How far a mean difference can be trusted on other videos like these.
+
+    Frames of one video resemble each other, videos do not: so videos are drawn, with replacement,
+    as many as there are, and each brings both of its figures.
+
+    Args:
+        before, after: of the same videos in the same order.
+
+    Raises:
+        ValueError: there is no video, or the two do not have equally many.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, percentile interval.
+    """
+    if len(before) != len(after) or len(before) == 0:
+        raise ValueError(
+            f"expected figures of the same videos, one at least, got {len(before)} before and "
+            f"{len(after)} after"
+        )
+    differences = np.subtract(after, before)
+    drawn = np.random.default_rng(seed).integers(len(before), size=(resamples, len(before)))
+    low, high = np.percentile(differences[drawn].mean(1), (2.5, 97.5)).tolist()
+    return PairedDifference(float(differences.mean()), low, high, float(np.mean(differences > 0)))
 
 
 def compare(before: Sequence[Figures], after: Sequence[Figures]) -> str:

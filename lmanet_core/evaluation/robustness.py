@@ -1,4 +1,4 @@
-"""How a network bears corruptions: every one of them, single frames beside the memory."""
+"""Robustness to corruptions: every one of them, single frames beside the memory."""
 
 from __future__ import annotations
 

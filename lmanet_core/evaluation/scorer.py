@@ -15,8 +15,8 @@ from lmanet_core.evaluation.accumulator import (
     number,
 )
 from lmanet_core.evaluation.common_classes import countable
+from lmanet_core.evaluation.confusion_matrix import ConfusionMatrix
 from lmanet_core.evaluation.consistency import TemporalConsistency, VideoConsistency
-from lmanet_core.evaluation.metrics import ConfusionMatrix
 from lmanet_core.network.classes import ClassTable
 from lmanet_core.network.resizing import resize
 

@@ -1,4 +1,4 @@
-"""Training in stages: everything that `training/train.py` and `training/reproduce.py` do.
+"""Training in stages: what `lmanet train` and `lmanet reproduce` do.
 
 Needs the packages of the extra `train`.
 """

@@ -18,7 +18,7 @@ from torch import Tensor
 from lmanet_core.checkpoint import save_checkpoint
 from lmanet_core.data.video import VideoDataset
 from lmanet_core.evaluation import segment
-from lmanet_core.evaluation.metrics import ConfusionMatrix
+from lmanet_core.evaluation.confusion_matrix import ConfusionMatrix
 from lmanet_core.output.files import replacing
 from lmanet_core.output.pictures import contact_sheet
 from lmanet_core.runtime import VideoSegmenter

@@ -12,7 +12,7 @@ from typing import Any
 from lmanet_core.checkpoint import load
 from lmanet_core.data.datasets import open_dataset
 from lmanet_core.evaluation import evaluate, streamed_frames
-from lmanet_core.evaluation.metrics import paired_bootstrap
+from lmanet_core.evaluation.paired_comparison import paired_bootstrap
 from lmanet_core.models import LMANet
 from lmanet_core.models.cost import network_cost
 from lmanet_core.models.surgery import with_window_size

@@ -49,7 +49,7 @@ from lmanet_core.training.training_config import (
     parse_config,
 )
 
-BESIDE_THE_POINT = (
+IGNORED_WARNINGS = (
     ".*module\\(s\\) in eval mode",  # that is what frozen parts are in
     ".*resuming from a checkpoint that ended before the epoch ended",  # `StageData` knows where
     ".*does not have many workers",
@@ -84,7 +84,7 @@ def train(settings: Mapping[str, Any], output: Path) -> Path:
 
 
 def _train(settings: Mapping[str, Any], output: Path, signals: StopSignals) -> Path:
-    for message in BESIDE_THE_POINT:
+    for message in IGNORED_WARNINGS:
         warnings.filterwarnings("ignore", message)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     config = parse_config(settings)

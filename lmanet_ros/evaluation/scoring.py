@@ -18,7 +18,7 @@ from lmanet_core.evaluation import (
     at_size_of,
     common_classes,
 )
-from lmanet_core.evaluation.metrics import check_true_labels
+from lmanet_core.evaluation.confusion_matrix import check_true_labels
 from lmanet_ros.bags.survey import BagFrame
 from lmanet_ros.evaluation.answers import AnsweredFrame
 from lmanet_ros.evaluation.depths import Depths

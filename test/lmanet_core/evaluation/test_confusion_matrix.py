@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lmanet_core.evaluation.metrics import ConfusionMatrix, paired_bootstrap
+from lmanet_core.evaluation.confusion_matrix import ConfusionMatrix
+from lmanet_core.evaluation.paired_comparison import paired_bootstrap
 
 
 def labels(*values: int) -> np.ndarray:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
 from lmanet_core.network.classes import IGNORE_LABEL
@@ -103,46 +100,3 @@ def check_true_labels(true: np.ndarray, num_classes: int) -> None:
             f"true labels must be in 0..{num_classes - 1} or {IGNORE_LABEL}, "
             f"got {np.unique(wrong).tolist()}"
         )
-
-
-@dataclass(frozen=True)
-class PairedDifference:
-    """What became of a figure, over the same videos before and after.
-
-    Attributes:
-        mean: of the differences.
-        low, high: 95 % interval of that mean, from the bootstrap.
-        gaining: 0..1, share of the videos whose figure rose.
-    """
-
-    mean: float
-    low: float
-    high: float
-    gaining: float
-
-
-def paired_bootstrap(
-    before: Sequence[float], after: Sequence[float], resamples: int = 10_000, seed: int = 0
-) -> PairedDifference:
-    """How far a mean difference can be trusted on other videos like these.
-
-    Frames of one video resemble each other, videos do not: so videos are drawn, with replacement,
-    as many as there are, and each brings both of its figures.
-
-    Args:
-        before, after: of the same videos in the same order.
-
-    Raises:
-        ValueError: there is no video, or the two do not have equally many.
-
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, percentile interval.
-    """
-    if len(before) != len(after) or len(before) == 0:
-        raise ValueError(
-            f"expected figures of the same videos, one at least, got {len(before)} before and "
-            f"{len(after)} after"
-        )
-    differences = np.subtract(after, before)
-    drawn = np.random.default_rng(seed).integers(len(before), size=(resamples, len(before)))
-    low, high = np.percentile(differences[drawn].mean(1), (2.5, 97.5)).tolist()
-    return PairedDifference(float(differences.mean()), low, high, float(np.mean(differences > 0)))
