@@ -140,6 +140,12 @@ setup(
             "rerun_view = lmanet_ros.rerun_view:main",
             "video_publisher = lmanet_ros.video_publisher:main",
         ],
+        # Programs of this package that are verbs of `lmanet`, see `lmanet_core.program.verb`.
+        "lmanet.verbs": [
+            "demo = lmanet_ros.demo.verb",
+            "evaluate-bag = lmanet_ros.evaluate_bag",
+            "make-bag = lmanet_ros.make_bag",
+        ],
         # Recordings that `lmanet_core.data.video_files.read_video` can read, by suffix.
         "lmanet.videos": [
             f"{suffix} = lmanet_ros.bags.frames:read_frames" for suffix in ("mcap", "db3", "zstd")

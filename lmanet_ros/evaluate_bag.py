@@ -1,67 +1,46 @@
-"""Scores the node on recordings: `ros2 run lmanet_ros evaluate_bag drive --output result`."""
+"""`lmanet evaluate-bag`, also `ros2 run lmanet_ros evaluate_bag`: scores the node on recordings."""
 
 from __future__ import annotations
 
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lmanet_core.program.run_program import program_needs, require_writable, run_program
+from lmanet_core.program.verb import run_verb
+from lmanet_ros.evaluation.limits import FIGURES, Limit, find_missed
+from lmanet_ros.network_choice import whole_choice
 
-with program_needs("evaluate_bag", "evaluation"):
-    from lmanet_ros.evaluation.limits import FIGURES, Limit, find_missed
-    from lmanet_ros.messages.node_outputs import PICTURES
-    from lmanet_ros.network_choice import whole_choice
-    from lmanet_ros.processes import ProcessError, YamlText, without_ros_arguments
-
+HELP = "play recordings to the segmentation node; score and report what it says"
+EXTRA = "evaluation"
+DESCRIPTION = """\
+Play rosbag2 recordings to the segmentation node; score and report what it says. Ctrl-C or SIGTERM
+while recordings are played ends that, and what was played is reported."""
+OUTPUTS = ("labels", "confidence", "color", "overlay")
 BELOW_LIMIT = 3
 """Exit status if a figure is less than --fail-below asks for."""
 
 
 def main(args: list[str] | None = None) -> int:
-    """Play recordings to the node, score what it says and write the report.
+    """Be the program `evaluate_bag`.
 
     Args:
         args: command line with the program's name; None: that of the process.
 
     Returns:
-        Exit status: 0; 1 if a recording or the node cannot be used; `BELOW_LIMIT`. Ctrl-C or
-        SIGTERM while recordings are played ends that, and what was played is reported.
+        Exit status: 0; 1 if a recording or the node cannot be used; `BELOW_LIMIT`.
     """
-    args = sys.argv if args is None else args
-    arguments = _parse_arguments(without_ros_arguments(args)[1:])
-    handlers = {
-        number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        return run_program(
-            "evaluate_bag",
-            lambda: _run(arguments, args),
-            (ValueError, OSError, ProcessError),
-            extra="evaluation",
-        )
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    from lmanet_ros import evaluate_bag as verb
+
+    return run_verb(verb, "evaluate_bag", args and args[1:])
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    # Once: `ros2 launch` may send Ctrl-C again while the report is made; SIGTERM then ends that.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    raise KeyboardInterrupt
-
-
-def _parse_arguments(args: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="evaluate_bag",
-        description="Play rosbag2 recordings to the segmentation node; score and report what it "
-        "says.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options."""
     parser.add_argument(
         "bags", type=Path, nargs="*", metavar="BAG", help="rosbag2 (MCAP or SQLite) or its file"
     )
@@ -74,7 +53,7 @@ def _parse_arguments(args: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--outputs",
         nargs="+",
-        choices=PICTURES,
+        choices=OUTPUTS,
         default=["labels", "overlay"],
         help="of the node, to record; labels always are",
     )
@@ -119,10 +98,46 @@ def _parse_arguments(args: list[str]) -> argparse.Namespace:
         metavar="JSON",
         help="set two evaluations side by side, and play nothing",
     )
-    arguments = parser.parse_args(args)
-    if complaint := _find_contradiction(arguments):
-        parser.error(complaint)
-    return arguments
+    parser.add_argument("--ros-args", nargs=argparse.REMAINDER, default=[], help=argparse.SUPPRESS)
+    parser.set_defaults(program=parser.prog, complain=parser.error)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Play recordings to the node, score what it says and write the report; the exit status.
+
+    Raises:
+        ValueError, OSError: a recording or the node cannot be used.
+    """
+    # Imported here so that a package that is missing can be told, and Ctrl-C ends it in a line.
+    from lmanet_core.program.run_program import require_writable
+
+    with _ending_playback():
+        from lmanet_ros import processes  # noqa: F401
+
+        if complaint := _find_contradiction(arguments):
+            arguments.complain(complaint)
+        require_writable(arguments.output, folder=True)
+        return _run(arguments)
+
+
+@contextmanager
+def _ending_playback() -> Iterator[None]:
+    """SIGINT or SIGTERM raises KeyboardInterrupt."""
+    handlers = {
+        number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # Once: `ros2 launch` may send Ctrl-C again while the report is made; SIGTERM then ends that.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise KeyboardInterrupt
 
 
 def _find_contradiction(arguments: argparse.Namespace) -> str | None:
@@ -153,24 +168,22 @@ def _find_contradiction(arguments: argparse.Namespace) -> str | None:
     return None
 
 
-def _run(arguments: argparse.Namespace, args: list[str]) -> int:
-    require_writable(arguments.output, folder=True)
+def _run(arguments: argparse.Namespace) -> int:
     if arguments.compare:
         return _compare(arguments.compare, arguments.output)
     if arguments.merge or len(arguments.bags) > 1:
         summary = _evaluate_several(arguments)
     else:
-        summary = _evaluate_one(arguments, args)
+        summary = _evaluate_one(arguments)
     missed = find_missed(arguments.limits, summary)
     for sentence in missed:
-        print(f"evaluate_bag: {sentence}", file=sys.stderr)
+        print(f"{arguments.program}: {sentence}", file=sys.stderr)
     if missed:
         return BELOW_LIMIT
     return 1 if summary.get("failed") else 0
 
 
-def _evaluate_one(arguments: argparse.Namespace, args: list[str]) -> dict[str, Any]:
-    # Imported here so that a package that is missing can be told.
+def _evaluate_one(arguments: argparse.Namespace) -> dict[str, Any]:
     from lmanet_ros.evaluation.one_recording import (
         FILES,
         EvaluationConfig,
@@ -186,11 +199,11 @@ def _evaluate_one(arguments: argparse.Namespace, args: list[str]) -> dict[str, A
         label_topic=arguments.label_topic,
         depth_topic=arguments.depth_topic,
         mode=Mode(arguments.live, arguments.rate),
-        outputs=("labels", *(name for name in PICTURES[1:] if name in arguments.outputs)),
+        outputs=("labels", *(name for name in OUTPUTS[1:] if name in arguments.outputs)),
         attach=arguments.attach,
         params_file=arguments.params_file,
         parameters=_node_parameters(arguments),
-        ros_arguments=tuple(args[1:]),
+        ros_arguments=("--ros-args", *arguments.ros_args),
     )
     run = evaluate_with_baseline if arguments.baseline else evaluate
     summary = run(config, arguments.output).summary
@@ -200,6 +213,8 @@ def _evaluate_one(arguments: argparse.Namespace, args: list[str]) -> dict[str, A
 
 def _node_parameters(arguments: argparse.Namespace) -> dict[str, object]:
     """Those that the user has typed, and what follows from them."""
+    from lmanet_ros.processes import YamlText
+
     parameters: dict[str, object] = {
         name: YamlText(value)
         for name, value in (parameter.split(":=", 1) for parameter in arguments.parameter)

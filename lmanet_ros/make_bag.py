@@ -1,34 +1,27 @@
-"""Records a labelled data set as rosbag2: `ros2 run lmanet_ros make_bag --help`."""
+"""`lmanet make-bag`, also `ros2 run lmanet_ros make_bag`: records a data set as rosbag2."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lmanet_core.program.run_program import program_needs, require_writable, run_program
+from lmanet_core.data.datasets import DATASETS
+from lmanet_core.program.arguments import image_size
+from lmanet_core.program.verb import run_verb
+from lmanet_ros.bags.bag_format import IMAGE_FORMATS, STORAGES, BagFormat
 
-with program_needs("make_bag", "evaluation"):
-    from lmanet_core.data.datasets import DATASETS, open_dataset
-    from lmanet_core.data.street_dataset import RenderedVideo
-    from lmanet_core.data.video import DatasetError, VideoDataset
-    from lmanet_core.network.classes import CITYSCAPES
-    from lmanet_core.program.arguments import image_size
-    from lmanet_ros.bags.labelled_bag import (
-        IMAGE_FORMATS,
-        NAMESPACE,
-        BagFormat,
-        dataset_frames,
-        write_bag,
-    )
-    from lmanet_ros.bags.writing import STORAGES
-    from lmanet_ros.street import STREET_SIZE, street_config
+if TYPE_CHECKING:
+    from lmanet_core.data.video import VideoDataset
 
+HELP = "record a labelled data set, such as the synthetic street, as rosbag2"
+EXTRA = "evaluation"
 STREET_FRAMES = 200
 
 
 def main(args: list[str] | None = None) -> int:
-    """Record a data set.
+    """Be the program `make_bag`.
 
     Args:
         args: command line without the program's name; None: that of the process.
@@ -36,25 +29,13 @@ def main(args: list[str] | None = None) -> int:
     Returns:
         Exit status: 0, or 1 if the data set cannot be used.
     """
-    arguments = _parse_arguments(args)
-    return run_program("make_bag", lambda: _make_bag(arguments), extra="evaluation")
+    from lmanet_ros import make_bag as verb
+
+    return run_verb(verb, "make_bag", args)
 
 
-def _make_bag(arguments: argparse.Namespace) -> None:
-    if arguments.output.exists():
-        raise DatasetError(f"{arguments.output} exists already: choose another --output")
-    require_writable(arguments.output, folder=True)
-    dataset = _open(arguments)
-    frames = dataset_frames(dataset, arguments.rate, arguments.frames)
-    bag_format = BagFormat(arguments.storage, arguments.images)
-    count = write_bag(arguments.output, frames, dataset.classes, bag_format)
-    print(f"{count} frames in {arguments.output}, under {NAMESPACE}/")
-
-
-def _parse_arguments(args: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="make_bag", description="Record a labelled data set as rosbag2."
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options."""
     parser.add_argument("--output", type=Path, default=Path("bag_output"), help="folder to make")
     parser.add_argument("--dataset", choices=DATASETS.names(), default="synthetic")
     parser.add_argument("--root", type=Path, help="folder of the data set")
@@ -72,13 +53,36 @@ def _parse_arguments(args: list[str] | None) -> argparse.Namespace:
     street.add_argument("--no-depth", action="store_true", help="record no depth image")
     street.add_argument("--depth-noise", type=float, default=0.0, help="in metres, at 10 m")
     street.add_argument("--depth-holes", type=float, default=0.0, help="share of the image, 0..1")
-    arguments = parser.parse_args(args)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Record a data set.
+
+    Raises:
+        ValueError, OSError: it cannot be used, or not be written.
+    """
+    from lmanet_core.program.run_program import require_writable
+    from lmanet_ros.bags.labelled_bag import NAMESPACE, dataset_frames, write_bag
+
     if arguments.rate <= 0 or (arguments.frames is not None and arguments.frames < 1):
-        parser.error("--frames and --rate must be more than 0")
-    return arguments
+        raise ValueError("--frames and --rate must be more than 0")
+    if arguments.output.exists():
+        raise ValueError(f"{arguments.output} exists already: choose another --output")
+    require_writable(arguments.output, folder=True)
+    dataset = _open(arguments)
+    frames = dataset_frames(dataset, arguments.rate, arguments.frames)
+    bag_format = BagFormat(arguments.storage, arguments.images)
+    count = write_bag(arguments.output, frames, dataset.classes, bag_format)
+    print(f"{count} frames in {arguments.output}, under {NAMESPACE}/")
 
 
 def _open(arguments: argparse.Namespace) -> VideoDataset:
+    from lmanet_core.data.datasets import open_dataset
+    from lmanet_core.data.street_dataset import RenderedVideo
+    from lmanet_core.data.video import VideoDataset
+    from lmanet_core.network.classes import CITYSCAPES
+    from lmanet_ros.street import STREET_SIZE, street_config
+
     if arguments.dataset != "synthetic":
         return open_dataset(arguments.dataset, arguments.root, arguments.split, arguments.size)
     config = street_config(arguments.size or STREET_SIZE, arguments.rate, vars(arguments))

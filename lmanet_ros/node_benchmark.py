@@ -30,7 +30,7 @@ with program_needs("node_benchmark", "ros"):
     from lmanet_core.program.arguments import image_size
     from lmanet_ros.evaluation.node_client import NodeClient
     from lmanet_ros.messages.image_conversion import from_array
-    from lmanet_ros.processes import NodeProcess, ProcessError, own_network, started
+    from lmanet_ros.processes import NodeProcess, own_network, started
 
 NODE = "segmentation_node"
 OTHER = "/other"
@@ -41,9 +41,7 @@ WARM_UP = 20
 def main() -> int:
     """Measure and print, or write, the figures; the exit status."""
     arguments = _parse_arguments()
-    return run_program(
-        "node_benchmark", lambda: _run(arguments), (ProcessError, ValueError, OSError)
-    )
+    return run_program("node_benchmark", lambda: _run(arguments))
 
 
 def _run(arguments: argparse.Namespace) -> None:

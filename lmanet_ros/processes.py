@@ -34,7 +34,7 @@ PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
 
-class ProcessError(RuntimeError):
+class ProcessError(ChildProcessError):
     """A process ended that should not have; the message has the last of what it said."""
 
 

@@ -32,7 +32,7 @@ with program_needs("rerun_view", "evaluation"):
     from lmanet_ros.messages.class_json import from_json
     from lmanet_ros.messages.image_conversion import check, to_labels, to_rgb
     from lmanet_ros.node.arrival.subscription import AutoQosSubscription
-    from lmanet_ros.processes import ProcessError, init_ros, without_ros_arguments
+    from lmanet_ros.processes import init_ros, without_ros_arguments
 
 with program_needs("rerun_view", "rerun"):
     import rerun
@@ -69,7 +69,6 @@ def main(args: list[str] | None = None) -> int:
     return run_program(
         "rerun_view",
         lambda: _show(arguments, args),
-        (ValueError, OSError, ProcessError),
     )
 
 

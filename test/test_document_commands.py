@@ -31,7 +31,13 @@ OF_OTHERS = frozenset(
 """Programs of others; what is said of them is not tried here."""
 MAKE = re.compile(r"^([a-z-]+):", re.MULTILINE)
 LAUNCH_ARGUMENT = re.compile(r'(?:argument|DeclareLaunchArgument)\(\s*"(\w+)"')
-MODULES = {"lmanet_core.benchmark": "benchmark", "lmanet_core.data.synthetic": "street"}
+MODULES = {
+    "lmanet_core.benchmark": "benchmark",
+    "lmanet_core.data.synthetic": "street",
+    "lmanet_ros.demo": "demo",
+    "lmanet_ros.evaluate_bag": "evaluate-bag",
+    "lmanet_ros.make_bag": "make-bag",
+}
 """Modules that are verbs of `lmanet`."""
 OPTIONS_FROM = re.compile(r"^from (lmanet_core\.[\w.]+) import (\w+)$", re.MULTILINE)
 """A program may have some of a module's options."""

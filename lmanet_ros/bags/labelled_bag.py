@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +22,7 @@ from lmanet_core.cloud.camera_model import CameraModel
 from lmanet_core.data.street_dataset import RenderedVideo
 from lmanet_core.data.video import VideoDataset
 from lmanet_core.program.progress import progress_bar
+from lmanet_ros.bags.bag_format import BagFormat
 from lmanet_ros.bags.writing import BagWriter
 from lmanet_ros.messages.camera_info import camera_info
 from lmanet_ros.messages.class_json import to_json
@@ -30,7 +30,6 @@ from lmanet_ros.messages.depth_image import from_depth
 from lmanet_ros.messages.image_conversion import from_array
 
 NAMESPACE = "/camera"
-IMAGE_FORMATS = ("raw", "jpeg", "png")
 DEPTH_ENCODING = "16UC1"
 FRAME_ID = "camera"
 FIRST_STAMP = 1.0
@@ -52,16 +51,6 @@ class RecordedFrame(NamedTuple):
     """That of the street; of others nobody knows it."""
     depth: np.ndarray | None = None
     """(H, W) float32 in metres, 0 for no measurement; None where there is none."""
-
-
-@dataclass(frozen=True)
-class BagFormat:
-    """How a recording is written."""
-
-    storage: str = "mcap"
-    """A key of `STORAGES`."""
-    images: str = "raw"
-    """One of `IMAGE_FORMATS`."""
 
 
 def dataset_frames(

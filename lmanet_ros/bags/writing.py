@@ -20,8 +20,6 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from None
 
-STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
-
 
 class BagWriter:
     """A rosbag2 that is written while the context lasts, and in its place when that has ended.
@@ -62,7 +60,9 @@ class BagWriter:
     def __enter__(self) -> BagWriter:
         with ExitStack() as stack:
             folder = stack.enter_context(replacing_folder(self._path))
-            self._writer = Writer(folder, version=9, storage_plugin=STORAGES[self._storage])
+            self._writer = Writer(
+                folder, version=9, storage_plugin=StoragePlugin[self._storage.upper()]
+            )
             if self._storage == "mcap":
                 self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
             with self._told_path():

@@ -44,7 +44,7 @@ class CtrlC:
         if name == {module!r}:
             signal.raise_signal(signal.SIGINT)
 sys.meta_path.insert(0, CtrlC())
-sys.argv = ["program", "--help"]
+sys.argv = ["program"]
 runpy.run_module({program!r}, run_name="__main__")
 """
 
