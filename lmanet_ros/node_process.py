@@ -20,7 +20,7 @@ def run_nodes(
     program: str,
     description: str,
     load: Callable[[], tuple[type, Sequence[Callable[[], ManagedNode]]]],
-    args: list[str] | None,
+    args: list[str] | None = None,
 ) -> int:
     """Run managed nodes until SIGINT or SIGTERM.
 

@@ -1,10 +1,15 @@
-"""The program `segmentation_and_cloud`: both nodes in one process."""
+"""The program `segmentation_and_cloud`: both nodes in one process.
+
+What is to reach one of the nodes only begins with its name: `-r segmentation_node:image:=/rect`.
+The labels are those of this process.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lmanet_ros.node_process import run_nodes
@@ -13,21 +18,6 @@ if TYPE_CHECKING:
     from lmanet_ros.node.managed_node import ManagedNode
 
 DESCRIPTION = "segmentation_node and semantic_cloud_node in one process; see docs/how-to/nav2.md."
-
-
-def main(args: list[str] | None = None) -> int:
-    """Run the segmentation node and the semantic cloud node until SIGINT or SIGTERM.
-
-    Args:
-        args: command line without the program's name; None: that of the process. What is to reach
-            one of the nodes only begins with its name: `-r segmentation_node:image:=/image_rect`.
-            The labels are those of this process.
-
-    Returns:
-        Exit status 1 if a node cannot start, 2 for arguments that are not for ROS, 0 after
-        --help. After a signal the process ends here, with 0.
-    """
-    return run_nodes("segmentation_and_cloud", DESCRIPTION, _load, args)
 
 
 def _load() -> tuple[type, list[Callable[[], ManagedNode]]]:
@@ -43,6 +33,8 @@ def _load() -> tuple[type, list[Callable[[], ManagedNode]]]:
     beside = ["--ros-args", "-r", "labels:=segmentation_node/labels"]
     return Parameters, [SegmentationNode, lambda: SemanticCloudNode(cli_args=beside)]
 
+
+main = partial(run_nodes, "segmentation_and_cloud", DESCRIPTION, _load)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -22,6 +22,7 @@ from lmanet_ros.cloud.projection import Labelled, Projection, check
 from lmanet_ros.cloud.tf_lookup import open_transforms
 from lmanet_ros.messages.class_json import from_json
 from lmanet_ros.messages.message_error import MessageError
+from lmanet_ros.node.arrival.listener import Listener
 from lmanet_ros.node.arrival.topic_report import explain_silence
 from lmanet_ros.node.managed_node import ManagedNode
 from lmanet_ros.node.parameter_fields import ParameterError
@@ -39,7 +40,7 @@ SLOW_TO_COME = ("no camera_info", "no classes", "no confidence", "no transform")
 """Kinds of problems that a start has for a moment."""
 
 
-class CloudWork:
+class CloudWork(Listener):
     """Topics and what is done with a frame; made without listening to any topic.
 
     Args:
@@ -51,7 +52,7 @@ class CloudWork:
     """
 
     def __init__(self, node: Node, parameters: CloudParameters) -> None:
-        self.is_running = False
+        super().__init__()
         self.statistics = FrameStatistics()
         self.inputs: Inputs | None = None
         self._node = node
@@ -79,8 +80,13 @@ class CloudWork:
         return self.inputs
 
     @property
+    def is_running(self) -> bool:
+        """Whether it has been started; a lazy node then rests without need."""
+        return self._started
+
+    @property
     def is_listening(self) -> bool:
-        """Whether messages are received; those of a lazy node are not without need."""
+        """Whether messages are received."""
         return self.topics.is_open
 
     def problems(self) -> list[str]:
@@ -103,38 +109,6 @@ class CloudWork:
         self.topics.apply(parameters)
         self._select()
 
-    def start(self) -> None:
-        """Listen, at once or, if the node is a lazy one, when it is needed.
-
-        Raises:
-            ParameterError: an override of the quality of service has no sense.
-        """
-        self.is_running = True
-        try:
-            self.watch()
-        except BaseException:
-            self.stop()
-            raise
-
-    def watch(self) -> None:
-        """See who publishes and who listens, and say what is missing; do this now and then."""
-        needed = not self._parameters.lazy or bool(self.outputs.wanted())
-        if needed and not self.is_listening:
-            self.statistics.restart()
-            self.topics.open()
-        elif not needed and self.is_listening:
-            self._logger.debug("nobody listens: all topics are let go of")
-            self._let_go()
-        if self.is_listening:
-            self.topics.look()
-            self._of_frames.tell(perf_counter())
-            self._report_missing()
-
-    def stop(self) -> None:
-        """Listen no more."""
-        self.is_running = False
-        self._let_go()
-
     def shut_down(self, timeout: float) -> bool:
         """Stop for good; nothing is ever in work elsewhere."""
         self.stop()
@@ -149,7 +123,21 @@ class CloudWork:
         self._to_target.destroy()
         self.outputs.destroy()
 
+    def _is_needed(self) -> bool:
+        return not self._parameters.lazy or bool(self.outputs.wanted())
+
+    def _listen(self) -> None:
+        self.statistics.restart()
+        self.topics.open()
+
+    def _look(self) -> None:
+        self.topics.look()
+        self._of_frames.tell(perf_counter())
+        self._report_missing()
+
     def _let_go(self) -> None:
+        if self.is_listening:
+            self._logger.debug("all topics are let go of")
         self.topics.close()
         self._of_frames.end()
         self._of_topics.end()

@@ -38,8 +38,9 @@ class StartError(RuntimeError):
 class Work(Protocol):
     """What is there from configure to cleanup."""
 
-    is_running: bool
-    """Whether it listens."""
+    @property
+    def is_running(self) -> bool:
+        """Whether it listens, or would if there were need."""
 
     def check(self, parameters: Any) -> None:
         """See whether it could take over parameters that may change at any time.

@@ -123,7 +123,25 @@ class NodeProcess:
             self.lines.append(line)
 
 
-class Client:
+class SpinningClient:
+    """A node of a test, which is spun while the test waits."""
+
+    node: rclpy.node.Node
+    _executor: SingleThreadedExecutor
+
+    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+        wait_until(condition, what, self.spin)
+
+    def spin(self) -> None:
+        """Take in what has come, or wait for something for a moment."""
+        self._executor.spin_once(timeout_sec=0.05)
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+
+
+class Client(SpinningClient):
     """Sends images to the node and collects what it publishes.
 
     Args:
@@ -131,7 +149,7 @@ class Client:
         node_name: full name of the node.
         topic: that it listens to.
         camera: what the node calls the camera, if it has several.
-        quality: of what is sent.
+        qos: of what is sent.
     """
 
     def __init__(
@@ -140,7 +158,7 @@ class Client:
         node_name: str = NODE_NAME,
         topic: str = "image",
         camera: str = "",
-        quality: QoSProfile = RELIABLE,
+        qos: QoSProfile = RELIABLE,
     ) -> None:
         self.node = rclpy.create_node(f"client_of{node_name.replace('/', '_')}")
         self._executor = SingleThreadedExecutor()
@@ -158,9 +176,9 @@ class Client:
         self._status_name = f"{node_name}: {camera or 'segmentation'}"
         self._diagnostics_stamp = 0.0
         self._publishers = {
-            Image: self.node.create_publisher(Image, topic, quality),
+            Image: self.node.create_publisher(Image, topic, qos),
             CompressedImage: self.node.create_publisher(
-                CompressedImage, f"{topic}/compressed", quality
+                CompressedImage, f"{topic}/compressed", qos
             ),
         }
         for name in outputs:
@@ -306,17 +324,6 @@ class Client:
         """What a service call that was begun on `node` answers."""
         self.wait_until(future.done, "the answer of a service")
         return future.result()
-
-    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
-        wait_until(condition, what, self.spin)
-
-    def spin(self) -> None:
-        """Take in what has come, or wait for something for a moment."""
-        self._executor.spin_once(timeout_sec=0.05)
-
-    def close(self) -> None:
-        self._executor.shutdown()
-        self.node.destroy_node()
 
     def _on_output(self, name: str, message: Image) -> None:
         self.received[name].append(message)

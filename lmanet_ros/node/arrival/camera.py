@@ -10,6 +10,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from lmanet_ros.messages.image_conversion import ImageError, check
+from lmanet_ros.node.arrival.listener import Listener
 from lmanet_ros.node.arrival.rate_limit import RateLimit
 from lmanet_ros.node.arrival.subscription import AutoQosSubscription
 from lmanet_ros.node.arrival.topic_names import sibling_topic
@@ -31,7 +32,7 @@ def camera_names(topics: Sequence[str]) -> list[str]:
     return namespaces if distinct else topics
 
 
-class Camera:
+class Camera(Listener):
     """Listens to a camera, while it is started, and submits its frames.
 
     Args:
@@ -55,10 +56,10 @@ class Camera:
         submit: Callable[[Stream, Frame], None],
         parameters: NodeParameters,
     ) -> None:
+        super().__init__()
         self.stream = stream
         self._node = node
         self._submit = submit
-        self._started = False
         self._silence_told = float("-inf")
         self._info: CameraInfo | None = None
         self._rate_limit = RateLimit(parameters.max_rate)
@@ -92,7 +93,7 @@ class Camera:
 
     @property
     def is_listening(self) -> bool:
-        """Whether the camera's images are received; a lazy camera's are not without need."""
+        """Whether the camera's images are received."""
         return self._images.is_open
 
     def apply(self, parameters: NodeParameters) -> None:
@@ -100,39 +101,6 @@ class Camera:
         if parameters.max_rate != self._rate_limit.rate:
             self._rate_limit = RateLimit(parameters.max_rate)
         self._parameters = parameters
-
-    def start(self) -> None:
-        """Listen to the camera, at once or, if it is a lazy one, when it is needed.
-
-        Raises:
-            ParameterError: an override of the quality of service has no sense.
-        """
-        self._started = True
-        try:
-            self.watch()
-        except BaseException:
-            self.stop()
-            raise
-
-    def watch(self) -> None:
-        """See who publishes and who listens, and say so if nothing comes; do this now and then."""
-        if not self._started:
-            return
-        needed = not self._parameters.lazy or bool(self.stream.outputs.wanted())
-        if needed and not self.is_listening:
-            self._listen()
-        elif not needed and self.is_listening:
-            self._node.get_logger().debug(f"nobody listens: {self.topic} is let go of")
-            self._let_go()
-        if self.is_listening:
-            self._images.look()
-            self._infos.look()
-            self._report_silence()
-
-    def stop(self) -> None:
-        """Let go of the camera; what the network still works on is not published."""
-        self._started = False
-        self._let_go()
 
     def destroy(self) -> None:
         """Take all topics and services away."""
@@ -142,16 +110,26 @@ class Camera:
         self._node.destroy_service(self._reset_service)
         self.stream.outputs.destroy()
 
+    def _is_needed(self) -> bool:
+        return not self._parameters.lazy or bool(self.stream.outputs.wanted())
+
     def _listen(self) -> None:
         self.stream.open()
         self._images.open()
         self._infos.open()
 
     def _let_go(self) -> None:
+        if self.is_listening:
+            self._node.get_logger().debug(f"{self.topic} is let go of")
         self._images.close()
         self._infos.close()
         self._info = None
         self.stream.close()
+
+    def _look(self) -> None:
+        self._images.look()
+        self._infos.look()
+        self._report_silence()
 
     def _report_silence(self) -> None:
         silence, now = self.stream.statistics.figures().silence, perf_counter()

@@ -14,7 +14,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from ros_harness import REPORT_OFTEN, NodeProcess, set_header, wait_until
+from ros_harness import REPORT_OFTEN, NodeProcess, SpinningClient, set_header, wait_until
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import String
 
@@ -70,7 +70,7 @@ def points_in(message: PointCloud2) -> np.ndarray:
     return points.reshape(message.height, message.width) if message.height > 1 else points
 
 
-class CloudClient:
+class CloudClient(SpinningClient):
     """Publishes what the node needs and collects what it says.
 
     Args:
@@ -207,16 +207,6 @@ class CloudClient:
             f"{words} in the diagnostics",
         )
         return str(self.status.message)
-
-    def wait_until(self, condition: Any, what: str) -> None:
-        wait_until(condition, what, self.spin)
-
-    def spin(self) -> None:
-        self._executor.spin_once(timeout_sec=0.05)
-
-    def close(self) -> None:
-        self._executor.shutdown()
-        self.node.destroy_node()
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

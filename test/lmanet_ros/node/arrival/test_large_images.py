@@ -28,7 +28,7 @@ CAMERAS = ("reliable", "left", "right", "best_effort", "video")
 def cameras(sleepy) -> Iterator[dict[str, Client]]:
     topics = {name: f"/{name}/image" for name in CAMERAS}
     arguments = ("-p", f"image_topics:=[{', '.join(topics.values())}]", *OPTIONS)
-    qualities = {"best_effort": {"quality": qos_profile_sensor_data}}
+    qualities = {"best_effort": {"qos": qos_profile_sensor_data}}
     with sleepy.running_node(STEP, *arguments) as process, ExitStack() as stack:
         yield {
             name: stack.enter_context(
