@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmanet_core.export.attention_forms import GraphAttention
+from lmanet_core.export.pixel_unshuffle import merge_pixel_unshuffles
 from lmanet_core.models import LMANet
 from lmanet_core.models.enlarging_decoder import logits_of
+from lmanet_core.models.memory import Projection
 from lmanet_core.runtime.pytorch.folding import fold_batch_norms
 
 
@@ -33,6 +35,7 @@ class SingleFrameGraph(nn.Module):
         super().__init__()
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         fold_batch_norms(self.model)
+        merge_pixel_unshuffles(self.model)
         self.model.to(dtype)
         self.work_size = work_size
         self.dtype = dtype
@@ -56,7 +59,7 @@ class SingleFrameGraph(nn.Module):
 
     def scale(self, image: Tensor) -> Tensor:
         """(H', W', 3) uint8 -> (1, 3, H', W') in 0..1."""
-        return (image.permute(2, 0, 1)[None].float() / 255).to(self.dtype)
+        return (_channels_first(image).float() / 255).to(self.dtype)
 
     def classify(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """(1, C, h, w) -> labels and confidence, (H', W') uint8."""
@@ -69,16 +72,19 @@ class SingleFrameGraph(nn.Module):
 
 
 class Encoded(NamedTuple):
-    """What of a frame goes around or through local attention, and what is remembered of it."""
+    """What of a frame goes around or through local attention, and what is remembered of it.
+
+    Channels are innermost, as the kernel and most libraries take them.
+    """
 
     query: Tensor
-    """(1, Dk, h, w)."""
-    query_value: Tensor
-    """(1, Dv, h, w)."""
-    features: Tensor
-    """(1, C, h, w), what the decoder reads while the memory is empty."""
+    """(h, w, Dk)."""
     key: Tensor
     """(h, w, Dk)."""
+    features: Tensor
+    """(h, w, C), what the decoder reads while the memory is empty."""
+    query_value: Tensor
+    """(h, w, Dv)."""
     value: Tensor
     """(h, w, Dv)."""
 
@@ -125,32 +131,51 @@ class StreamingGraph(SingleFrameGraph):
             and value (h, w, Dv) to remember.
         """
         assert self.attention is not None
-        frame = self._encode(self.normalize(image))
-        query = frame.query.squeeze(0).permute(1, 2, 0)
+        frame = self._project(self.normalize(image))
+        query, key = _channels_last(frame.query_key), _channels_last(frame.memory_key)
         read = self.attention(query, keys, values, filled, self.window_size)
         fused = self._fuse(read, frame.query_value, frame.features, filled)
-        return *self.classify(fused), frame.key, frame.value
+        return *self.classify(fused), key, _channels_last(frame.memory_value)
 
-    def encode(self, image: Tensor) -> Encoded:
-        """All that comes before local attention, of an image (H', W', 3) uint8."""
-        return self._encode(self.scale(image))
+    def encode(self, image: Tensor) -> tuple[Tensor, ...]:
+        """All that comes before local attention, of an image (H', W', 3) uint8.
 
-    def decode(self, read: Tensor, query_value: Tensor, features: Tensor, filled: Tensor) -> Tensor:
-        """All that comes after it: read (h, w, Dv) and the rest as in `Encoded` -> `logits`."""
+        Returns:
+            An `Encoded`, cut off after the features where values are nothing else.
+        """
+        frame = self._project(self.scale(image))
+        tensors = [frame.query_key, frame.memory_key, frame.features]
+        if not self.memory.passes_values:
+            tensors += [frame.query_value, frame.memory_value]
+        return tuple(map(_channels_last, tensors))
+
+    def decode(
+        self, read: Tensor, features: Tensor, filled: Tensor, query_value: Tensor | None = None
+    ) -> Tensor:
+        """All that comes after it: read (h, w, Dv) and the rest as in `encode` -> `logits`."""
+        features = _channels_first(features)
+        query_value = features if query_value is None else _channels_first(query_value)
         fused = self._fuse(read, query_value, features, filled)
         return logits_of(self.model.decoder, fused).values
 
-    def _encode(self, pixels: Tensor) -> Encoded:
-        features = self.model.encoder(pixels)
-        frame = self.memory.project(features)
-        key = frame.memory_key.squeeze(0).permute(1, 2, 0)
-        value = frame.memory_value.squeeze(0).permute(1, 2, 0)
-        return Encoded(frame.query_key, frame.query_value, features, key, value)
+    def _project(self, pixels: Tensor) -> Projection:
+        return self.memory.project(self.model.encoder(pixels))
 
     def _fuse(self, read: Tensor, query_value: Tensor, features: Tensor, filled: Tensor) -> Tensor:
-        fused = self.memory.fusion(query_value, read.permute(2, 0, 1)[None], features)
+        fused = self.memory.fusion(query_value, _channels_first(read), features)
         # An empty memory says nothing: the decoder reads the features themselves.
-        return torch.where(filled > 0, fused, features)
+        # The condition has the features' dimensions, so that no library changes their layout.
+        return torch.where((filled > 0).reshape(1, 1, 1, 1), fused, features)
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    """(1, C, h, w) -> (h, w, C)."""
+    return tensor.permute(0, 2, 3, 1).squeeze(0)
+
+
+def _channels_first(tensor: Tensor) -> Tensor:
+    """(h, w, C) -> (1, C, h, w)."""
+    return tensor[None].permute(0, 3, 1, 2)
 
 
 class Part(nn.Module):

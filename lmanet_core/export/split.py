@@ -15,6 +15,8 @@ from lmanet_core.export.graph import Encoded, Part, SingleFrameGraph, StreamingG
 from lmanet_core.export.onnx_file import Say, describe_graph, store_in_half, to_onnx
 from lmanet_core.models import LMANet
 from lmanet_core.models.enlarging_decoder import logits_of
+from lmanet_core.runtime.backends.cpu_graph import Shapes
+from lmanet_core.runtime.backends.split_graph import input_shapes
 from lmanet_core.runtime.graph_info import GraphInfo
 from lmanet_core.runtime.network_file import write_network_file
 
@@ -55,7 +57,7 @@ def export_network(
         MissingExtraError: a package is missing.
     """
     info = describe_graph(model, "fused", "fp32", work_size, memory_size, provenance)
-    info = _with_small_logits(model, info)
+    info = replace(_with_small_logits(model, info), channels_last=True)
     if any_size:
         info = replace(info, side_multiple=_side_multiple(model))
     export = _streaming_graphs if info.memory_size else _frame_graph
@@ -108,17 +110,14 @@ def _frame_graph(model: LMANet, info: GraphInfo, say: Say) -> dict[str, ONNXProg
 
 def _streaming_graphs(model: LMANet, info: GraphInfo, say: Say) -> dict[str, ONNXProgram]:
     graph = StreamingGraph(model, info.work_size, torch.float32, attention=None)
-    width, height = info.feature_size
-    after = {
-        "read": torch.zeros(height, width, info.value_channels),
-        "query_value": torch.zeros(1, info.value_channels, height, width),
-        "features": torch.zeros(1, info.feature_channels, height, width),
-        "filled": torch.zeros(1, dtype=torch.int32),
-    }
+    outputs = Encoded._fields[:3] if info.passes_values else Encoded._fields
+    shapes = input_shapes(info)["after"]
+    after = {name: torch.zeros(shape) for name, shape in shapes.items()}
+    after["filled"] = after["filled"].int()
     say("tracing the network before the memory, graph 1 of 2")
-    before = _program(graph, "encode", _image(info), _image_sides(info), Encoded._fields)
+    before = _program(graph, "encode", _image(info), _image_sides(info), outputs)
     say("tracing the network after the memory, graph 2 of 2")
-    decoder = _program(graph, "decode", after, _feature_sides(info), ("logits",))
+    decoder = _program(graph, "decode", after, _feature_sides(info, shapes), ("logits",))
     return {"before.onnx": before, "after.onnx": decoder}
 
 
@@ -135,13 +134,12 @@ def _image_sides(info: GraphInfo) -> tuple[Sides, ...]:
     return ({0: info.side_multiple * rows, 1: info.side_multiple * columns},)
 
 
-def _feature_sides(info: GraphInfo) -> tuple[Sides, ...]:
+def _feature_sides(info: GraphInfo, shapes: Shapes) -> tuple[Sides, ...]:
     """The same for the inputs of what comes after local attention."""
     if info.side_multiple == 0:
         return ()
     rows, columns = Dim("rows", min=1, max=MOST_STEPS), Dim("columns", min=1, max=MOST_STEPS)
-    features = {2: rows, 3: columns}
-    return ({0: rows, 1: columns}, features, features, {})
+    return tuple({0: rows, 1: columns} if len(shape) == 3 else {} for shape in shapes.values())
 
 
 def _program(

@@ -60,7 +60,7 @@ class LocalMemory(nn.Module):
     ) -> None:
         super().__init__()
         self.window_size = window_size
-        self._passes_values = value_channels is None
+        self.passes_values = value_channels is None
         self.key_form: LinearKeys = KEY_FORMS.find(key_form)(feature_channels)
         key_channels -= self.key_form.extra_channels
         self.key_channels = key_channels
@@ -85,7 +85,7 @@ class LocalMemory(nn.Module):
     def project(self, features: Tensor) -> Projection:
         """(B, C, H, W) features -> the frame's keys and values."""
         parts = self.heads(features).split(self._channels, dim=1)
-        if self._passes_values:
+        if self.passes_values:
             query_key, memory_key = parts
             query_value = memory_value = features
         else:

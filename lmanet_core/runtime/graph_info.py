@@ -49,6 +49,9 @@ class GraphInfo:
         logits_size: (width, height) of the logits at `work_size`, which are interpolated bilinearly
             where labels are made; None: `work_size`, as of files that do not say it.
         corners_aligned: whether corners of such logits are those of the labels.
+        channels_last: whether all that is between the graphs of a network file has its channels
+            innermost, and is there once, also where it is values and features; else as in files
+            that do not say it, see `lmanet_core.runtime.backends.split_graph`.
         work_pixels: how many pixels, as asked for; those of `work_size` may differ, whose sides
             are rounded already.
         agreement: of an int8 network, the share of pixels, on frames that it was not calibrated
@@ -70,6 +73,7 @@ class GraphInfo:
     provenance: dict[str, Any] = field(default_factory=dict)
     logits_size: tuple[int, int] | None = None
     corners_aligned: bool = False
+    channels_last: bool = False
     work_pixels: int = 0
     agreement: float | None = None
 
@@ -77,6 +81,11 @@ class GraphInfo:
     def classes(self) -> ClassTable:
         """What the labels mean."""
         return ModelConfig.from_dict(self.config).classes
+
+    @property
+    def passes_values(self) -> bool:
+        """Whether values, those to read by and those to be remembered, are the features."""
+        return self.config["value_channels"] is None
 
     def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) at which the network runs for an image of this (width, height)."""

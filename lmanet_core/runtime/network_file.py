@@ -3,13 +3,13 @@
 What `lmanet export` writes for CPUs, by convention `*.lmanet`: a ZIP archive that holds
 
     lmanet.json     `GraphInfo`
-    before.onnx     image -> query, query_value, features, key, value
-    after.onnx      read, query_value, features, filled -> logits
+    before.onnx     image -> query, key, features, query_value, value
+    after.onnx      read, features, filled, query_value -> logits
 
-or, without memory, `frame.onnx`, image -> logits. In int8 each graph is an OpenVINO model, a file
-`.xml` and one `.bin`. In between, this library's kernel reads the memory, and at the end it turns
-logits into labels, enlarging those that the graphs give smaller; see `lmanet_core.export.graph` for
-shapes.
+where values that are the features themselves are left out, or, without memory, `frame.onnx`, image
+-> logits. In int8 each graph is an OpenVINO model, a file `.xml` and one `.bin`. In between, this
+library's kernel reads the memory, and at the end it turns logits into labels, enlarging those that
+the graphs give smaller; see `lmanet_core.export.graph` for shapes.
 """
 
 from __future__ import annotations

@@ -65,9 +65,12 @@ def _join(before: bytes, after: bytes) -> bytes:
     frame = onnx.load_from_string(before)
     decoder = onnx.load_from_string(after)
     decoder = compose.add_prefix(decoder, "after_", rename_outputs=False)
-    # What is filled is compared with nothing, and that selects what the decoder reads.
-    (compared,) = (node.output[0] for node in decoder.graph.node if "after_filled" in node.input)
-    (selected,) = (node.output[0] for node in decoder.graph.node if compared in node.input)
+    # By what is filled fused features or others are selected.
+    (selection,) = (node for node in decoder.graph.node if "after_filled" in node.input)
+    while selection.op_type != "Where":
+        name = selection.output[0]
+        (selection,) = (node for node in decoder.graph.node if name in node.input)
+    replaced = {selection.output[0]: selection.input[2]}
     nodes = [*frame.graph.node, *decoder.graph.node]
     del frame.graph.node[:], frame.graph.output[:], frame.graph.value_info[:]
     frame.graph.output.extend(decoder.graph.output)
@@ -75,7 +78,8 @@ def _join(before: bytes, after: bytes) -> bytes:
     needed, kept = {output.name for output in decoder.graph.output}, []
     for node in reversed(nodes):
         if needed & set(node.output):
-            inputs = ["features" if name == selected else name for name in node.input]
+            inputs = [replaced.get(name, name) for name in node.input]
+            inputs = ["features" if name == "after_features" else name for name in inputs]
             node.input[:] = inputs
             needed.update(inputs)
             kept.append(node)

@@ -45,6 +45,7 @@ class OpenVinoGraph(CpuGraph):
             hint = settings.get("INFERENCE_PRECISION_HINT", "auto")
             if shapes and _is_bfloat16(hint):
                 self.port_type = "bfloat16"
+                _keep_channels_last(model)
                 model = _with_bfloat16_ports(model)
             self._compiled = CORE.compile_model(model, "CPU", settings)
         except RuntimeError as error:
@@ -88,6 +89,32 @@ def _with_bfloat16_ports(model: openvino.Model) -> openvino.Model:
     return ports.build()
 
 
+def _keep_channels_last(model: openvino.Model) -> None:
+    """Make what reads features that come in channels last compute on them as they are.
+
+    Where OpenVINO turns an input, what follows takes it with channels in front, up to the next
+    convolution, which turns it back: at sides that are powers of 2 that takes longer than the
+    convolution. So one that changes nothing, with a product for each number, comes first.
+    """
+    for port in model.inputs:
+        if port.element_type != openvino.Type.f32:
+            continue
+        for turn in _turns(port):
+            channels = turn.partial_shape[1].get_length()
+            readers = turn.get_target_inputs()
+            ones = openvino.opset1.constant(np.ones((channels, 1, 1, 1, 1), np.float32))
+            same = openvino.opset1.group_convolution(turn, ones, [1, 1], [0, 0], [0, 0], [1, 1])
+            for reader in readers:
+                reader.replace_source_output(same.output(0))
+
+
+def _turns(port: openvino.Output) -> list[openvino.Output]:
+    """What comes of an input that gets a batch and has its channels moved to the front."""
+    nodes = [reader.get_node() for reader in port.get_target_inputs()]
+    nodes = [r.get_node() for n in nodes for r in n.output(0).get_target_inputs()]
+    return [node.output(0) for node in nodes if node.get_type_name() == "Transpose"]
+
+
 def _tensor(array: np.ndarray) -> openvino.Tensor:
     """The array itself as a tensor; 16 bits that numpy has no type for are bfloat16."""
     if array.dtype == np.uint16:
@@ -102,10 +129,14 @@ def _read(source: GraphSource) -> openvino.Model:
 
 def _join(before: openvino.Model, after: openvino.Model) -> openvino.Model:
     """From the image to logits, the decoder reading the features themselves."""
-    # What is filled is compared with nothing, and that selects what the decoder reads.
-    (compared,) = after.input("filled").get_target_inputs()
-    (selection,) = compared.get_node().output(0).get_target_inputs()
+    # By what is filled fused features or others are selected.
+    selection = after.input("filled").get_node()
+    while selection.get_type_name() != "Select":
+        (reader,) = selection.output(0).get_target_inputs()
+        selection = reader.get_node()
+    for reader in selection.output(0).get_target_inputs():
+        reader.replace_source_output(selection.input_value(2))
     features = before.output("features").get_node().input_value(0)
-    for reader in selection.get_node().output(0).get_target_inputs():
+    for reader in after.input("features").get_target_inputs():
         reader.replace_source_output(features)
     return openvino.Model([after.output("logits").get_node()], before.get_parameters(), "frame")

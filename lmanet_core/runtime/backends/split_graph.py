@@ -23,16 +23,27 @@ def input_shapes(info: GraphInfo) -> dict[str, Shapes]:
     width, height = info.feature_size
     after = {
         "read": (height, width, info.value_channels),
-        "query_value": (1, info.value_channels, height, width),
-        "features": (1, info.feature_channels, height, width),
+        "features": _frame_shape(info, info.feature_channels),
+        "filled": (1,),
     }
+    if not (info.channels_last and info.passes_values):
+        after["query_value"] = _frame_shape(info, info.value_channels)
     return {"frame": image, "before": image, "after": after}
+
+
+def _frame_shape(info: GraphInfo, channels: int) -> tuple[int, ...]:
+    """Of what the graph before the memory gives besides what is remembered."""
+    width, height = info.feature_size
+    return (height, width, channels) if info.channels_last else (1, channels, height, width)
 
 
 class SplitGraphBackend(GraphBackend):
     """Runs the graphs of a network file, see `lmanet_core.runtime.network_file`.
 
     The kernel reads the memory where it is, and turns logits into labels.
+
+    Files without `channels_last` give query, query values and features as (1, C, h, w), and values
+    also where they are the features.
 
     Args:
         info: what the file is.
@@ -67,22 +78,21 @@ class SplitGraphBackend(GraphBackend):
         if not self.info.operator:
             self._run = graphs["frame"].bind({"logits": logits})
             return
-        width, height = self.info.feature_size
-        key_channels, value_channels = self.info.key_channels, self.info.value_channels
         # Kept: the graphs know their addresses only.
-        self._between = between = {
-            "query_value": self.zeros((1, value_channels, height, width), kind),
-            "features": self.zeros((1, self.info.feature_channels, height, width), kind),
-        }
-        query = self.zeros((1, key_channels, height, width), kind)
-        read = self.zeros((height, width, value_channels), kind)
-        newest = {name: self.outputs[name] for name in ("key", "value")}
-        self._run = graphs["before"].bind({"query": query, **between, **newest})
-        self._run_after = graphs["after"].bind(
-            {"read": read, **between, "filled": self.inputs["filled"], "logits": logits}
-        )
+        shapes = input_shapes(self.info)["after"]
+        self._after = after = {name: self.zeros(shape, kind) for name, shape in shapes.items()}
+        after["filled"] = self.inputs["filled"]
+        frame = {name: array for name, array in after.items() if name not in ("read", "filled")}
+        if self.info.channels_last and self.info.passes_values:
+            frame["features"] = after["features"] = self.outputs["value"]
+        else:
+            frame["value"] = self.outputs["value"]
+        query = self.zeros(_frame_shape(self.info, self.info.key_channels), kind)
+        self._run = graphs["before"].bind({"query": query, "key": self.outputs["key"], **frame})
+        self._run_after = graphs["after"].bind({**after, "logits": logits})
         # As the kernel takes them: views with their channels in front of the rows.
-        self._query, self._read = query[0], read.transpose(2, 0, 1)
+        self._query = query.transpose(2, 0, 1) if self.info.channels_last else query[0]
+        self._read = after["read"].transpose(2, 0, 1)
         self._keys, self._values = (
             self.inputs[name].transpose(0, 3, 1, 2) for name in ("keys", "values")
         )

@@ -24,6 +24,8 @@ pytest.importorskip("onnxruntime", reason="the extra `export` is missing")
 pytest.importorskip("onnxscript", reason="the extra `export` is missing")
 pytest.importorskip("openvino", reason="openvino is not installed")
 
+import onnx
+
 from lmanet_core.export import export_network
 from lmanet_core.export.quantization import quantize
 from lmanet_core.runtime.backends import openvino_graph
@@ -89,6 +91,76 @@ def test_small_logits_are_recorded_and_older_files_go_on_working(clip, tmp_path)
     for network, file in ((model, path), (large, older)):
         exported = open_segmenter(model_file=file, backend="onnxruntime", threads=1)
         assert_streams_alike(open_segmenter(network, precision="fp32"), exported, clip[:3])
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+@pytest.mark.parametrize("memory_size", [MEMORY_SIZE, 0])
+def test_files_with_channels_in_front_go_on_working(
+    tiny, clip, tiny_network, tmp_path, backend, memory_size
+):
+    """Those made before files said that channels are innermost between the graphs."""
+    info, graphs = read_network_file(tiny_network)
+    record = json.loads(info.to_json())
+    assert record.pop("channels_last") is True
+    older = {
+        "before.onnx": _with_channels_in_front(graphs["before.onnx"], ("features", "query_value")),
+        "after.onnx": _with_channels_in_front(graphs["after.onnx"], ("features", "query_value")),
+    }
+    older["before.onnx"] = _with_channels_in_front(older["before.onnx"], ("query",))
+    write_network_file(tmp_path / "older.lmanet", GraphInfo.from_json(json.dumps(record)), older)
+    exported = open_segmenter(
+        model_file=tmp_path / "older.lmanet",
+        backend=backend,
+        precision="fp32",
+        memory_size=memory_size,
+    )
+    library = open_segmenter(tiny, precision="fp32", memory_size=memory_size)
+    assert_streams_alike(library, exported, clip[:4])
+
+
+def _with_channels_in_front(content: bytes, ports: tuple[str, ...]) -> bytes:
+    """A graph with inputs or outputs (h, w, C) of these names that are (1, C, h, w) instead."""
+    graph = (model := onnx.load_from_string(content)).graph
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array([0]), "batch"))
+    for port in [*graph.input, *graph.output]:
+        if (name := port.name) not in ports:
+            continue
+        for node in graph.node:
+            for names in (node.input, node.output):
+                names[:] = [f"{name}_last" if n == name else n for n in names]
+        height, width, channels = port.type.tensor_type.shape.dim
+        front, last, middle = name, f"{name}_last", f"{name}_middle"
+        if port in list(graph.input):
+            nodes = [
+                onnx.helper.make_node("Squeeze", [front, "batch"], [middle]),
+                onnx.helper.make_node("Transpose", [middle], [last], perm=[1, 2, 0]),
+            ]
+            nodes += graph.node
+        else:
+            nodes = [
+                *graph.node,
+                onnx.helper.make_node("Transpose", [last], [middle], perm=[2, 0, 1]),
+                onnx.helper.make_node("Unsqueeze", [middle, "batch"], [front]),
+            ]
+        sides = [1, channels.dim_value, height.dim_value, width.dim_value]
+        port.CopyFrom(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, sides))
+        del graph.node[:]
+        graph.node.extend(nodes)
+    return model.SerializeToString()
+
+
+def test_what_is_values_and_features_is_between_the_graphs_once(tmp_path):
+    model = build_model(replace(TINY, value_channels=None, fusion="blend")).eval()
+    info = export_network(model, tmp_path / "model.lmanet", work_size=SIZE)
+    before, after = (
+        onnx.load_from_string(graph).graph
+        for graph in read_network_file(tmp_path / "model.lmanet")[1].values()
+    )
+    assert [port.name for port in before.output] == ["query", "key", "features"]
+    assert [port.name for port in after.input] == ["read", "features", "filled"]
+    for port in (*before.output, *after.input[:2]):
+        *sides, _ = (side.dim_value for side in port.type.tensor_type.shape.dim)
+        assert tuple(sides) == info.feature_size[::-1], "channels are innermost"
 
 
 def test_images_of_other_sizes_are_resized_as_in_the_library(tiny, tiny_network):
