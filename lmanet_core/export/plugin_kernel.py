@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -19,7 +19,6 @@ from torch import Tensor
 
 from lmanet_core.ops.implementations.fused_cuda import (
     AttentionLaunch,
-    Cut,
     choose_cut,
     choose_warps,
 )
@@ -30,6 +29,7 @@ from lmanet_core.ops.implementations.fused_cuda_kernels import (
     store,
     tile_of_program,
 )
+from lmanet_core.runtime.pytorch.compiled_kernel import CompiledKernel
 
 DEFAULT_SHARED_MEMORY = 48 << 10
 """Bytes that a block may take without being asked for; TensorRT is not known to ask for more."""
@@ -69,25 +69,6 @@ def plugin_kernel(
     store(read, result, positions * value_channels, inside, channels, 1, value_channels)
 
 
-@dataclass(frozen=True)
-class PluginKernel:
-    """A kernel as TensorRT takes it.
-
-    Attributes:
-        name: of the entry point.
-        ptx: source for the driver's assembler.
-        cut: how the kernel divides the work.
-        threads: of a block.
-        shared_memory: bytes that a block takes.
-    """
-
-    name: str
-    ptx: str
-    cut: Cut
-    threads: int
-    shared_memory: int
-
-
 def plugin_launch(
     query: Tensor,
     keys: Tensor,
@@ -98,29 +79,20 @@ def plugin_launch(
     compute_capability: int,
 ) -> AttentionLaunch:
     """How the kernel fills `read` (H, W, Dv); shapes as in `lmanet_core.export.attention_forms`."""
-    cut = _cut(keys.shape[-1], values.shape[-1], window_size, keys.dtype, compute_capability)
+    channels = keys.shape[-1], values.shape[-1]
+    cut = choose_cut(*channels, keys.dtype, window_size, compute_capability)
     height, width, _ = query.shape
+    tiles = triton.cdiv(height, cut.tile_rows) * triton.cdiv(width, cut.tile_columns)
     tensors = {"query": query, "keys": keys, "values": values, "filled": filled, "read": read}
     constants = asdict(cut)
     return AttentionLaunch(
         plugin_kernel,
-        plugin_grid(cut, height, width),
+        (tiles, triton.cdiv(cut.value_channels, cut.value_block), 1),
         {**tensors, "height": height, "width": width},
         {name: constants[name] for name in plugin_kernel.arg_names if name in constants},
         choose_warps(cut),
         cut=cut,
     )
-
-
-def plugin_grid(cut: Cut, height: Any, width: Any, cdiv: Callable = triton.cdiv) -> tuple:
-    """Blocks in x, y and z.
-
-    Args:
-        height, width: numbers, or TensorRT's expressions of a shape.
-        cdiv: their division that rounds up.
-    """
-    tiles = cdiv(height, cut.tile_rows) * cdiv(width, cut.tile_columns)
-    return tiles, triton.cdiv(cut.value_channels, cut.value_block), 1
 
 
 def compile_plugin(
@@ -130,7 +102,7 @@ def compile_plugin(
     dtype: torch.dtype,
     compute_capability: int,
     oldest_ptx: int = OLDEST_PTX,
-) -> PluginKernel:
+) -> CompiledKernel:
     """Compile the kernel for a chip, 87 for example, that need not be there.
 
     Args:
@@ -168,7 +140,15 @@ def compile_plugin(
             f"{DEFAULT_SHARED_MEMORY} that TensorRT gives; export with --operator tiled"
         )
     ptx = _without_scratch(compiled.asm["ptx"])
-    return PluginKernel(compiled.metadata.name, ptx, launch.cut, 32 * launch.warps, shared_memory)
+    return CompiledKernel(
+        name=compiled.metadata.name,
+        ptx=ptx,
+        tile_rows=launch.cut.tile_rows,
+        tile_columns=launch.cut.tile_columns,
+        value_block=launch.cut.value_block,
+        threads=32 * launch.warps,
+        shared_memory=shared_memory,
+    )
 
 
 def can_compile(compute_capability: int) -> bool:
@@ -186,41 +166,18 @@ def class_plugin_kernels(compute_capability: int) -> Callable[[int, int, int, An
     """What `runtime.pytorch.tensorrt_plugin_v3` compiles its kernels with, for a chip."""
     import tensorrt as trt
 
-    from lmanet_core.runtime.pytorch.tensorrt_plugin_v3 import Kernel
-
     dtypes = {trt.float16: torch.float16, trt.float32: torch.float32}
     # The driver of JetPack 6 is one for CUDA 12.6; chips that PTX does not know came later.
     oldest_ptx = JETPACK_6_PTX if compute_capability < 100 else OLDEST_PTX
 
-    def compile(key_channels: int, value_channels: int, window_size: int, dtype: Any) -> Kernel:
-        made = compile_plugin(
+    def compile(
+        key_channels: int, value_channels: int, window_size: int, dtype: Any
+    ) -> CompiledKernel:
+        return compile_plugin(
             key_channels, value_channels, window_size, dtypes[dtype], compute_capability, oldest_ptx
-        )
-        return Kernel(
-            made.name,
-            made.ptx,
-            made.cut.tile_rows,
-            made.cut.tile_columns,
-            made.cut.value_block,
-            made.threads,
-            made.shared_memory,
         )
 
     return compile
-
-
-def _cut(
-    key_channels: int,
-    value_channels: int,
-    window_size: int,
-    dtype: torch.dtype,
-    compute_capability: int,
-) -> Cut:
-    keys, values = (
-        torch.empty((1, 1, channels, 1, 1), dtype=dtype, device="meta")
-        for channels in (key_channels, value_channels)
-    )
-    return choose_cut(keys, values, window_size, compute_capability)
 
 
 def _without_scratch(ptx: str) -> str:

@@ -11,7 +11,7 @@ import tensorrt.plugin as trtp
 import torch
 
 from lmanet_core.export.attention_forms import OPERATOR, PLUGIN_NAMESPACE
-from lmanet_core.export.plugin_kernel import compile_plugin, plugin_grid
+from lmanet_core.export.plugin_kernel import compile_plugin
 
 PLUGIN_ID = f"{PLUGIN_NAMESPACE}::{OPERATOR}"
 
@@ -53,7 +53,8 @@ def implement(
     kernel = compile_plugin(query.shape[2], values.shape[3], window_size, dtype, _chip)
     height, width = query.shape_expr[0], query.shape_expr[1]
     launch = trtp.KernelLaunchParams()
-    launch.grid_x, launch.grid_y, launch.grid_z = plugin_grid(kernel.cut, height, width, trtp.cdiv)
+    grid = kernel.grid(height, width, values.shape[3], trtp.cdiv)
+    launch.grid_x, launch.grid_y, launch.grid_z = grid
     launch.block_x = kernel.threads
     launch.shared_mem = kernel.shared_memory
     numbers = trtp.SymIntExprs(2)

@@ -145,7 +145,8 @@ def forward_launch(
         tiles: how the work is cut; None: as measured on such a chip, or else as `choose_cut` does.
     """
     query, keys, values = tensors[:3]
-    cut = choose_cut(keys, values, window_size, compute_capability)
+    channels = keys.shape[2], values.shape[2]
+    cut = choose_cut(*channels, keys.dtype, window_size, compute_capability)
     if tiles is None and keys.dtype != torch.float32:
         tiles = MEASURED.get((compute_capability, cut.key_channels, cut.value_channels))
     if tiles is not None:
@@ -169,7 +170,8 @@ def backward_launches(
 ) -> list[AttentionLaunch]:
     """How `backward` fills `gradients`, in this order, like `forward_launch`."""
     query, keys, values = tensors[:3]
-    cut = choose_cut(keys, values, window_size, compute_capability)
+    channels = keys.shape[2], values.shape[2]
+    cut = choose_cut(*channels, keys.dtype, window_size, compute_capability)
     # Triton 3.2 aborts where eight warps of a Hopper compute these, and four have fewer registers.
     old_on_hopper = compute_capability == 90 and triton.__version__.startswith("3.2.")
     few_warps = old_on_hopper and cut.step > 32
@@ -208,14 +210,19 @@ def backward_launches(
     return [replace(launch, warps=4) for launch in launches] if few_warps else launches
 
 
-def choose_cut(keys: Tensor, values: Tensor, window_size: int, compute_capability: int) -> Cut:
+def choose_cut(
+    key_channels: int,
+    value_channels: int,
+    dtype: torch.dtype,
+    window_size: int,
+    compute_capability: int,
+) -> Cut:
     """What no chip spills registers for; docs/lab/cuda_kernels.md has the figures.
 
     Triton drives tensor cores from Ampere on, and float32 would lose digits in them. Without them
     a thread holds whole rows and columns of the factors, so that pieces have to be small.
     """
-    tensor_cores = compute_capability >= 80 and keys.dtype != torch.float32
-    key_channels, value_channels = keys.shape[2], values.shape[2]
+    tensor_cores = compute_capability >= 80 and dtype != torch.float32
     key_block, value_block = (
         max(CHANNEL_BLOCK, triton.next_power_of_2(channels))
         for channels in (key_channels, value_channels)

@@ -11,44 +11,19 @@ from __future__ import annotations
 import ctypes
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import tensorrt as trt
 
+from lmanet_core.runtime.pytorch.compiled_kernel import CompiledKernel
+
 NAMESPACE, NAME, VERSION = "", "LocalAttention", "1"
 """Where TensorRT's parser looks for a node that it does not know, whatever its domain."""
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """A kernel for the driver's assembler, and how the work is divided.
-
-    Attributes:
-        name: of the entry point.
-        ptx: its source.
-        tile_rows, tile_columns: positions of a block.
-        value_block: value channels of a block.
-        threads: of a block.
-        shared_memory: bytes that a block takes.
-    """
-
-    name: str
-    ptx: str
-    tile_rows: int
-    tile_columns: int
-    value_block: int
-    threads: int
-    shared_memory: int
-
-    def grid(self, height: int, width: int, value_channels: int) -> tuple[int, int, int]:
-        """Blocks in x, y and z."""
-        tiles = -(-height // self.tile_rows) * -(-width // self.tile_columns)
-        return tiles, -(-value_channels // self.value_block), 1
-
-
-Compile = Callable[[int, int, int, Any], Kernel]
+Compile = Callable[[int, int, int, Any], CompiledKernel]
 """Makes the kernel for key channels, value channels, window size and TensorRT's type of numbers."""
 
 
@@ -64,7 +39,7 @@ class LocalAttentionPlugin(
     """
 
     def __init__(
-        self, window_size: int, compile: Compile | None, kernel: Kernel | None = None
+        self, window_size: int, compile: Compile | None, kernel: CompiledKernel | None = None
     ) -> None:
         for base in type(self).__bases__:
             base.__init__(self)  # type: ignore[misc]
@@ -188,7 +163,7 @@ class LocalAttentionCreator(trt.IPluginCreatorV3One):
         if phase == trt.TensorRTPhase.BUILD:
             return LocalAttentionPlugin(window_size, self._compile)
         (kernel,) = (name for name in known if name.startswith("{"))
-        return LocalAttentionPlugin(window_size, None, Kernel(**json.loads(kernel)))
+        return LocalAttentionPlugin(window_size, None, CompiledKernel(**json.loads(kernel)))
 
 
 _creator: LocalAttentionCreator | None = None
