@@ -1,5 +1,6 @@
 """Types, ranges and descriptions of the node's parameters."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -20,7 +21,10 @@ from lmanet_ros.node.parameter_fields import (
     declare,
 )
 from lmanet_ros.node.segmentation_parameters import NodeParameters, parse_palette
-from lmanet_ros.parameter_files import PROJECT, written
+
+PROJECT = Path(__file__).parents[3]
+sys.path.insert(0, str(PROJECT / "docs"))
+from parameter_files import written  # noqa: E402
 
 CONFIG = Path(__file__).parents[3] / "config"
 DEFAULTS = asdict(NodeParameters())
@@ -44,7 +48,7 @@ def settings_in(text: str) -> dict[str, object]:
 
 @pytest.mark.parametrize(("path", "text"), written().items(), ids=map(str, written()))
 def test_the_files_of_parameters_are_as_the_dataclasses_say(path, text):
-    """Otherwise: python -m lmanet_ros.parameter_files."""
+    """Otherwise: python docs/parameter_files.py."""
     assert (PROJECT / path).read_text() == text
 
 

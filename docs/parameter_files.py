@@ -1,4 +1,4 @@
-"""The nodes' parameters as files: `python -m lmanet_ros.parameter_files` writes them anew.
+"""The nodes' parameters as files: `python docs/parameter_files.py` writes them anew.
 
 The dataclasses say what there is. From them come the default file of each node in `config/` and the
 page `docs/reference/parameters.md`.
@@ -22,7 +22,7 @@ from lmanet_ros.processes import as_yaml
 
 PROJECT = Path(__file__).parents[1]
 PAGE = Path("docs/reference/parameters.md")
-PROGRAM = "lmanet_ros.parameter_files"
+PROGRAM = "python docs/parameter_files.py"
 WIDTH = 100
 TYPES = {bool: "bool", int: "integer", float: "double", str: "string"}
 """As ROS calls them."""
@@ -88,7 +88,7 @@ def yaml_file(file: NodeFile) -> str:
         "whatever is set here goes before what a launch file sets for all of its nodes. Those "
         "marked (*) may be changed at any time and take effect at once. autostart is read when the "
         "process starts, the others when the node is configured: set them while it is "
-        f"unconfigured, or restart it. Written by `python -m {PROGRAM}`."
+        f"unconfigured, or restart it. Written by `{PROGRAM}`."
     )
     sections = [
         f"{_comment(_described(one), '    ')}\n    {_setting(one, file.values)}\n"
@@ -103,7 +103,7 @@ def page() -> str:
     lines = [
         "# Parameters",
         "",
-        f"Written by `python -m {PROGRAM}` from the nodes' dataclasses. *configure*: the node",
+        f"Written by `{PROGRAM}` from the nodes' dataclasses. *configure*: the node",
         "reads the value when it is configured; set it before, or while the node is unconfigured.",
     ]
     common = {one.name for one in fields(CommonParameters)}
