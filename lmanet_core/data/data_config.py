@@ -18,7 +18,7 @@ from lmanet_core.data.street_clips import StreetClips, StreetClipsConfig
 from lmanet_core.program.settings import build, check_at_least
 
 CLIPS = ("neighbours", "pseudo", "street")
-"""Where the frames before the last one are from, see `DataConfig.clips`."""
+"""Where the frames before the last one come from, see `DataConfig.clips`."""
 
 
 @dataclass(frozen=True)
@@ -29,28 +29,29 @@ class DataConfig:
         dataset: one of `DATASETS`.
         root: its folder; None for 'synthetic'.
         split: see the data set.
-        labels: folder in `root` with labels from elsewhere, of 'cityscapes' and 'recording'; None:
-            the data set's own alone.
-        size: (width, height) of the frames; None: as stored. For 'synthetic' it is that of the
-            videos to validate on; the clips have `street.size`.
+        labels: folder in `root` with other labels than the data set's own, for 'cityscapes' and
+            'recording'; None: the data set's own.
+        size: (width, height) of the frames; None: as stored. For 'synthetic' it is the size of the
+            videos for validation; clips have `street.size`.
         clips: one of `CLIPS`. 'neighbours' are a labelled frame and the video before it, 'pseudo'
             are made of the labelled frame alone, 'street' are those of the data set 'synthetic'.
         frames: T; 1 for a single-frame network.
         max_stride: frames of a clip lie 1..max_stride video frames apart.
-        motion: of the clips 'pseudo'.
-        street: of the clips 'street'.
-        augmentation: None leaves clips as they are.
-        corrupt_last_frame: how the last frame of a clip is corrupted at times, after the
-            augmentation; None: it never is.
-        corrupt_any_frame: how any frame is corrupted at times, each by itself; None: none is.
-        corrupted_copy: how a copy of each frame is corrupted that a single-frame network sees after
-            the frame itself, see `StageConfig.distillation`; None: there is no copy. Goes with
-            frames 1.
-        also: other data sets to learn from at the same time. What one of them does not say is as
-            here.
-        share: of one of those: how many clips of 1 come from it; this one has the rest.
-        label_mapping: of one of those: its classes as those of this one, see
-            `lmanet_core.data.label_mapping`. None: both have the same, or the project knows how.
+        motion: how 'pseudo' clips move.
+        street: what 'street' clips show.
+        augmentation: how clips are augmented; None: not at all.
+        corrupt_last_frame: how the last frame of a clip is corrupted now and then, after the
+            augmentation; None: never.
+        corrupt_any_frame: how each frame is corrupted now and then, by itself; None: never.
+        corrupted_copy: how a copy of each frame is corrupted; a single-frame network sees frame
+            and copy, see `StageConfig.distillation`. None: there is no copy. It needs frames 1.
+        also: further data sets to learn from at the same time. A setting that one of them leaves
+            out is as here.
+        share: only in `also`: share (0..1) of the clips that come from that data set. The first
+            data set has the rest.
+        label_mapping: only in `also`: maps the classes of that data set to those of the first, see
+            `lmanet_core.data.label_mapping`. None: the classes are the same, or the mapping is
+            known.
     """
 
     dataset: str

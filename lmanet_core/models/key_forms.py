@@ -17,7 +17,7 @@ NEARNESS = 46.0
 """The same for places on top of each other and places a quarter of `PERIOD` apart, in x and y:
 at the start, a normal distribution with a deviation of 1.5 cells."""
 PREFERENCE = 2.0
-"""For better frames: that of twice the logarithm of their odds."""
+"""Factor of the frame quality, which is the logarithm of the odds that a frame is clean."""
 SHORTEST = 1e-4
 """Length below which keys are shorter than the others; not nothing in half precision, either."""
 PERIOD = 64

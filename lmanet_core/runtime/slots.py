@@ -33,7 +33,8 @@ class Slots:
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Two with the same, and the same sizes, hold equally many frames ever after."""
+        """State that decides how many frames are held: two memories of the same state and size stay
+        equal from then on."""
         return self.filled, self._offered % self.write_interval
 
     def take(self) -> int | None:

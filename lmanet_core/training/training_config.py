@@ -28,7 +28,7 @@ SUPERVISED = ("last", "all")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("plateau", "polynomial", "one_cycle", "constant")
 INITIAL_WEIGHTS = "initial_weights"
-"""In place of an earlier stage: those of the run."""
+"""Name that `StageConfig.after` may have in place of an earlier stage's: the run's weights."""
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -42,15 +42,17 @@ USER_ERRORS = (TrainingError, DatasetError, CheckpointError, OSError)
 
 @dataclass(frozen=True)
 class DistillationConfig:
-    """What a single-frame network learns beside labels, from itself as it was when the stage began.
+    """Losses of a single-frame network beside that of the labels.
+
+    The teacher is the network as it was when the stage began. It sees clean frames; the network
+    learns from the frames and from their corrupted copies.
 
     Attributes:
-        weight: of how far its predictions, for frames and their corrupted copies, are from what
-            that one says of the frames. It keeps what is known of clean frames, and says of
-            corrupted ones what their labels do not.
-        scales: factors by which that one sees the frames enlarged; it is averaged over them.
-        consistency: weight of how far the predictions for a frame and its corrupted copy are apart:
-            the Jensen-Shannon divergence of AugMix (Hendrycks et al., ICLR 2020).
+        weight: weight of the loss between the network's predictions, of frames and of their
+            corrupted copies, and the teacher's predictions of the frames.
+        scales: factors by which the teacher sees the frames enlarged; its predictions are averaged.
+        consistency: weight of the loss between the predictions of a frame and of its corrupted
+            copy: the Jensen-Shannon divergence of AugMix (Hendrycks et al., ICLR 2020).
     """
 
     weight: float = 1.0
@@ -75,59 +77,58 @@ class StageConfig:
         name: also the name of the stage's checkpoint.
         trains: parts of the network that learn, of `PARTS`; the others are frozen and stay in
             eval mode.
-        frozen: modules within those parts, by name such as 'encoder.stages.stem', that stay as they
-            are all the same. The first layers of a network that has seen ImageNet know what they
-            need, and take much of the time.
+        frozen: modules within those parts that do not learn, by name, such as
+            'encoder.stages.stem'. The first layers of a network from ImageNet have little left to
+            learn, and take much of the time.
         after: name of the earlier stage whose result it starts from, or 'initial_weights'; None:
             the one before.
         data: what it learns from; `data.frames` T is the clip length, 1 trains on single frames.
         batch_size: clips per optimizer step, over all processes and accumulated parts.
-        accumulate: parts into which each process divides its share of a batch to save memory.
+        accumulate: number of parts into which each process divides its share of a batch, to save
+            memory.
         steps: optimizer steps. Of `steps`, `epochs` and `hours` one is given.
         epochs: passes over the data.
-        hours: of training, however many steps that makes; a resumed run has what is left of them.
+        hours: length of the stage in hours. A resumed run has the hours that are left.
         optimizer: one of `OPTIMIZERS`.
-        learning_rate: the first one, or the peak of 'one_cycle'.
-        encoder_learning_rate: that of the encoder; None: the same.
+        learning_rate: the rate at the start, or the peak of 'one_cycle'.
+        encoder_learning_rate: the encoder's rate; None: `learning_rate`.
         schedule: one of `SCHEDULES`. 'plateau' multiplies the rate by 0.8 when the mean training
             loss of an epoch has not fallen for `patience` epochs, down to 1e-8. 'polynomial'
             decays to zero with a power of 0.9, 'one_cycle' warms up before it does, along a cosine.
-        supervise: one of `SUPERVISED`: the frames of a clip whose loss counts.
-        shortest_clip: at each step a number of frames from this one to T is drawn, which are the
-            last of the clips; None: always T. A memory is not always full.
-        class_weight_offset: c in a class's weight 1 / ln(c + frequency), where the run is not given
-            weights. ERFNet's authors have 1.10 for Cityscapes; less of it gives rare classes more
-            weight. None: every pixel counts the same.
-        ema_decay: d of the moving average w <- d w + (1 - d) weights that is validated and
-            saved in place of the weights themselves; None: the weights are.
-        dropout: whether the network's dropout is active. Endless data cannot be learned by heart;
-            without dropout it is learned in fewer steps.
-        fixed_statistics: those of the parts that keep the batch statistics they came with. Those
-            of a few images are noise to a network that has good ones.
-        batch_norm_momentum: of the running statistics of parts that learn.
-        start: one of `STARTS`, how a memory starts that the weights before do not have: 'shared'
-            from random weights, the same for query and memory; 'components', with keys that tell
-            places apart, and 'average', which averages, from the statistics of the features of a
-            few clips, see `lmanet_core.training.start_from_features`. With each of them the quality
-            of frames is fitted where the network has one, to frames of all data sets in their
-            shares and copies that are corrupted as `corrupt_last_frame`, `corrupt_any_frame` or
-            else `corruption` has it, see `lmanet_core.training.frame_quality_fit`.
-        target: one of `TARGETS`. The other two teach the memory alone, without labels, what the
-            network has of the clean frame when some frames are seen, and remembered, corrupted:
-            'features' those of the encoder, 'predictions' the classes' probabilities, averaged
-            over the frame and its mirror image. On a clean frame, the memory then costs nothing.
-        teacher_scales: factors by which frames are enlarged for 'predictions', which are averaged
-            over them: small things are seen better in enlarged frames.
-        corruption: of the frames of those two.
-        distillation: of a single-frame network by itself as it was; None: labels alone. It goes
-            with `data.corrupted_copy`.
-        temporal_consistency: weight of a loss that needs no labels: how far predictions are from
-            those of the frame before, moved along optical flow, see
-            `lmanet_core.training.temporal_consistency_loss`. For the memory, and with
-            `model.memory_size` 0 for the single-frame network; `data.frames` is at least 2.
-        correspondence: weight of a second loss beside that of the labels: how far from where a
-            place was, by optical flow, the memory looks, see
-            `lmanet_core.training.correspondence_loss`. 0: it is left to find out where to look.
+        supervise: one of `SUPERVISED`: whether the loss counts the last frame of a clip or all.
+        shortest_clip: shortest length of a clip, in frames. At each step a length between this one
+            and T is drawn, so that the network also learns with a memory that is not full yet.
+            None: always T.
+        class_weight_offset: c in the weight of a class, 1 / ln(c + frequency), if the run is given
+            no weights. ERFNet's authors take 1.10 for Cityscapes. A smaller one gives rare classes
+            more weight. None: all pixels count the same.
+        ema_decay: d of the exponential moving average w <- d w + (1 - d) weights. The average is
+            validated and saved in place of the weights. None: there is no average.
+        dropout: whether the network's dropout is active. Without it, endless data such as the
+            synthetic street is learned in fewer steps.
+        fixed_statistics: parts, of those that learn, whose batch normalisations keep the
+            statistics that they have. Statistics of small batches would only add noise.
+        batch_norm_momentum: momentum of the running statistics in parts that learn.
+        start: one of `STARTS`: how a memory begins that the stage before did not have. 'shared'
+            takes random weights, the same for query and memory. 'components' takes keys that tell
+            places apart, and 'average' a memory that averages; both come from the features of a
+            few clips, see `lmanet_core.training.start_from_features`. Where a network has a frame
+            quality it is fitted at the start, see `lmanet_core.training.frame_quality_fit`.
+        target: one of `TARGETS`: what the loss compares with. 'labels' are true labels. The other
+            two need no labels and train the memory alone: some frames of a clip are corrupted, and
+            the network with its memory must give what it gives for the clean frame. 'features'
+            compares the encoder's features, 'predictions' the probabilities of the classes,
+            averaged over the frame and its mirror image.
+        teacher_scales: factors by which the clean frame is enlarged for 'predictions'; its
+            probabilities are averaged over them. Small things are seen better in enlarged frames.
+        corruption: how frames are corrupted for 'features' and 'predictions'.
+        distillation: losses of a single-frame network against itself as it was; None: labels
+            alone. It needs `data.corrupted_copy`.
+        temporal_consistency: weight of a loss without labels: predictions should follow the
+            optical flow from frame to frame, see
+            `lmanet_core.training.temporal_consistency_loss`. `data.frames` is at least 2.
+        correspondence: weight of a loss without labels: the memory should look where optical flow
+            finds a place, see `lmanet_core.training.correspondence_loss`.
     """
 
     name: str
