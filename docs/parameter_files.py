@@ -25,7 +25,7 @@ PAGE = Path("docs/reference/parameters.md")
 PROGRAM = "python docs/parameter_files.py"
 WIDTH = 100
 TYPES = {bool: "bool", int: "integer", float: "double", str: "string"}
-"""As ROS calls them."""
+"""ROS' names of types."""
 CHANGES = {ANY_TIME: "at once", START: "at the start"}
 """When a value takes effect; else when the node is configured."""
 

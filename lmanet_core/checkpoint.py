@@ -28,7 +28,7 @@ FORMAT = "lmanet-1"
 CHECKSUM = "sha256"
 """The entry of the metadata by which damage is found."""
 _LENGTH_BYTES = 8
-"""In which a safetensors file begins with the length of its header."""
+"""Bytes at the start of a safetensors file that hold the length of its header."""
 DEFAULT_WEIGHTS = "street"
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 _EXPORTED = (".lmanet", ".onnx", ".engine")
@@ -245,7 +245,7 @@ def _config(path: Path, metadata: Mapping[str, str]) -> ModelConfig:
 
 
 def _metadata(path: Path) -> dict[str, str]:
-    """That of a file that this project wrote."""
+    """Metadata of a file that this project wrote."""
     # Where there is no checkpoint to read, nothing of the library needs this package.
     from safetensors import SafetensorError, safe_open
 
@@ -272,7 +272,7 @@ def _metadata(path: Path) -> dict[str, str]:
 
 
 def _tensors(path: Path, framework: str) -> dict[str, Any]:
-    """Of PyTorch, 'pt', or of numpy, 'np'."""
+    """Tensors of PyTorch ('pt') or of numpy ('np')."""
     from safetensors import safe_open
 
     with safe_open(path, framework=framework) as file:

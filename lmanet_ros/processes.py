@@ -29,7 +29,7 @@ LARGE_IMAGES = Path(__file__).with_name("large_images.xml")
 PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 """Where Fast DDS looks for its profiles, before its release 3 and since."""
 PR_SET_PDEATHSIG = 1
-"""Of Linux, see prctl(2)."""
+"""Option of Linux' prctl(2)."""
 # Loaded here: between fork and exec as little as possible is to happen.
 _LIBC = ctypes.CDLL(None)
 
@@ -102,7 +102,7 @@ class NodeProcess:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """Identifier of the process."""
         return self._process.pid
 
     def is_running(self) -> bool:
@@ -160,7 +160,7 @@ def start(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
 
 
 def _end_with(parent: int) -> None:
-    """In a child: ask Linux for SIGTERM at the end of the parent, which may have come already."""
+    """In a child: ask Linux for SIGTERM when the parent ends, which may have happened already."""
     _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         os._exit(1)

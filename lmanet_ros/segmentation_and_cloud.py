@@ -28,7 +28,7 @@ def _load() -> tuple[type, list[Callable[[], ManagedNode]]]:
 
     @dataclass(frozen=True)
     class Parameters(NodeParameters, CloudParameters):
-        """Those of both."""
+        """Parameters of both nodes."""
 
     beside = ["--ros-args", "-r", "labels:=segmentation_node/labels"]
     return Parameters, [SegmentationNode, lambda: SemanticCloudNode(cli_args=beside)]

@@ -38,7 +38,8 @@ Point = tuple[str, int, int]
 """Network, memory size and window size."""
 
 _FIRST_SEED = 2**31
-"""Of streets to compare on; training draws its own from below."""
+"""Seed of the first street that labels are compared on. Training draws streets with smaller
+seeds."""
 _CALIBRATION_SEED = 2**31 + 1000
 _COLUMNS = ("network", "S", "w", "backend", "ms", "of fp32", "agreement", "MiB", "start s")
 _START = """
@@ -112,7 +113,7 @@ class Contender:
 
     @property
     def name(self) -> str:
-        """As the table says it."""
+        """Name in the table."""
         form = " tiled" if self.file.suffix == ".onnx" else ""
         precision = "int8" if self.file.stem == "int8" else self.precision
         return f"{self.backend} {precision}{form}"

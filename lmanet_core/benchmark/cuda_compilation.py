@@ -58,7 +58,7 @@ CHIPS = {
     110: Chip("Jetson Thor", 1536, 24, 228 << 10, 227 << 10),
     120: Chip("RTX 50", 1536, 24, 100 << 10, 99 << 10),
 }
-"""By compute capability: 87 is 8.7."""
+"""Chips by compute capability: 87 is 8.7."""
 
 
 def launches(size: Size, dtype: torch.dtype, compute_capability: int) -> dict[str, AttentionLaunch]:

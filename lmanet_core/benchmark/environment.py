@@ -22,7 +22,7 @@ def environment_mib(*extras: str) -> float:
 
 
 def _needed(name: str, extra: str, seen: set[tuple[str, str]]) -> Iterator[Distribution]:
-    """The packages that one asks for with an extra, and those that these ask for."""
+    """Packages that an extra of a package brings, and the packages that these need."""
     seen.add((name, extra))
     try:
         requirements = map(Requirement, distribution(name).requires or ())

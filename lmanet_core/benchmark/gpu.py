@@ -54,9 +54,9 @@ _MEMORIES: dict[str, dict[str, Any]] = {
 }
 """Settings of the paper's memories beside its sizes."""
 _FIGURE_SECONDS = 2.0
-"""That one figure may take, about, once everything is compiled."""
+"""Seconds that one figure may take, about, once everything is compiled."""
 _SEARCH_SECONDS = 100.0
-"""For the search for tiles, at each size."""
+"""Seconds for the search for tiles, at each size."""
 
 
 @dataclass(frozen=True)

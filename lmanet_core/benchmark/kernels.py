@@ -26,7 +26,7 @@ POINTS = {
     "street": Size(window_size=15, key_channels=25, value_channels=96),
     "few channels": Size(key_channels=2, value_channels=16),
 }
-"""At 1024x512; the last one shows what is neither of the two products."""
+"""Sizes at 1024x512. The last one shows what the two products do not take."""
 _VARIANTS = (("avx2", "float32"), ("avx512", "float32"), ("avx512_bf16", "bfloat16"))
 
 

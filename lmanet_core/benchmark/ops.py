@@ -129,7 +129,7 @@ def compare(names: Sequence[str], size: Size, repeats: int) -> dict[str, dict[st
 def sweep(
     names: Sequence[str], size: Size, repeats: int
 ) -> dict[str, list[dict[str, int | float]]]:
-    """For each of `SWEEPS` the sizes, with milliseconds of each implementation's forward pass."""
+    """Sizes of each of `SWEEPS`, with milliseconds of each implementation's forward pass."""
     figures: dict[str, list[dict[str, int | float]]] = {}
     for varied, changes in SWEEPS.items():
         figures[varied] = []

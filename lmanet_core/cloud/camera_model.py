@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 KNOWN_CALIBRATIONS = 8
-"""Of how many calibrations and sizes the rays are kept."""
+"""Number of calibrations and sizes whose rays are kept."""
 LARGEST_ERROR = 0.5
 """Pixels that a direction may miss its pixel by."""
 MARGIN = 1.02

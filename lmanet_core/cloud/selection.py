@@ -12,13 +12,13 @@ import numpy as np
 from lmanet_core.network.classes import ClassTable
 
 GROUND_CLASSES = ("road", "sidewalk", "terrain", "pavement")
-"""Of Cityscapes and CamVid: what lies flat."""
+"""Classes of Cityscapes and CamVid that lie flat."""
 OBSTACLE_CLASSES = (
     "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "person",
     "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
     "tree", "sign", "pedestrian", "bicyclist",
 )  # fmt: skip
-"""Of both: what stands on it."""
+"""Classes of Cityscapes and CamVid that stand on the ground."""
 _FAR = 1e9
 """Metres; OpenCV has no infinite bound."""
 
@@ -81,5 +81,5 @@ def label_table(classes: ClassTable, names: Iterable[str]) -> np.ndarray:
 
 
 def known_names(classes: ClassTable, names: Iterable[str]) -> tuple[str, ...]:
-    """Those of some names that are classes of a table."""
+    """The names that are classes of a table."""
     return tuple(name for name in names if name in classes.names)

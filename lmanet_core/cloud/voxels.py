@@ -1,4 +1,4 @@
-"""Fewer points: one for each voxel, with the label that most of those in it have."""
+"""Fewer points: one for each voxel, with the most frequent label in it."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ EXTRA = "torch"
 SHARES = (0.1, 0.05)
 """Shares that are tried in this order; the first one that passes the comparison is taken."""
 PAIRS = 15
-"""Of neighbouring frames that are judged."""
+"""Pairs of neighbouring frames that the networks are compared on."""
 FEWEST_FRAMES = 12
 NETWORK_FILE_SUFFIX = ".lmanet"
 
@@ -120,7 +120,7 @@ def _choose_frames(
 
 
 def _spread(first: int, last: int, count: int) -> set[int]:
-    """That many numbers, or as many as there are, from all over the range."""
+    """`count` numbers, evenly spread over the range; all of them if there are fewer."""
     return set(np.linspace(first, last, min(count, last - first + 1)).round().astype(int).tolist())
 
 

@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
 _TIMED_SIZES = ((832, 416), (1024, 512))
 """(width, height): the one that the shipped network runs at, and the paper's."""
 _TIMED_SECONDS = 1.0
-"""For each of them."""
+"""Seconds for each size."""
 _FEWEST_TIMED = 3
 """Frames, however long they take."""
 
@@ -234,7 +234,7 @@ def _processor_name() -> str:
 
 
 def _instruction_sets() -> list[str]:
-    """Those that matter here, as Linux names them."""
+    """Instruction sets that matter here, as Linux names them."""
     flags = set((_cpuinfo("flags") or _cpuinfo("Features")).split())
     known = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8", "asimd")
     return [name for name in known if name in flags]

@@ -147,7 +147,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _tell(step: str) -> None:
-    """At once, whatever the output is: each step takes seconds, some of them half a minute."""
+    """Print a step at once, since each takes seconds, some of them half a minute."""
     print(f"{step} ...", file=sys.stderr, flush=True)
 
 

@@ -30,7 +30,7 @@ class Conversion:
     title: str
     """What the file was recognised as."""
     model: LMANet
-    """In eval mode, float32, on the CPU."""
+    """The network, in eval mode, float32, on the CPU."""
     left_out: tuple[str, ...]
     """Names of tensors that the published network itself never uses to segment."""
     dropped_outputs: int

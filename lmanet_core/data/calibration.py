@@ -12,7 +12,7 @@ from lmanet_core.data.video_files import read_video
 SYNTHETIC = "synthetic"
 
 _SEEDS = (2**31 + 1000, 2**31 + 1001)
-"""Of streets that neither training nor the benchmarks draw."""
+"""Seeds of streets that neither training nor the benchmarks draw."""
 
 
 def calibration_frames(

@@ -18,7 +18,7 @@ NEAR = 0.12
 ZOOMS = 8
 """Images that a blur of the camera's way forward is made of."""
 STREAKS = 500
-"""Of the heaviest rain in a picture of 448x256."""
+"""Streaks of the heaviest rain in a picture of 448x256."""
 DROPS = 12
 """On the glass, in the heaviest rain."""
 
@@ -68,7 +68,7 @@ def dirt(image: np.ndarray, largest: float, random: np.random.Generator) -> np.n
 
 
 def defocus(image: np.ndarray, largest: float, random: np.random.Generator) -> np.ndarray:
-    """Spread each point over a disc with a radius of up to so many pixels."""
+    """Spread each point over a disc with a radius of up to `largest` pixels."""
     radius = random.uniform(0, largest)
     reach = math.ceil(radius)
     places = np.arange(-reach, reach + 1)
@@ -78,8 +78,9 @@ def defocus(image: np.ndarray, largest: float, random: np.random.Generator) -> n
 
 
 def motion(image: np.ndarray, largest: float, random: np.random.Generator) -> np.ndarray:
-    """Spread each point along a line of up to so many pixels: a turn or a bump, or the way
-    forward, when the lines lead away from a point and grow with the distance from it."""
+    """Spread each point along a line of up to `largest` pixels, as a moving camera does. On a turn
+    or a bump all lines are alike; on the way forward they lead away from a point and grow with the
+    distance from it."""
     length = random.uniform(0, largest)
     if random.random() < 0.3:
         return _zoom(image, length, random)
@@ -116,7 +117,7 @@ def banding(image: np.ndarray, largest: float, random: np.random.Generator) -> n
 
 
 def grain(image: np.ndarray, largest: float, random: np.random.Generator) -> np.ndarray:
-    """Noise of up to so many grey levels that is wider than a pixel, in colour or in grey."""
+    """Noise wider than a pixel, in colour or in grey, of up to `largest` grey levels."""
     height, width = image.shape[:2]
     wide = random.uniform(1, 3)
     size = max(1, round(width / wide)), max(1, round(height / wide))
@@ -157,7 +158,7 @@ def compress(image: np.ndarray, largest: float, random: np.random.Generator) -> 
 
 
 def noise(image: np.ndarray, largest: float, random: np.random.Generator) -> np.ndarray:
-    """Of each value by itself, of up to so many grey levels."""
+    """Noise of each value by itself, of up to `largest` grey levels."""
     return add_noise(image, random.uniform(0, largest), random)
 
 

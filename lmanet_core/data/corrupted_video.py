@@ -16,9 +16,9 @@ class FrameInRun(NamedTuple):
     """Where a frame is among those in a row that are corrupted together."""
 
     number: int
-    """Of the frame in its run, from 0 on."""
+    """Number of the frame in its run, from 0 on."""
     seed: tuple[int, int]
-    """Of the run: the video's, and the run's number."""
+    """Seed of the run: the video's seed and the run's number."""
     random: np.random.Generator
     """What the run's frames draw from, the same from the same state on."""
 

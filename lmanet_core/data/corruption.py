@@ -26,7 +26,7 @@ SHARES = (
 
 @dataclass(frozen=True)
 class CorruptionConfig:
-    """What may become of a frame; one or two of what is not 0, drawn.
+    """How frames are corrupted: by one or two of the settings that are not 0, drawn for each frame.
 
     The first five are what every memory learns from. The others, 0 unless asked for, are what a
     camera sees on a bad day, see `lmanet_core.data.camera_faults`. Lengths are in pixels of the
@@ -113,7 +113,7 @@ class CorruptedClips(ClipsOfSource):
 
 
 class ClipsWithCorruptedCopies(ClipsOfSource):
-    """Of each frame, and after it, a copy that is corrupted. Labels stay as they are.
+    """Clips of each frame followed by a corrupted copy. Labels stay as they are.
 
     Args:
         source: of clips of one frame.

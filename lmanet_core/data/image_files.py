@@ -1,4 +1,4 @@
-"""Image files, as everything here reads them: frames and label maps.
+"""Image files: how frames and label maps are read.
 
 A file's EXIF orientation does not count, neither for frames nor for label maps: what is stored is
 what a camera's driver publishes and what its calibration is of.
@@ -17,7 +17,7 @@ from lmanet_core.data.natural_order import natural_order
 from lmanet_core.data.video import DatasetError, VideoError
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-"""In small letters; files have them in any."""
+"""Endings of image files, in small letters; a file may have them in capitals."""
 _COLOR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 _PNG = b"\x89PNG\r\n\x1a\n"
 _COLOR_TYPE, _PALETTE = 25, 3
@@ -53,7 +53,7 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
 
 
 def is_hidden(file: Path) -> bool:
-    """Whether a file's name begins with a dot, as of those that macOS leaves beside others."""
+    """Whether a file's name begins with a dot, as that of the copies that macOS makes."""
     return file.name.startswith(".")
 
 

@@ -26,7 +26,7 @@ from lmanet_core.output.files import write_text
 
 SPLITS = ("train", "val", "all")
 VAL_SHARE = 0.2
-"""Of each video: its end."""
+"""Share of each video, at its end, that is for validation."""
 CLASSES, IMAGES, LABELS = "classes.yaml", "images", "labels"
 IMAGE_SUFFIX, LABEL_SUFFIX = ".jpg", ".png"
 MOST_NAMED = 10

@@ -23,7 +23,7 @@ CORRUPTIONS = (
 """The fifteen whose mean is reported."""
 SEVERITIES = range(1, 6)
 SMALLEST_SIDE = 32
-"""In pixels, of images that can be corrupted."""
+"""Pixels of the smallest side of images that can be corrupted."""
 
 
 def standard_corruption(image: np.ndarray, name: str, severity: int, seed: int) -> np.ndarray:

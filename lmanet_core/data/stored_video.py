@@ -17,7 +17,7 @@ from lmanet_core.network.resizing import resize_image
 MOST_LISTED = 50
 """Missing files that a message names; of more it tells the number."""
 PROPORTIONS = 0.02
-"""By how much those of labels may differ from the image's, as rounded sizes do."""
+"""How much the proportions of labels and images may differ, as those of rounded sizes do."""
 
 
 class LabelEncoding:

@@ -17,7 +17,7 @@ READERS: Registry[Callable[..., Iterator[np.ndarray]]] = Registry("recording", "
 where one is asked for, that give what `read_video` gives. `lmanet_ros` announces rosbags."""
 
 _COUNTING_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
-"""Of video files in which the number of frames is recorded."""
+"""Endings of video files that record their number of frames."""
 _FRAMES_SPARED, _SHARE_SPARED = 3, 0.01
 """What may be missing at the end of a video that is whole: its record may be off by that."""
 

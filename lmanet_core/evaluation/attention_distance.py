@@ -33,7 +33,7 @@ class Displacement:
 
 
 def displacement(now: np.ndarray, past: np.ndarray, cells: tuple[int, int]) -> Displacement:
-    """Of pairs of frames, (B, H, W) uint8 both, in (H', W') cells."""
+    """Optical flow between pairs of frames, (B, H, W) uint8 both, in (H', W') cells."""
     flow = OpticalFlow()
     pairs = zip(now, past, strict=True)
     moved, known = zip(*(_moved(flow, *pair, cells) for pair in pairs), strict=True)

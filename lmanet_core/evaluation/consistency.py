@@ -26,7 +26,7 @@ class TemporalConsistency:
         self._visible = 0
 
     def begin_video(self) -> None:
-        """What comes next is not compared with what came before."""
+        """Begin a new video: its first frame is not compared with the last one before."""
         self._before = None
 
     def update(self, image: np.ndarray, labels: np.ndarray) -> float | None:
@@ -55,7 +55,7 @@ class TemporalConsistency:
 
     @property
     def ratio(self) -> Ratio:
-        """Pixels that agree, of those that are visible, of all pairs of frames."""
+        """Pixels whose labels agree, out of the visible ones, over all pairs of frames."""
         return Ratio(self._agreeing, self._visible)
 
 
@@ -75,7 +75,7 @@ class VideoConsistency:
         self._shares: list[float] = []
 
     def begin_video(self) -> None:
-        """What comes next is not compared with what came before."""
+        """Begin a new video: its first frame is not compared with the last one before."""
         self._true_before = None
 
     def update(self, predicted: np.ndarray, true: np.ndarray | None) -> None:

@@ -76,7 +76,7 @@ def segment_side_by_side(
     dataset: VideoDataset,
     lookup: np.ndarray | None = None,
 ) -> Iterator[dict[str, SegmentedFrame]]:
-    """As `segment`, with several networks by name; each frame is read once for all."""
+    """Segment with several networks, by name; each frame is read once for all."""
     for video in dataset.videos:
         for segmenter in segmenters.values():
             segmenter.reset()
@@ -113,7 +113,7 @@ def score(frames: Iterable[SegmentedFrame], classes: ClassTable) -> Evaluation:
 def score_side_by_side(
     frames: Iterable[Mapping[str, SegmentedFrame]], classes: ClassTable
 ) -> dict[str, Evaluation]:
-    """As `score`, of frames that several networks have segmented."""
+    """Score frames that several networks have segmented."""
     scorers: defaultdict[str, Scorer] = defaultdict(lambda: Scorer(classes))
     video = None
     for segmented in frames:

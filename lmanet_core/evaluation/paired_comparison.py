@@ -98,7 +98,7 @@ def _by_video(runs: Sequence[Figures]) -> dict[str, float]:
 
 
 def _mean(runs: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
-    """Of what all runs have a figure for."""
+    """Mean over the runs, of videos for which all of them have a figure."""
     return {
         name: float(np.mean([run[name] for run in runs]))
         for name in runs[0]

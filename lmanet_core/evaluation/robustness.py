@@ -43,7 +43,7 @@ class Robustness:
         return list(self.evaluations[CLEAN])
 
     def miou(self, mode: str) -> dict[str, float]:
-        """Of each corruption, 0..1."""
+        """mIoU of each corruption, 0..1."""
         figures = ((name, of[mode].miou) for name, of in self.evaluations.items())
         return {name: miou for name, miou in figures if miou is not None}
 
@@ -52,11 +52,12 @@ class Robustness:
         return float(np.mean([miou for name, miou in self.miou(mode).items() if name != CLEAN]))
 
     def relative(self, mode: str) -> float:
-        """That mean as a share of the mIoU of clean frames."""
+        """Mean over the corruptions as a share of the mIoU of clean frames."""
         return self.mean(mode) / self.miou(mode)[CLEAN]
 
     def table(self) -> str:
-        """In percent, a line for each corruption, then their mean and that relative to clean."""
+        """A table in percent: a line for each corruption, their mean, and the mean relative to
+        clean."""
         modes = self.modes
         columns = [self.miou(mode) for mode in modes]
         lines = [

@@ -55,8 +55,8 @@ class Scorer:
         self._video: str | None = None
 
     def begin_video(self, name: str | None = None) -> None:
-        """What comes next is not compared with what came before; with a name it has figures of
-        its own, too."""
+        """Begin a new video, which is not compared with the one before. With a name it also has
+        figures of its own."""
         self._video = name
         self._flow.begin_video()
         self.leave_out()

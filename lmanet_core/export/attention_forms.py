@@ -21,9 +21,9 @@ from lmanet_core.ops.implementations.tiled import TILE, join_tiles, split_tiles,
 DOMAIN = "com.lmanet"
 OPERATOR = "LocalAttention"
 VERSION = 1
-"""Of the operator set `DOMAIN`, whose only operator is `OPERATOR`."""
+"""Version of the operator set `DOMAIN`, whose only operator is `OPERATOR`."""
 PLUGIN_NAMESPACE = "lmanet"
-"""What TensorRT calls the domain: names of namespaces have no dots there."""
+"""TensorRT's name for the domain: its namespaces have no dots in their names."""
 
 GraphAttention = Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]
 """(query, keys, values, filled, window_size) -> read."""

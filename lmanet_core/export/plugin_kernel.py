@@ -38,7 +38,7 @@ OLDEST_PTX = 88
 JETPACK_6_PTX = 85
 """Version 8.5, which drivers for CUDA 12.5 and later assemble."""
 PTX_VERSIONS = {110: 90}
-"""Of chips that version does not know."""
+"""PTX versions of chips that the default version does not know."""
 PARAMETERS = ("query", "keys", "values", "filled", "height", "width", "read")
 """What the kernel is started with."""
 

@@ -23,7 +23,7 @@ from lmanet_core.runtime.network_file import write_network_file
 Sides = dict[int, Any]
 """Dimensions of an input that are open -> `torch.export.Dim`."""
 MOST_STEPS = 4096
-"""Of a side; a bound that exporting asks for."""
+"""Cells of a side at most; the exporter asks for a bound."""
 
 
 def export_network(
@@ -135,7 +135,7 @@ def _image_sides(info: GraphInfo) -> tuple[Sides, ...]:
 
 
 def _feature_sides(info: GraphInfo, shapes: Shapes) -> tuple[Sides, ...]:
-    """The same for the inputs of what comes after local attention."""
+    """Sides of the inputs of the graph after local attention."""
     if info.side_multiple == 0:
         return ()
     rows, columns = Dim("rows", min=1, max=MOST_STEPS), Dim("columns", min=1, max=MOST_STEPS)

@@ -257,7 +257,7 @@ def progress_monitor(trt: Any) -> Any:
     from tqdm import tqdm
 
     class ProgressBar(trt.IProgressMonitor):
-        """Of the outermost phase; those inside of it go by too fast to be read."""
+        """Progress of the outermost phase; the inner ones pass too fast to be read."""
 
         def __init__(self) -> None:
             super().__init__()

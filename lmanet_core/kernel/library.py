@@ -35,7 +35,7 @@ class View(NamedTuple):
     address: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
-    """In elements."""
+    """Strides in elements."""
     type: str
 
 

@@ -61,4 +61,4 @@ BACKBONES: Registry[Callable[[int], Backbone]] = Registry(
         "segformer_b0": "lmanet_core.models.segformer:SegFormer",
     },
 )
-"""Single-frame networks by name: what makes one with so many classes."""
+"""Single-frame networks by name: functions that make one with a number of classes."""

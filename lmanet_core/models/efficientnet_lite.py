@@ -22,7 +22,8 @@ STEM_CHANNELS = 32
 FINE_CHANNELS = 48
 CLASSIFIER_STRIDE = 4
 MEAN, DEVIATION = 127 / 255, 128 / 255
-"""Of the images that the published ImageNet weights were trained on, all channels alike."""
+"""Mean and deviation of the images that the ImageNet weights were trained on, equal in all
+channels."""
 
 
 @dataclass(frozen=True)

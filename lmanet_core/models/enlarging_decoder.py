@@ -68,7 +68,7 @@ def logits_of(decoder: nn.Module, features: Tensor) -> SmallLogits:
 
 
 def _bilinear_factor(module: nn.Module) -> int:
-    """By which a module enlarges; 0: it does not, or otherwise than bilinearly."""
+    """Factor by which a module enlarges bilinearly; 0: it does nothing of the kind."""
     if not isinstance(module, nn.Upsample) or module.mode != "bilinear":
         return 0
     factor = module.scale_factor

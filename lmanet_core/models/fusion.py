@@ -18,7 +18,7 @@ BATCH_NORM_EPS = 1e-3
 DROPOUT = 0.3
 BOTTLENECK_CHANNELS = 256
 FIRST_SHARE = 0.3
-"""Of what was read, in the fusion 'blend' before it has learned."""
+"""Share of what was read, in the fusion 'blend', before it has learned."""
 
 
 class Fusion(nn.Module):

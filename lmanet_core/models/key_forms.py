@@ -12,12 +12,14 @@ from lmanet_core.models.frame_quality import FrameQuality
 from lmanet_core.network.model_config import PLACE_CHANNELS, QUALITY_CHANNELS
 
 SHARPNESS = 60.0
-"""What two places of the same look gain over two that have nothing in common, at the start."""
+"""Difference in score, at the start, between two places that look the same and two that have
+nothing in common."""
 NEARNESS = 46.0
-"""The same for places on top of each other and places a quarter of `PERIOD` apart, in x and y:
-at the start, a normal distribution with a deviation of 1.5 cells."""
+"""Difference in score, at the start, between two places on top of each other and two that are a
+quarter of `PERIOD` apart in x and y. Near a place it is a normal distribution with a deviation of
+1.5 cells."""
 PREFERENCE = 2.0
-"""Factor of the frame quality, which is the logarithm of the odds that a frame is clean."""
+"""Factor of a remembered frame's quality in the score; the quality is the logarithm of odds."""
 SHORTEST = 1e-4
 """Length below which keys are shorter than the others; not nothing in half precision, either."""
 PERIOD = 64
@@ -35,7 +37,7 @@ class LinearKeys(nn.Module):
     """
 
     extra_channels = 0
-    """Of a key, besides those that a convolution gives."""
+    """Channels of a key besides those that a convolution gives."""
 
     def __init__(self, feature_channels: int) -> None:
         super().__init__()

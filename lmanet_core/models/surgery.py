@@ -10,7 +10,7 @@ from lmanet_core.models import LMANet, build_model
 
 
 def with_window_size(model: LMANet, window_size: int | None) -> LMANet:
-    """The same weights with another attention window; no weight depends on its size.
+    """The network with another attention window; no weight depends on its size.
 
     Args:
         model: stays as it is.

@@ -48,7 +48,7 @@ class ClassTable:
         return len(self.names)
 
     def recolored(self, colors: Mapping[str, Color]) -> ClassTable:
-        """The same classes, some of them in other colours.
+        """The same classes with other colours for some of them.
 
         Raises:
             ValueError: a name is none of the classes', or a colour is none.

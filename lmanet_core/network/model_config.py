@@ -23,7 +23,7 @@ FUSIONS: Registry[Callable[[int, int], Any]] = Registry(
 )
 """Ways to join what was read with the current frame: `Fusion`s, made of Dv and C."""
 PLACE_CHANNELS, QUALITY_CHANNELS = 4, 1
-"""Of 'located' keys: where they are, and how good their frame is."""
+"""Channels of 'located' keys for their place and for the quality of their frame."""
 KEY_FORMS: Registry[Callable[[int], Any]] = Registry(
     "key_form",
     "lmanet.key_forms",
@@ -34,7 +34,8 @@ KEY_FORMS: Registry[Callable[[int], Any]] = Registry(
 )
 """What keys are made of: `LinearKeys`, made of C; see `ModelConfig.key_form`."""
 LARGEST_LOCATED_WINDOW = 63
-"""Of 'located' keys, whose places repeat beyond, see `lmanet_core.models.key_forms.PERIOD`."""
+"""Largest window of 'located' keys; places repeat beyond it, see
+`lmanet_core.models.key_forms.PERIOD`."""
 MEMORY_POLICIES = ("every", "every_nth", "random")
 """Which past frames enter the memory, see `ModelConfig.memory_policy`."""
 
@@ -125,7 +126,7 @@ class ModelConfig:
 
     @property
     def write_interval(self) -> int:
-        """A stream remembers its first frame and every so many-th after it."""
+        """n: a stream remembers its first frame and every n-th after it."""
         return self.memory_interval if self.memory_policy == "every_nth" else 1
 
     def to_dict(self) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def as_buffer(picture: np.ndarray) -> np.ndarray:
 
 
 def _resize_with_torch(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The same filter in a third of the time; not worth loading PyTorch for where it is not."""
+    """The same filter in a third of the time, if PyTorch is loaded already; it is not worth loading
+    it."""
     import torch
     from torch.nn import functional
 

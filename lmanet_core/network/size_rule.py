@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 MAX_PIXELS = 2**25
-"""Of an image for a network or of what it says: a little more than 8K video has."""
+"""Most pixels of an image or of labels: a little more than 8K video has."""
 
 
 def check_pixels(name: str, size: tuple[int, int] | None) -> None:

@@ -16,7 +16,7 @@ INTERRUPTED = 130
 
 @contextmanager
 def program_needs(program: str, extra: str) -> Iterator[None]:
-    """For the imports of a program, which take long enough for Ctrl-C to come among them.
+    """End a program well while it imports its packages, which takes long enough for Ctrl-C.
 
     The program ends with a line where a package is missing, and without a word at Ctrl-C.
 

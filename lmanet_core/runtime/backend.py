@@ -86,7 +86,7 @@ class Backend(Protocol):
         """Do for different streams of this network what `run` does for one; see there."""
 
     def new_stream(self) -> Self:
-        """The same network for another stream: with a memory of its own, which is empty.
+        """A stream of the same network with an empty memory of its own.
 
         The two must not run at the same time.
         """

@@ -19,7 +19,7 @@ class Choice(NamedTuple):
 
 
 def backend_names() -> tuple[str, ...]:
-    """What `open_segmenter` accepts as `backend`; of those for CPUs, the faster one first."""
+    """Names that `open_segmenter` accepts as `backend`; the faster one on CPUs comes first."""
     return ("auto", "torch", *RUNTIMES.names(), *ENGINE_RUNTIMES)
 
 

@@ -18,7 +18,7 @@ FORMAT = "lmanet-graph-3"
 METADATA_KEY = "lmanet"
 """The entry of an ONNX file's metadata that holds a `GraphInfo`."""
 CHECKSUM_KEY = "lmanet_sha256"
-"""That with the SHA-256 of all that comes before this entry, the last thing in the file."""
+"""Key of the last entry in the file: the SHA-256 of everything before it."""
 
 
 class GraphFileError(ValueError):
@@ -94,7 +94,7 @@ class GraphInfo:
         return SizeRule(self.side_multiple).fit(image_size, self.work_pixels)
 
     def at(self, work_size: tuple[int, int]) -> GraphInfo:
-        """The same graph for another work size, both sides multiples of `side_multiple`."""
+        """The graph at another work size, both sides multiples of `side_multiple`."""
         if work_size == self.work_size:
             return self
 

@@ -38,7 +38,7 @@ ARCHIVE_DAMAGE = (
     zlib.error,
     lzma.LZMAError,
 )
-"""What `zipfile` raises for bytes that are not what they should be."""
+"""Errors that `zipfile` raises for damaged bytes."""
 _MAGIC = b"PK\x03\x04"
 
 

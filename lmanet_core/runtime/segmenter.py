@@ -14,7 +14,7 @@ from lmanet_core.network.resizing import resize
 from lmanet_core.runtime.backend import Backend, Prediction
 
 WARM_UP_SIZE = (64, 32)
-"""In the proportions that files of the shipped network are loaded for."""
+"""(width, height) in the proportions for which the shipped network's file is loaded."""
 
 
 @dataclass(frozen=True)

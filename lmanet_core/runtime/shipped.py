@@ -11,7 +11,8 @@ from lmanet_core.checkpoint import DEFAULT_WEIGHTS, WEIGHTS_FOLDER, shipped_weig
 from lmanet_core.runtime.backends.cpu_graph import RUNTIMES
 
 _GPU_DEVICES = ("nvidia*", "nvhost*", "nvmap", "dxg", "kfd")
-"""In /dev: NVIDIA's on PCs, on Jetsons and under Windows, AMD's."""
+"""Devices in /dev of a GPU: NVIDIA's on PCs, on Jetsons and under Windows, and AMD's. Asking
+PyTorch would take as long as the rest of the start."""
 
 
 class ShippedExport(NamedTuple):

@@ -22,7 +22,7 @@ def default_threads() -> int:
 
 
 def _core(processor: int) -> str:
-    """The same for all processors of one core."""
+    """Name of a processor's core, equal for all processors of it."""
     try:
         return Path(_SIBLINGS.format(processor)).read_text()
     except OSError:

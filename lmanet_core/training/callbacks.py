@@ -56,7 +56,7 @@ class StepCallback(Callback):
 
 
 class TimedProgressBar(TQDMProgressBar):
-    """Of a stage that ends when its time is over: the bar is its time, steps stand beside it."""
+    """Progress of a stage that ends with its time: the bar is its time, steps stand beside it."""
 
     BAR_FORMAT = "{desc}{percentage:3.0f}%|{bar}| [{elapsed}<{remaining}{postfix}]"
 
@@ -227,7 +227,7 @@ class Validation(StepCallback):
 
 
 def _spread(dataset: VideoDataset, frames: int | None) -> VideoDataset:
-    """Videos from all over the data set that have about so many labelled frames."""
+    """Videos from all over the data set with about `frames` labelled frames."""
     if frames is None:
         return dataset
     step = max(1, min(len(dataset.videos), len(dataset.labelled_frames) // frames))

@@ -12,7 +12,8 @@ from lmanet_core.program.progress import progress_bar
 from lmanet_core.training.training_config import TrainingError
 
 CLIPS_COUNTED = 1000
-"""At most; evenly spread over the data. That many give the frequencies to some percent."""
+"""Clips, evenly spread over the data, that are counted at most; they give frequencies to a few
+percent."""
 
 
 def weigh_classes(frequencies: Tensor, offset: float) -> Tensor:

@@ -59,7 +59,7 @@ class PartBatches(Sampler[list[int]]):
         self._first_step = first_step
 
     def __len__(self) -> int:
-        """Of the whole stage: Lightning counts a resumed one on from where it was."""
+        """Steps of the whole stage: Lightning counts on from where a resumed stage was."""
         return self._steps * self._parts
 
     def __iter__(self) -> Iterator[list[int]]:

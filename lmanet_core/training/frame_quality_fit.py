@@ -8,10 +8,11 @@ from torch import Tensor
 from lmanet_core.models.frame_quality import FrameQuality, channel_moments
 
 SHRINKAGE = 0.3
-"""Of the covariance, as a share of a variance of 1: there are not many more frames than moments."""
+"""Shrinkage of the covariance, as a share of a variance of 1: there are few more frames than
+moments."""
 SMALLEST_SHARE = 0.01
-"""Of the mean deviation of all channels, which that of one is taken for at least: a channel that is
-nearly dead gets no weight that half precision cannot hold."""
+"""Smallest deviation of a channel, as a share of the mean over channels. A channel that is nearly
+dead then gets no weight that is too large for half precision."""
 SMALLEST_DEVIATION = 1e-6
 """Where all channels are dead."""
 

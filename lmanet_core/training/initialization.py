@@ -19,7 +19,8 @@ from lmanet_core.training.imagenet import load_imagenet_weights
 from lmanet_core.training.training_config import TrainingError
 
 IMAGENET = "imagenet"
-"""In place of a checkpoint: published weights of the encoder, all else random."""
+"""Name that stands for published weights of the encoder in place of a checkpoint; all else is
+random."""
 
 StartMemory = Callable[[LocalMemory, nn.Module], None]
 """Gives a new memory its weights, with an encoder that has its own."""
@@ -48,7 +49,7 @@ def initial_model(
     start_memory: StartMemory = lambda memory, encoder: share_initialization(memory),
     start: str | None = None,
 ) -> LMANet:
-    """The network of a stage on clips of so many frames, from weights as far as they fit.
+    """The network of a stage on clips of `frames` frames, with those of the weights that fit it.
 
     What is not in the weights stays random: the output layer when the class tables differ, which is
     said. A memory that is not in them, or of random weights, is left to `start_memory`. A stage on

@@ -162,7 +162,7 @@ class Reproduction:
         return rows
 
     def _figures(self, variant: Variant) -> dict[str, Any]:
-        """Of a network on the data set; from the folder when they are there."""
+        """Figures of a network on the data set; read from the folder if they are there."""
         run, model, memory_size = self._network(variant)
         window = "single" if model.memory is None else f"w{model.config.window_size or 'global'}"
         name = f"{run.name}-S{memory_size}-{window}-{self._split}"
@@ -191,7 +191,7 @@ class Reproduction:
         return time_in_turns(steps, TIMED_FRAMES)
 
     def _mebibytes(self, variant: Variant) -> float:
-        """Of keys and values of all frames that are remembered, in fp32."""
+        """MiB of the keys and values of all remembered frames, in fp32."""
         height, width = self._dataset.videos[0].image(0).shape[:2]
         _, model, memory_size = self._network(variant)
         return 4 * memory_size * network_cost(model, (width, height)).values_per_frame / 2**20
@@ -270,7 +270,7 @@ def _markdown(rows: Sequence[Row], timed: bool) -> str:
 
 
 def _mious(figures: Mapping[str, Any]) -> list[float]:
-    """Of the videos, 0..1; a video whose labels are all 255 has none, whatever the network is."""
+    """mIoU of each video, 0..1. A video whose labels are all 255 has none."""
     return [v["miou"] for v in figures["videos"].values() if v["miou"] is not None]
 
 

@@ -57,11 +57,11 @@ IGNORED_WARNINGS = (
 )
 """Warnings of Lightning that a user need not read."""
 MOST_STEPS = 10**8
-"""Of a stage that ends when its time is over."""
+"""Steps of a stage that ends with its time: more than it can make."""
 START_CLIPS = 16
 """Clips from whose features the starts 'average' and 'components' are computed."""
 QUALITY_CLIPS = 160
-"""Those from whose last frames the quality of a frame is fitted: about as many as its weights."""
+"""Clips from whose last frames the frame quality is fitted: about as many as it has weights."""
 
 
 def train(settings: Mapping[str, Any], output: Path) -> Path:
@@ -258,7 +258,7 @@ class StageRun:
                 fit_frame_quality(quality, good, corrupted)
 
     def _good_and_corrupted_features(self, encoder: nn.Module) -> tuple[Tensor, Tensor]:
-        """Of frames of all data sets in their shares, and of their corrupted copies."""
+        """Features of frames of all data sets in their shares, and of corrupted copies of them."""
         source = open_clips(_paired(self._stage.data, self._stage))
         data = StageData(source, self._stage, self._steps, self._seed, 0, self._config.work_size)
         good, corrupted = data.first_batch(QUALITY_CLIPS, "good and corrupted frames")[0].unbind(1)
@@ -360,7 +360,7 @@ def _paired(data: DataConfig, stage: StageConfig) -> DataConfig:
 
 
 def _class_frequencies(config: TrainingConfig, folder: RunFolder, launch: Launch) -> Tensor | None:
-    """Those that this run has counted before, or counted now; None if weights are given."""
+    """Class frequencies, counted once for a run; None if the run is given class weights."""
     if config.class_weights is not None or all(
         stage.class_weight_offset is None for stage in config.stages
     ):

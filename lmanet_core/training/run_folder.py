@@ -84,7 +84,8 @@ def describe_environment() -> dict[str, Any]:
 
 
 def git_revision() -> str | None:
-    """Of this code, with '-dirty' where files have changed since; None outside of a checkout."""
+    """Git revision of this code, with '-dirty' where files have changed since; None outside of a
+    checkout."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         done = subprocess.run(

@@ -40,7 +40,7 @@ POLYNOMIAL_POWER = 0.9
 WARM_UP = 0.1
 """Share of 'one_cycle' in which the learning rate rises."""
 FIRST_RATE = 0.04
-"""Of the peak, where 'one_cycle' begins."""
+"""Learning rate at the start of 'one_cycle', as a share of its peak."""
 SECONDS_PER_HOUR = 3600
 PLACE = 4
 """Side in pixels of the places whose predictions are compared."""
@@ -90,7 +90,7 @@ class StageModule(LightningModule):
         settings = {**vars(stage), "model": model.config, "seed": seed}
         self._settings = {name: str(value) for name, value in settings.items()}
         self.step_losses: list[Tensor] = []
-        """Of the parts of the current step, equal in all processes."""
+        """Losses of the parts of the current step, equal in all processes."""
         for name in ("encoder", "decoder", "memory"):
             if (part := getattr(model, name)) is not None:
                 part.requires_grad_(name in stage.trains)
@@ -136,7 +136,7 @@ class StageModule(LightningModule):
         return self
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Of clips (B, T, 3, H, W) uint8 with labels (B, T, H, W) uint8."""
+        """Loss of clips (B, T, 3, H, W) uint8 with labels (B, T, H, W) uint8."""
         if self.stage.target != "labels":
             return self._restoration_loss(images)
         encoded = encode_clips(self.model, images.float().div_(255), self.stage.supervise)
@@ -223,7 +223,7 @@ class StageModule(LightningModule):
         return loss
 
     def _clip_length(self, step: int) -> int:
-        """Of all parts of a step, in all processes."""
+        """Length of the clips of a step, equal for all parts of it and in all processes."""
         longest = 2 if self.stage.distillation is not None else self.stage.data.frames
         if self.stage.shortest_clip is None:
             return longest
@@ -305,7 +305,7 @@ class StageModule(LightningModule):
         return seconds / (self.stage.hours * SECONDS_PER_HOUR)
 
     def seconds(self) -> float:
-        """Of training, in this run and those that it goes on with."""
+        """Seconds of training, in this run and in those that it resumes."""
         return self._seconds_before + time.monotonic() - self._started
 
 

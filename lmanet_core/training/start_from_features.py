@@ -13,9 +13,9 @@ from lmanet_core.training.initialization import share_initialization
 from lmanet_core.training.training_config import TrainingError
 
 SHARE = 0.2
-"""Of what was read from the memory; the rest is the current frame's."""
+"""Share of what was read from memory, at the start; the rest is the current frame's."""
 KEY_SCALE = 0.7
-"""Of keys that are white: the larger, the fewer locations attention looks at."""
+"""Scale of white keys: the larger, the fewer places attention looks at."""
 OFFSET = 3.0
 """Standard deviations that values are raised by, to pass the fusion's ReLU almost as they are."""
 SMALLEST_VARIANCE = 1e-6
@@ -37,7 +37,8 @@ class Components:
 
     @classmethod
     def of(cls, features: Tensor) -> Components:
-        """Of (N, C, H, W) features, N large enough for the statistics of C channels."""
+        """Components of (N, C, H, W) features; N must be large enough for the statistics of C
+        channels."""
         rows = features.movedim(1, -1).flatten(0, -2).double()
         mean = rows.mean(0)
         variances, axes = torch.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))

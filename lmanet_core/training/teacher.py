@@ -20,7 +20,7 @@ from lmanet_core.runtime.pytorch.ring_buffer import RingBuffer
 from lmanet_core.training.multi_scale import all_views, averaged_probabilities
 
 SCALES = (0.75, 1.0, 1.5)
-"""By default; of the images."""
+"""Scales at which images are seen, by default."""
 
 
 class Teacher:

@@ -436,7 +436,7 @@ def _check(name: str, value: Any, expected: str, is_right: Callable[[Any], bool]
 
 
 def _default(kind: type, name: str) -> Any:
-    """Of a dataclass's field."""
+    """Default of a dataclass's field."""
     field = next(field for field in fields(kind) if field.name == name)
     return field.default if field.default_factory is MISSING else field.default_factory()
 

@@ -48,7 +48,7 @@ class RecordedFrame(NamedTuple):
     labels: np.ndarray | None = None
     """(H, W) uint8, or None where there is no truth."""
     camera: CameraModel | None = None
-    """That of the street; of others nobody knows it."""
+    """The street's camera; nobody knows that of other data sets."""
     depth: np.ndarray | None = None
     """(H, W) float32 in metres, 0 for no measurement; None where there is none."""
 

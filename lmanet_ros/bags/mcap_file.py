@@ -33,7 +33,7 @@ MCAP_DAMAGE = (
     zstandard.ZstdError,
     MemoryError,
 )
-"""What is raised for bytes that are not what they should be."""
+"""Errors that damaged bytes raise."""
 _NO_SCHEMA = 0
 
 

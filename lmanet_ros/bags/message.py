@@ -1,4 +1,4 @@
-"""A message as recordings hold it, and the account of those that cannot be read."""
+"""A message of a recording, and the count of messages that cannot be read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class BagMessage:
 
     topic: str
     message_type: str
-    """As in 'sensor_msgs/msg/Image'."""
+    """Type, as in 'sensor_msgs/msg/Image'."""
     received: int
     """When it was recorded, nanoseconds."""
     data: bytes

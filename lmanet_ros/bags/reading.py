@@ -192,7 +192,7 @@ def _names_in_metadata(folder: Path, report: Callable[[str], None]) -> list[str]
 
 
 def _named_files(files: list[Path], names: list[str], report: Callable[[str], None]) -> list[Path]:
-    """Those of the files that are part of the recording, in its order."""
+    """Files that are part of the recording, in its order."""
     there = {file.name: file for file in files}
     named: list[Path] = []
     for name in names:
@@ -248,7 +248,7 @@ def _read_file(file: Path, report: Callable[[str], None]) -> Iterator[BagMessage
 
 
 def _foreign(head: bytes) -> str:
-    """What a file is that is no recording."""
+    """What a file is that is not a recording."""
     if not head:
         return "empty"
     for beginning, what in _FOREIGN_FILES.items():

@@ -16,7 +16,7 @@ from lmanet_ros.bags.message import BagMessage, LeftOut, as_line, decompress
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 LOG_SUFFIX = "-wal"
-"""Of the write-ahead log, which holds the last messages of a recorder that was killed."""
+"""Ending of the write-ahead log, which holds the last messages of a recorder that was killed."""
 LONGEST_DAMAGE = 10_000
 """Rows one after the other that cannot be read, before the rest is given up: the number of a
 damaged row may be as large as any."""

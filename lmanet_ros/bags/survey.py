@@ -41,7 +41,7 @@ class BagFrame:
     number: int
     """From 0, among all of its topic."""
     stamp: int
-    """Of its header, nanoseconds."""
+    """Stamp of its header, in nanoseconds."""
     received: int
     """When it was recorded, nanoseconds."""
     frame_id: str
@@ -62,19 +62,20 @@ class Survey:
     label_topic: str | None
     label_type: Any
     info_topic: str | None
-    """Of the camera's CameraInfo."""
+    """Topic of the camera's CameraInfo."""
     class_topic: str | None
     classes: ClassTable | None
     """What the true labels mean, if the recording says so."""
     frames: tuple[BagFrame, ...]
     label_stamps: frozenset[int]
-    """Of the frames whose true labels are there."""
+    """Stamps of the frames that have true labels."""
     images_sha256: str
-    """Of all messages of the camera: copies of a recording have the same, whatever their names."""
+    """Hash of all messages of the camera. Copies of a recording have the same, whatever their
+    names."""
     depth_topic: str | None = None
-    """Of depth images that are registered to the camera."""
+    """Topic of depth images that are registered to the camera."""
     depth_info_topic: str | None = None
-    """Of their calibration."""
+    """Topic of their calibration."""
     notes: tuple[str, ...] = field(default=())
     """What is damaged, missing or changes."""
 

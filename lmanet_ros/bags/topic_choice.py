@@ -23,7 +23,7 @@ IMAGE_TYPES = {type_name(Image): Image, type_name(CompressedImage): CompressedIm
 LABEL_NAMES = ("ground_truth", "labels", "label")
 """Last part of the names of topics that hold true labels."""
 NO_LABELS = "none"
-"""In place of a topic: there is no truth."""
+"""Stands in place of a topic where there is no truth."""
 UNREADABLE = "unreadable message"
 SEGMENTATION_NODE = "segmentation_node"
 _IDENTIFYING = {output.name for output in OUTPUTS if output.identifies_node}
@@ -85,7 +85,7 @@ class Topics:
     """All topics of a recording."""
 
     topics: tuple[Topic, ...]
-    """In the order of their names."""
+    """Topics in the order of their names."""
     classes: Mapping[str, ClassTable]
     """The class tables that are among the messages, by topic."""
     notes: tuple[str, ...]

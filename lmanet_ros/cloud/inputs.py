@@ -137,8 +137,8 @@ class Inputs:
             subscription.destroy()
 
     def stamps_apart(self, now: float, timeout: float) -> tuple[float, float] | None:
-        """Seconds of the newest stamps of labels and of depth or cloud, if both come and none of
-        them has met for so many seconds."""
+        """Newest stamps, in seconds, of labels and of depth or cloud, if both come and no pair of
+        them has met for `timeout` seconds."""
         labels, ranges = self._pairs.newest
         if labels is None or ranges is None or now < self._last_pair + timeout:
             return None

@@ -60,5 +60,5 @@ class Problems:
             self._problems.pop(kind, None)
 
     def texts(self, now: float) -> list[str]:
-        """Those that have lasted longer than they may untold."""
+        """Problems that have lasted longer than they may stay unreported."""
         return [problem.text for problem in self._problems.values() if problem.is_ripe(now)]

@@ -43,10 +43,10 @@ class Measured:
     """(H, W) uint8."""
     camera: CameraModel
     header: Header
-    """Of the points."""
+    """Header of the points."""
     range_: Image | PointCloud2
     to_camera: Transform | None
-    """Of a lidar."""
+    """Transform from a lidar to the camera; None for depth."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Points:
     distance: np.ndarray
     """(N,) float32, from the sensor, in metres; NaN for no point."""
     organized: OrganizedCloud | None
-    """The same points as a message with one for each pixel, if that is what they are."""
+    """The points as a message with one for each pixel, if there is one for each."""
 
 
 def check(

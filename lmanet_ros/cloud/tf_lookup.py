@@ -34,7 +34,7 @@ class Transforms(Protocol):
 
 
 class FixedTransform:
-    """The same transform whatever the frames are called.
+    """A transform that is the same for all frames.
 
     Args:
         values: translation x, y, z in metres and quaternion x, y, z, w.

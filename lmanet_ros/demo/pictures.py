@@ -106,7 +106,7 @@ def _write_frames(evaluated: Evaluated, path: Path, rate: float, title: str) -> 
 
 
 def _count_frames(path: Path) -> int:
-    """Of a video file; 0 if it cannot be read."""
+    """Number of frames of a video file; 0 if it cannot be read."""
     capture = cv2.VideoCapture(str(path))
     try:
         return max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))

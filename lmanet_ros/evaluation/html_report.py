@@ -24,7 +24,7 @@ from lmanet_ros.evaluation.summary import in_space, percent, scored_topics
 
 PICTURE_WIDTH = 480
 MAX_PICTURE_HEIGHT = 960
-"""Of a column of pixels, which would otherwise be larger than a JPEG can be."""
+"""Most pixels of a column of pictures, which would otherwise be larger than a JPEG can be."""
 OPACITY = 0.6
 ERROR_COLOR = (220, 30, 30)
 LISTED_FRAMES = 12

@@ -55,7 +55,7 @@ class SentFrame:
     """A frame on its way through the node."""
 
     number: int
-    """Of the frame in its recording."""
+    """Number of the frame in its recording."""
     sent: int
     """`time.time_ns` when it was published."""
     missing: set[str] = field(default_factory=set)

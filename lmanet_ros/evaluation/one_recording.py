@@ -84,9 +84,9 @@ class Evaluated:
     survey: Survey
     playback: Playback
     recording: Path
-    """Of what was played and of the node's answers."""
+    """Recording of what was played and of the node's answers."""
     summary: dict[str, Any]
-    """As it is in evaluation.json."""
+    """Figures, as they are in evaluation.json."""
 
     def answers(self) -> Iterator[AnsweredFrame]:
         """The frames that the node answered, with its labels and the true ones."""

@@ -57,7 +57,7 @@ class PlayedFrame:
     'unanswered': the node could use it, but did not answer.
     """
     reason: str
-    """Of whatever was not answered."""
+    """Why a frame has no answer."""
     latency: float | None
     """Seconds from publishing to labels."""
 
@@ -73,9 +73,9 @@ class Playback:
     network: str
     """What the node ran: an exported file, a checkpoint or the name of shipped weights."""
     classes: ClassTable
-    """Of the node's network."""
+    """Classes of the node's network."""
     seconds: float
-    """That playing took."""
+    """Seconds that playing took."""
     facts: dict[str, str]
     """What it was made with, see `provenance`."""
 

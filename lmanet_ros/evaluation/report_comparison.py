@@ -27,7 +27,7 @@ class Row:
 
     @property
     def difference(self) -> float | None:
-        """Of the second to the first, as it is printed."""
+        """Difference of the second to the first, as it is printed."""
         first, second = self.values
         # Plus zero: nothing is printed as minus zero.
         return None if first is None or second is None else round(second - first, 1) + 0.0

@@ -85,7 +85,7 @@ def _named(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _hash_of_recording(bag: Path) -> str:
-    """Of the names and contents of its files."""
+    """Hash of the names and contents of a recording's files."""
     files = [bag] if bag.is_file() else sorted(file for file in bag.rglob("*") if file.is_file())
     digest = hashlib.sha256()
     for file in files:

@@ -36,15 +36,15 @@ class Score:
     tally: MetricAccumulator
     """What the evaluation's figures are made of."""
     frames: dict[int, FrameScore]
-    """By the frame's number in the recording."""
+    """Scores by the number of the frame in the recording."""
     labels_sha256: str
-    """Of all predicted labels in order: equal for equal labels."""
+    """Hash of all predicted labels in order: equal for equal labels."""
     unknown_classes: tuple[str, ...]
     """Classes of the truth that are none of the network's; their pixels do not count."""
     label_problems: dict[int, str]
     """Why the truth of a frame could not be used, by the frame's number."""
     cloud: CloudAccumulator = field(default_factory=CloudAccumulator)
-    """What figures in space are made of; of no frame where the recording has no depth."""
+    """Counts that figures in space are made of; empty where the recording has no depth."""
 
 
 def score(

@@ -8,7 +8,7 @@ from lmanet_core import ClassTable
 from lmanet_core.network.classes import IGNORE_LABEL, Color
 
 UNLABELED = "unlabeled"
-"""What `IGNORE_LABEL` is called, which is no class."""
+"""Name of `IGNORE_LABEL`, which is no class."""
 
 
 def to_json(classes: ClassTable) -> str:

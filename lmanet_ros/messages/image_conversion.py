@@ -32,7 +32,7 @@ class _Layout:
     sample_bytes: int = 1
     even_width: bool = False
     color_samples: float = 0
-    """Of a plane of two colours that follows that of the brightness, per pixel."""
+    """Samples per pixel of the colour plane that follows the brightness plane."""
 
     @property
     def even_height(self) -> bool:
@@ -71,7 +71,7 @@ _LIKELY = {"8UC4": "bgra8", "16UC1": "mono16", "16UC3": "bgr16", "16UC4": "bgra1
 ENCODINGS = tuple(sorted({*_LAYOUTS, *_ALIASES}))
 """All encodings that can be converted."""
 LABEL_ENCODINGS = ("mono8", "8UC1")
-"""Those of images whose pixels are classes."""
+"""Encodings of images whose pixels are classes."""
 _PNG_SIGNATURE, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
 _PNG_GREY_16 = bytes([16, 0])
 """Bits of a sample and type of colour, in the header of a PNG file."""
@@ -226,7 +226,7 @@ def _compressed_encoding(message: CompressedImage) -> str:
 
 
 def _proposal(encoding: str) -> str:
-    """What is likely meant by an encoding that there is not, for the end of a sentence."""
+    """The encoding that was likely meant, for the end of an error message."""
     close = get_close_matches(encoding.lower(), ENCODINGS, n=1)
     likely = _LIKELY.get(encoding, close[0] if close else "")
     return f"; should the driver say '{likely}'?" if likely else ""

@@ -26,7 +26,7 @@ class SegmentedFrame:
     """What outputs are made of; what several of them need is made once."""
 
     header: Header
-    """That of the input; each output gets it as it is."""
+    """Header of the input; each output gets it as it is."""
     image: np.ndarray
     """The input, (H, W, 3) uint8 RGB."""
     info: CameraInfo | None
@@ -108,6 +108,6 @@ OUTPUTS = (
         ),
     ),
 )
-"""In the order in which they are published: labels leave before colours are painted."""
+"""Outputs in the order in which they are published: labels leave before colours are painted."""
 PICTURES = tuple(output.name for output in OUTPUTS if output.message_type is Image)
-"""Those that are recorded and evaluated; the first is 'labels'."""
+"""Outputs that are recorded and evaluated; the first is 'labels'."""

@@ -53,7 +53,7 @@ class Pipeline:
             raise
 
     def warm_up(self) -> None:
-        """Run the network once, in the worker's thread as ever after."""
+        """Run the network once, in the worker's thread, which runs it from then on."""
         self._worker.start(self.segmenter.warm_up)
 
     def recolored(self, palette: str) -> ClassTable:

@@ -89,7 +89,8 @@ def _failed(service_type: Any, reason: str) -> Any:
 
 
 def _one_by_one(set_parameters: Answer) -> Answer:
-    """As rclpy does it, but one that fails leaves the others their results."""
+    """Set parameters one by one, as rclpy does, but one that fails leaves the others their
+    results."""
 
     def answer(request: Any, response: Any) -> Any:
         for parameter in request.parameters:

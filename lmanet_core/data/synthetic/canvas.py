@@ -52,7 +52,7 @@ class Atmosphere:
         ]
 
     def tone_table(self, depth: float, gain: float) -> np.ndarray:
-        """The same for whole images: a look-up table for RGB and label."""
+        """`tone` for whole images: a look-up table for RGB and label."""
         share = float(self.haze_share(depth))
         grey = np.arange(256.0)[:, None]
         table = np.empty((1, 256, 4), np.uint8)

@@ -105,7 +105,7 @@ class StreetVideo(Iterator[tuple[np.ndarray, np.ndarray]]):
 
 
 def _camera_model(camera: Camera) -> CameraModel:
-    """Of the image, which has fewer pixels than the canvas."""
+    """Camera of the image, which has fewer pixels than the canvas."""
     values = (camera.focal, camera.center_u, camera.horizon)
     focal, u, v = (value / SUPERSAMPLING for value in values)
     size = (camera.width // SUPERSAMPLING, camera.height // SUPERSAMPLING)

@@ -43,7 +43,7 @@ def _halo_bounds(
     height, width,
     window_size: tl.constexpr, tile_rows: tl.constexpr, tile_columns: tl.constexpr,
 ):  # fmt: skip
-    """First and one past the last row of the halo, of those in the image, and its first column."""
+    """First row of the tile's halo in the image, one past its last row, and its first column."""
     across = tl.cdiv(width, tile_columns)
     first_row = tl.program_id(0) // across * tile_rows - window_size // 2
     first_column = tl.program_id(0) % across * tile_columns - window_size // 2

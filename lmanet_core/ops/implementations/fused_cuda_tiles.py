@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 
 class Tiles(NamedTuple):
-    """Of queries, `rows` x `columns`, and what else decides how fast a program is; powers of 2."""
+    """How the work is cut: tiles of `rows` x `columns` queries, and what else decides the speed.
+    Powers of 2."""
 
     rows: int
     columns: int
@@ -14,11 +15,11 @@ class Tiles(NamedTuple):
     """Positions of the halo at a time."""
     warps: int
     stages: int
-    """Of the pipeline that loads what the next steps need."""
+    """Stages of the pipeline that loads what the next steps need."""
 
 
 MEASURED: dict[tuple[int, int, int], Tiles] = {}
-"""By compute capability, key channels and value channels, for float16 and bfloat16.
+"""Measured tiles by compute capability, key channels and value channels, for float16 and bfloat16.
 
 `make benchmark-gpu` searches, and prints the line to add. What is not here is cut as
 `fused_cuda.choose_cut` does.

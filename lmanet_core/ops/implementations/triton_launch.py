@@ -16,7 +16,7 @@ class Launch:
     constants: dict[str, Any]
     warps: int
     stages: int = 2
-    """Of the pipeline that loads what the next steps need."""
+    """Stages of the pipeline that loads what the next steps need."""
 
     @property
     def options(self) -> dict[str, Any]:

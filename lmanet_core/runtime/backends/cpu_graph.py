@@ -11,21 +11,21 @@ import numpy as np
 from lmanet_core.program.registry import Registry
 
 Shapes = Mapping[str, tuple[int, ...]]
-"""Of a graph's inputs, by their names."""
+"""Shapes of a graph's inputs, by their names."""
 
 Run = Callable[[Mapping[str, np.ndarray]], None]
 """Runs a graph on the arrays it is bound to and on those given, which are elsewhere every time."""
 
 
 class GraphSource(NamedTuple):
-    """What a library loads: a model, or two that run as one where there is no memory."""
+    """What a runtime loads: one model, or two that run as one where there is no memory."""
 
     origin: str
     """The file it is from, for messages."""
     model: bytes
     """An ONNX model, or an OpenVINO model's XML."""
     weights: bytes | None = None
-    """Those of OpenVINO's XML."""
+    """Weights, of a model in OpenVINO's XML."""
     after: GraphSource | None = None
     """The model whose `features` are those that the first one gives; all else that belongs to the
     memory is left out of both."""
@@ -41,7 +41,7 @@ class GraphOptions(NamedTuple):
     threads: int
     """To compute with."""
     shapes: Shapes | None = None
-    """Of the inputs, for a model that leaves them open; None: the model has them."""
+    """Shapes of the inputs, for a model that leaves them open; None: the model has them."""
 
 
 class CpuGraph(ABC):
@@ -56,7 +56,7 @@ class CpuGraph(ABC):
     """
 
     name: ClassVar[str]
-    """That of its Python package, under which it is in `RUNTIMES`."""
+    """Name of its Python package, and its name in `RUNTIMES`."""
     chooses_precision: ClassVar = False
     """Whether it computes in what is asked for or what is best here, not in what was exported."""
     fixes_shapes: ClassVar = False
@@ -67,7 +67,7 @@ class CpuGraph(ABC):
     precision: str
     """What it computes in."""
     port_type = "float32"
-    """Of its inputs and outputs but image and `filled`: 'float32', or 'bfloat16' as uint16."""
+    """Type of all inputs and outputs but image and `filled`: 'float32', or 'bfloat16' as uint16."""
 
     @abstractmethod
     def __init__(self, source: GraphSource, options: GraphOptions) -> None: ...

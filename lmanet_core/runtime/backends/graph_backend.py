@@ -70,7 +70,7 @@ class GraphBackend(ABC):
 
     @property
     def feature_type(self) -> str:
-        """Of keys and values: 'float32', 'float16' or 'bfloat16'."""
+        """Type of keys and values: 'float32', 'float16' or 'bfloat16'."""
         return FEATURE_TYPES[self.info.precision]
 
     def zeros(self, shape: tuple[int, ...], kind: str) -> Any:
@@ -103,7 +103,7 @@ class GraphBackend(ABC):
             self.inputs["filled"][:] = 0
 
     def new_stream(self) -> Self:
-        """The same loaded graph with buffers of its own; see `Backend`."""
+        """A stream of the same loaded graph with buffers of its own; see `Backend`."""
         stream = copy.copy(self)
         stream._allocate()
         stream.connect()

@@ -65,7 +65,7 @@ class SplitGraphBackend(GraphBackend):
 
     @property
     def feature_type(self) -> str:
-        """That of the graphs; the kernel computes in it, too."""
+        """Type of the graphs' features; the kernel computes in it, too."""
         return self._feature_type
 
     def connect(self) -> None:

@@ -120,7 +120,7 @@ class TorchBackend:
             self._store.clear()
 
     def new_stream(self) -> TorchBackend:
-        """The same weights with a memory of their own; see `Backend`."""
+        """A stream of the same weights with a memory of its own; see `Backend`."""
         stream = copy.copy(self)
         stream._replays, stream._replayed = Replays(), 0
         if self._store is not None:
@@ -134,7 +134,8 @@ class TorchBackend:
     def run_together(
         self, streams: Sequence[TorchBackend], images: Sequence[np.ndarray], *, confidence: bool
     ) -> list[Prediction]:
-        """In batches of streams that have equally much in memory; see `Backend`."""
+        """Step several streams, in batches of those that remember equally many frames; see
+        `Backend`."""
         batches: dict[object, list[int]] = defaultdict(list)
         resized = [self._resize(image) for image in images]
         for index, (stream, image) in enumerate(zip(streams, resized, strict=True)):

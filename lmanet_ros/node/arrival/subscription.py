@@ -21,7 +21,7 @@ from lmanet_ros.node.parameter_fields import (
 from lmanet_ros.ros_releases import QoSMessageLostInfo, subscription_events
 
 QOS_DEPTH = 10
-"""As publishers have it: bridges the time that this process needs to look."""
+"""Depth of the queue, as publishers have it: enough for the time until this process looks."""
 
 
 class AutoQosSubscription:
@@ -81,7 +81,7 @@ class AutoQosSubscription:
         return describe_qos(self._subscription.qos_profile) if self._subscription else "closed"
 
     def publishers(self) -> list[TopicEndpointInfo]:
-        """Those whose messages could be received."""
+        """Publishers whose messages can be received."""
         infos = self._node.get_publishers_info_by_topic(self.topic)
         return [info for info in infos if info.topic_type == self.type_name]
 
@@ -157,7 +157,7 @@ class AutoQosSubscription:
 
 
 def type_name(message_type: type) -> str:
-    """As the middleware calls a type of message: 'sensor_msgs/msg/Image'."""
+    """Name of a type of message in the middleware: 'sensor_msgs/msg/Image'."""
     package, kind = message_type.__module__.split(".")[:2]
     return f"{package}/{kind}/{message_type.__name__}"
 

@@ -18,7 +18,7 @@ class Network(NamedTuple):
 
     segmenter: VideoSegmenter
     name: str
-    """As it was asked for: the path of a file, or the name of shipped weights."""
+    """Name that the user asked for: a file's path, or the name of shipped weights."""
     file: Path
     """What runs, which may be the exported form of the shipped weights."""
     description: str

@@ -36,7 +36,7 @@ class Frame:
     arrival: float
     """`perf_counter` when it was received."""
     session: int
-    """In which its stream was open, see `Stream.close`."""
+    """Session in which its stream was open, see `Stream.close`."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ LOST_REMEDY = (
     "docs/how-to/robot.md)"
 )
 REPEATED_BREAKS = 3
-"""Of the last `RECENT_BREAKS` frames, that make the memory useless."""
+"""Breaks among the last `RECENT_BREAKS` frames that make the memory useless."""
 
 
 def make_status(

@@ -36,13 +36,13 @@ class FrameTimes:
     """What a frame took, in seconds."""
 
     step: float
-    """In the network."""
+    """Seconds in the network."""
     overhead: float
-    """In this process, besides the network and waiting for frames before it."""
+    """Seconds in this process, besides the network and the wait for frames before it."""
     from_receipt: float
     """From its receipt until its results were published."""
     from_stamp: float
-    """The same from the stamp in its header, by the node's clock."""
+    """Seconds from the stamp in its header to its results, by the node's clock."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class FrameFigures:
     waiting: float
     """Seconds since the receipt of a frame that is not answered yet; 0 if there is none."""
     times: tuple[FrameTimes, ...]
-    """Of the last frames."""
+    """Times of the last frames."""
     breaks: tuple[str, ...] = ()
     """Why each of the last frames did not continue the one before; empty where it did."""
 
