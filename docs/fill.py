@@ -180,8 +180,10 @@ def verbs(_: Figures) -> str:
     from lmanet_core.program.verb import example
 
     parts = []
-    for name in sorted(VERBS):
+    for name in sorted(VERBS.names()):
         verb = VERBS.find(name)
+        if not verb.__name__.startswith(("lmanet_core.", "lmanet_ros.")):
+            continue  # of another package that is installed here
         parser = argparse.ArgumentParser(prog=f"lmanet {name}")
         verb.add_arguments(parser)
         parts.append(f"## {name}\n\n{verb.HELP[0].upper()}{verb.HELP[1:]}.")

@@ -1,4 +1,7 @@
-"""`lmanet evaluate-bag`, also `ros2 run lmanet_ros evaluate_bag`: scores the node on recordings."""
+"""`lmanet evaluate-bag`, also `ros2 run lmanet_ros evaluate_bag`: scores the node on recordings.
+
+lmanet evaluate-bag drive --output result
+"""
 
 from __future__ import annotations
 
@@ -44,36 +47,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "bags", type=Path, nargs="*", metavar="BAG", help="rosbag2 (MCAP or SQLite) or its file"
     )
-    parser.add_argument("--output", type=Path, default=Path("evaluation_output"))
-    parser.add_argument("--image-topic", help="default: the only one with images")
-    parser.add_argument("--label-topic", help="of true labels, or none; default: found by its name")
     parser.add_argument(
-        "--depth-topic", help="of registered depth, or none; default: beside the images"
+        "--output", type=Path, default=Path("evaluation_output"), help="folder of the report"
+    )
+    parser.add_argument("--image-topic", help="topic with the images; default: the only one")
+    parser.add_argument(
+        "--label-topic", help="topic with true labels, or none; default: found by its name"
+    )
+    parser.add_argument(
+        "--depth-topic",
+        help="topic with registered depth, or none; default: the one beside the images",
     )
     parser.add_argument(
         "--outputs",
         nargs="+",
         choices=OUTPUTS,
         default=["labels", "overlay"],
-        help="of the node, to record; labels always are",
+        help="outputs of the node to record; labels always are",
     )
-    parser.add_argument("--jobs", type=int, default=1, help="recordings at the same time")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        help="number of recordings played at the same time; default: 1",
+    )
     playing = parser.add_argument_group("playing; default: without loss, as fast as that goes")
-    playing.add_argument("--live", action="store_true", help="at a rate, whatever the node does")
+    playing.add_argument(
+        "--live", action="store_true", help="play at a rate, whatever the node does"
+    )
     playing.add_argument("--rate", type=float, help="frames per second; default: as recorded")
     node = parser.add_argument_group("the node")
-    node.add_argument("--attach", action="store_true", help="use the one that runs already")
+    node.add_argument(
+        "--attach", action="store_true", help="use the node that is running, and start none"
+    )
     node.add_argument("--checkpoint", help="file or name of shipped weights; default: shipped")
-    node.add_argument("--params-file", type=Path, help="YAML file with its parameters")
+    node.add_argument("--params-file", type=Path, help="YAML file with parameters of the node")
     node.add_argument(
         "-p",
         "--parameter",
         action="append",
         default=[],
         metavar="NAME:=VALUE",
-        help="one of its parameters; can be repeated",
+        help="a parameter of the node; can be repeated",
     )
-    node.add_argument("--baseline", action="store_true", help="set it beside its own single frames")
+    node.add_argument(
+        "--baseline",
+        action="store_true",
+        help="play to the network without its memory, too, and compare",
+    )
     results = parser.add_argument_group("results")
     results.add_argument(
         "--fail-below",
@@ -96,7 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         type=Path,
         metavar="JSON",
-        help="set two evaluations side by side, and play nothing",
+        help="compare two evaluations, and play nothing",
     )
     parser.add_argument("--ros-args", nargs=argparse.REMAINDER, default=[], help=argparse.SUPPRESS)
     parser.set_defaults(program=parser.prog, complain=parser.error)

@@ -1,4 +1,7 @@
-"""`lmanet make-bag`, also `ros2 run lmanet_ros make_bag`: records a data set as rosbag2."""
+"""`lmanet make-bag`, also `ros2 run lmanet_ros make_bag`: records a data set as rosbag2.
+
+lmanet make-bag --frames 50
+"""
 
 from __future__ import annotations
 
@@ -36,23 +39,33 @@ def main(args: list[str] | None = None) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
-    parser.add_argument("--output", type=Path, default=Path("bag_output"), help="folder to make")
+    parser.add_argument("--output", type=Path, default=Path("bag_output"), help="folder to write")
     parser.add_argument("--dataset", choices=DATASETS.names(), default="synthetic")
     parser.add_argument("--root", type=Path, help="folder of the data set")
-    parser.add_argument("--split", default="val", help="of the data set; default: val")
-    parser.add_argument("--frames", type=int, help=f"at most; street: {STREET_FRAMES}, else all")
+    parser.add_argument("--split", default="val", help="part of the data set; default: val")
+    parser.add_argument(
+        "--frames",
+        type=int,
+        help=f"frames at most; default: {STREET_FRAMES} of the street, else all",
+    )
     parser.add_argument("--rate", type=float, default=15.0, help="frames per second; default: 15")
     parser.add_argument("--size", type=image_size, help="WIDTHxHEIGHT; default: as stored")
     parser.add_argument("--storage", choices=STORAGES, default="mcap")
     parser.add_argument("--images", choices=IMAGE_FORMATS, default="raw")
     street = parser.add_argument_group("the synthetic street")
     street.add_argument("--seed", type=int, default=0)
-    street.add_argument("--noise", type=float, default=8.0, help="of 255")
+    street.add_argument("--noise", type=float, default=8.0, help="sensor noise in grey levels")
     street.add_argument("--flicker", type=float, default=0.05)
-    street.add_argument("--occlusion-rate", type=float, default=0.5, help="per second")
+    street.add_argument(
+        "--occlusion-rate", type=float, default=0.5, help="covered patches per second"
+    )
     street.add_argument("--no-depth", action="store_true", help="record no depth image")
-    street.add_argument("--depth-noise", type=float, default=0.0, help="in metres, at 10 m")
-    street.add_argument("--depth-holes", type=float, default=0.0, help="share of the image, 0..1")
+    street.add_argument(
+        "--depth-noise", type=float, default=0.0, help="noise of the depth at 10 m, in metres"
+    )
+    street.add_argument(
+        "--depth-holes", type=float, default=0.0, help="share of the image without depth, 0..1"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -56,7 +56,7 @@ def test_every_verb_has_an_example_that_the_page_of_programs_shows():
     from lmanet_core.program.verb import example
 
     page = (PROJECT / "docs/reference/verbs.md").read_text()
-    for name in VERBS:
+    for name in VERBS.names():
         command = example(VERBS.find(name))
         assert command.startswith(f"lmanet {name}")
         assert f"    {command}\n" in page

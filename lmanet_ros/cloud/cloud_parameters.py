@@ -41,78 +41,79 @@ class CloudParameters(CommonParameters):
     """
 
     range_source: str = parameter(
-        DEPTH, "What measures distances: depth (an image) or cloud (of a lidar)."
+        DEPTH, "What measures distances: depth, an image, or cloud, a lidar's points."
     )
     rectified: bool = parameter(
         False,
-        "Whether labels and depth are of a rectified image: camera_info's p then holds, not k and "
-        "d.",
+        "Whether labels and depth are of a rectified image; if so, camera_info's matrix p is used "
+        "in place of k and d.",
     )
     use_confidence: bool = parameter(
         True,
-        "Whether to listen to `confidence` beside the labels, which their node then has to "
-        "compute.",
+        "Whether to subscribe to `confidence` beside the labels; the segmentation node then has to "
+        "compute it.",
     )
     slop: float = parameter(
         0.05,
-        "Seconds that the stamps of labels and of depth or cloud may be apart.",
+        "Largest difference, in seconds, of the stamps of labels and of depth or cloud.",
         limits=(0.0, 10.0),
         change=ANY_TIME,
     )
     max_label_delay: float = parameter(
         2.0,
-        "Seconds that depth or cloud is kept for its labels: what the network takes, and more.",
+        "Seconds that depth or cloud is kept for its labels; more than the network takes.",
         limits=(0.0, 60.0),
         change=ANY_TIME,
     )
     voxel_size: float = parameter(
         0.0,
-        "Side in metres of the voxels of which each gives one point, with the label that most of "
-        "its points have; 0.0: ~/points has a point for each pixel.",
+        "Side of the voxels in metres. Each voxel gives one point with its most frequent label; "
+        "0.0: ~/points has a point for each pixel.",
         limits=(0.0, 10.0),
         change=ANY_TIME,
     )
     obstacle_classes: tuple[str, ...] = parameter(
         (AUTO,),
-        "Classes of ~/obstacles, by name. auto: what stands, of the names that Cityscapes and "
-        "CamVid have; [none]: none. A class that is neither here nor in ground_classes is in "
-        "~/points only.",
+        "Names of the classes in ~/obstacles. auto: what stands, in Cityscapes and CamVid; [none]: "
+        "no class. A class that is neither here nor in ground_classes is in ~/points only.",
         change=ANY_TIME,
     )
     ground_classes: tuple[str, ...] = parameter(
         (AUTO,),
-        "Classes of ~/ground. auto: what lies flat, likewise; [none]: none.",
+        "Names of the classes in ~/ground. auto: what lies flat; [none]: no class.",
         change=ANY_TIME,
     )
     min_confidence: float = parameter(
         0.5,
-        "Confidence below which a point is neither in ~/obstacles nor in ~/ground.",
+        "Confidence below which a point is in neither ~/obstacles nor ~/ground.",
         limits=(0.0, 1.0),
         change=ANY_TIME,
     )
     min_range: float = parameter(
         0.3,
-        "Metres from the sensor below which a point is in neither.",
+        "Distance in metres below which a point is in neither.",
         limits=(0.0, 1e4),
         change=ANY_TIME,
     )
     max_range: float = parameter(
-        20.0, "Metres beyond which a point is in neither.", limits=(0.0, 1e4), change=ANY_TIME
+        20.0,
+        "Distance in metres above which a point is in neither.",
+        limits=(0.0, 1e4),
+        change=ANY_TIME,
     )
     target_frame: str = parameter(
         "",
-        "Frame of ~/obstacles and ~/ground; empty: that of depth or cloud, which is what Nav2 "
-        "wants.",
+        "Frame of ~/obstacles and ~/ground; empty: the frame of depth or cloud, as Nav2 expects.",
         change=ANY_TIME,
     )
     cloud_to_camera: tuple[float, ...] = parameter(
         NO_TRANSFORM,
-        "Translation x, y, z (m) and quaternion x, y, z, w that take points of the lidar's frame "
-        "to the camera's optical frame; zeros: ask tf2.",
+        "Transform from the lidar's frame to the camera's optical frame: x, y, z in metres, and "
+        "the quaternion x, y, z, w; zeros: ask tf2.",
     )
     range_to_target: tuple[float, ...] = parameter(
         NO_TRANSFORM,
-        "The same from the frame of depth or cloud to `target_frame`; zeros: ask tf2.",
+        "Transform from the frame of depth or cloud to `target_frame`; zeros: ask tf2.",
     )
 
     def __post_init__(self) -> None:

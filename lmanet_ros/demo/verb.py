@@ -1,4 +1,7 @@
-"""`lmanet demo`: a video through the real node, recorded, scored and pictured."""
+"""`lmanet demo`: a video through the real node, recorded, scored and pictured.
+
+lmanet demo --frames 50
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ EXTRA = "ros"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument("--video", help="video file or folder of images; default: synthetic street")
-    parser.add_argument("--output", type=Path, default=Path("demo_output"))
-    parser.add_argument("--frames", type=int, default=200, help="at most")
-    parser.add_argument("--rate", type=float, default=10.0, help="frames per second")
+    parser.add_argument("--output", type=Path, default=Path("demo_output"), help="folder to write")
+    parser.add_argument("--frames", type=int, default=200, help="frames at most; default: 200")
+    parser.add_argument("--rate", type=float, default=10.0, help="frames per second; default: 10")
     parser.add_argument("--size", type=image_size, help="WIDTHxHEIGHT; default: fits the video")
     parser.add_argument("--checkpoint", help="file or name of shipped weights; default: shipped")
     exported = parser.add_mutually_exclusive_group()
@@ -24,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model-file", help="file of `lmanet export` to run in place of a checkpoint"
     )
     add_renamed(exported, "--engine", "--model-file")
-    parser.add_argument("--seed", type=int, default=0, help="of the synthetic street")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the synthetic street")
 
 
 def run(arguments: argparse.Namespace) -> None:

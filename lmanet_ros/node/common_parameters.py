@@ -23,8 +23,7 @@ class CommonParameters:
     )
     lazy: bool = parameter(
         False,
-        "Whether to let go of what is listened to as long as nobody subscribes to any of the "
-        "outputs of it.",
+        "Whether to unsubscribe from an input while nobody subscribes to any output made of it.",
         change=ANY_TIME,
     )
     diagnostics_rate: float = parameter(
@@ -32,24 +31,28 @@ class CommonParameters:
     )
     silence_timeout: float = parameter(
         2.0,
-        "Seconds without a frame, or what else is needed, after which diagnostics report an "
-        "error; 0.0: never.",
+        "Seconds without a message of an input after which diagnostics report an error; 0.0: "
+        "never.",
         limits=FOREVER,
         change=ANY_TIME,
     )
     warn_latency: float = parameter(
         1.0,
-        "Seconds from the receipt of a frame to its results (95th percentile of the last 100, or "
-        "one that is still waiting) that diagnostics warn of; 0.0: never.",
+        "Latency in seconds above which diagnostics warn, from the receipt of a frame to its "
+        "results: the 95th percentile of the last 100 frames, or a frame that still waits; 0.0: "
+        "never.",
         limits=FOREVER,
         change=ANY_TIME,
     )
     error_latency: float = parameter(
-        5.0, "The same, reported as an error; 0.0: never.", limits=FOREVER, change=ANY_TIME
+        5.0,
+        "Latency in seconds above which diagnostics report an error; 0.0: never.",
+        limits=FOREVER,
+        change=ANY_TIME,
     )
     warn_output_rate: float = parameter(
         0.0,
-        "Results per second, of each camera, below which diagnostics warn; 0.0: never.",
+        "Results per second of each camera below which diagnostics warn; 0.0: never.",
         limits=ANY_RATE,
         change=ANY_TIME,
     )

@@ -41,45 +41,48 @@ class NodeParameters(CommonParameters):
     )
     model_file: str = parameter(
         "",
-        "Path of a file that `lmanet export` made of the checkpoint; empty: the checkpoint runs in "
-        "PyTorch or, of the shipped default where no GPU is, its exported form, without PyTorch.",
+        "Path of a file that `lmanet export` wrote. Empty: the checkpoint runs in PyTorch; the "
+        "shipped default runs in its exported form, without PyTorch, where there is no GPU.",
         former_name="engine",
     )
     backend: str = parameter(
         "auto",
-        "auto, torch, or a runtime of exported files, which `lmanet doctor` lists; auto: what "
-        "`model_file` asks for.",
+        "What runs the network: auto, torch, or a runtime of exported files, which `lmanet doctor` "
+        "lists; auto: what fits `model_file`.",
     )
-    device: str = parameter("auto", "auto, cpu, cuda or cuda:N.")
+    device: str = parameter("auto", "Device of the network: auto, cpu, cuda or cuda:N.")
     precision: str = parameter(
-        "auto", "auto, fp32, bf16 or fp16; in PyTorch fp16 needs a CUDA device."
+        "auto",
+        "Precision of the network: auto, fp32, bf16 or fp16; in PyTorch fp16 needs a CUDA device.",
     )
     memory_size: int = parameter(
         -1,
-        "Past frames to remember; -1: as many as the checkpoint was made for; 0: no memory.",
+        "Number of past frames to remember; -1: as the checkpoint says; 0: no memory.",
         limits=(-1, MAX_MEMORY_SIZE),
     )
     work_size: tuple[int, int] = parameter(
         (0, 0),
-        "[width, height] at which the network runs; [0, 0]: as many pixels as the checkpoint "
-        "records (832x416 for `street`), in the image's proportions, and the image's own size if "
-        "it records none; [-1, -1]: always the image's own.",
+        "[width, height] at which the network runs. [0, 0]: as many pixels as the checkpoint "
+        "records (832x416 for `street`), in the image's proportions; the image's size if it "
+        "records none. [-1, -1]: the image's size.",
     )
     output_size: tuple[int, int] = parameter(
-        (0, 0), "[width, height] of all that is published; [0, 0]: the image's own size."
+        (0, 0), "[width, height] of all outputs; [0, 0]: the image's size."
     )
     threads: int = parameter(
-        0, "Threads that compute on the CPU; 0: one for each core.", limits=(0, MAX_THREADS)
+        0,
+        "Number of threads that compute on the CPU; 0: one for each core.",
+        limits=(0, MAX_THREADS),
     )
     image_topics: tuple[str, ...] = parameter(
         ("image",),
-        "Topic of each camera. With several, each camera has a memory of its own and its outputs "
-        "in a namespace: /front/image_raw is answered on ~/front/labels, and so on.",
+        "Topic of each camera. Each of several cameras has a memory of its own, and its outputs in "
+        "a namespace: /front/image_raw is answered on ~/front/labels.",
     )
     max_batch: int = parameter(
         0,
-        "Cameras whose frames the network takes at once, at most: those that wait when it is free; "
-        "0: all where that is faster, which is PyTorch on a CUDA device, one by one elsewhere.",
+        "Most frames, of as many cameras, that the network takes at once. 0: all that wait, on a "
+        "CUDA device in PyTorch, where that is faster; one by one elsewhere.",
         limits=(0, MAX_BATCH),
     )
     compressed: bool = parameter(
@@ -89,48 +92,48 @@ class NodeParameters(CommonParameters):
     )
     image_reliability: str = parameter(
         AUTO,
-        "How images are subscribed to: auto, reliable or best_effort; auto: reliably if all "
-        "publishers are reliable, looked at again whenever a publisher comes or goes.",
+        "Reliability of the subscription: auto, reliable or best_effort; auto: reliable while all "
+        "publishers are.",
     )
     image_durability: str = parameter(
         AUTO,
-        "auto, volatile or transient_local; auto: latched images are received where all publishers "
-        "latch.",
+        "Durability of the subscription: auto, volatile or transient_local; auto: transient_local "
+        "while all publishers are, so that latched images are received.",
     )
     max_frame_gap: float = parameter(
         1.0,
-        "Seconds between the stamps of two frames beyond which the memory starts anew, but never "
-        "less than three of the network's steps, however long these take; 0.0: never.",
+        "Seconds between the stamps of two frames beyond which the memory is emptied; 0.0: never. "
+        "It counts as at least three steps of the network, so that a slow one keeps its memory.",
         limits=FOREVER,
         change=ANY_TIME,
     )
     max_rate: float = parameter(
         0.0,
-        "Frames per second that are segmented of each camera at most; 0.0: as many as possible.",
+        "Most frames per second that are segmented of each camera; 0.0: as many as possible.",
         limits=ANY_RATE,
         change=ANY_TIME,
     )
     min_confidence: float = parameter(
         0.0,
-        "Confidence below which a pixel's label becomes 255, 'unlabeled'; 0.0: none does.",
+        "Confidence below which a pixel's label becomes 255, 'unlabeled'; 0.0: never.",
         limits=(0.0, 1.0),
         change=ANY_TIME,
     )
     overlay_opacity: float = parameter(
         0.5,
-        "How much of the class colours covers the image in ~/overlay: 0.0 none, 1.0 all.",
+        "Opacity of the class colours in ~/overlay: 0.0 shows the image alone, 1.0 the colours.",
         limits=(0.0, 1.0),
         change=ANY_TIME,
     )
     jpeg_quality: int = parameter(
         80,
-        "Of ~/overlay/compressed; ~/color/compressed is without loss.",
+        "JPEG quality of ~/overlay/compressed; ~/color/compressed has no loss.",
         limits=(1, 100),
         change=ANY_TIME,
     )
     palette: str = parameter(
         "",
-        "Colours instead of the checkpoint's: 'road=#804080, traffic light=#faaa1e'.",
+        "Colours of classes in place of the checkpoint's: 'road=#804080, traffic light=#faaa1e'.",
         change=ANY_TIME,
     )
 
