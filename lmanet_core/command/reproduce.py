@@ -12,7 +12,7 @@ from lmanet_core.training import training_config
 from lmanet_core.training.config_overrides import add_arguments as add_config_arguments
 from lmanet_core.training.config_overrides import configured
 from lmanet_core.training.paper_tables import PAPER_TABLES
-from lmanet_core.training.stopping import told_when_stopped
+from lmanet_core.training.stopping import exit_when_stopped
 
 HELP = "make the paper's tables on a data set: train, score, print beside the paper's figures"
 EXTRA = "train"
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> None:
     """Train and score what is not there yet, and print the tables.
 
     Raises:
@@ -60,6 +60,5 @@ def run(arguments: argparse.Namespace) -> int:
     settings = configured(arguments)
     require_writable(arguments.output, folder=True)
     reproduction = Reproduction(settings, arguments.output, arguments.split, arguments.train_each)
-    with told_when_stopped("lmanet reproduce") as status:
+    with exit_when_stopped("lmanet reproduce"):
         print(reproduction.make(arguments.tables))
-    return status.code

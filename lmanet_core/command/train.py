@@ -11,7 +11,7 @@ from lmanet_core.program.run_program import require_writable
 from lmanet_core.training import training_config
 from lmanet_core.training.config_overrides import add_arguments as add_config_arguments
 from lmanet_core.training.config_overrides import configured
-from lmanet_core.training.stopping import told_when_stopped
+from lmanet_core.training.stopping import exit_when_stopped
 
 HELP = "train a network in stages, as a configuration file says"
 EXTRA = "train"
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> None:
     """Train all stages that are not done yet.
 
     Raises:
@@ -55,7 +55,6 @@ def run(arguments: argparse.Namespace) -> int:
         torch.set_num_threads(arguments.threads)
     settings = configured(arguments)
     require_writable(arguments.output, folder=True)
-    with told_when_stopped("lmanet train") as status:
+    with exit_when_stopped("lmanet train"):
         result = train(settings, arguments.output)
         print(f"the last stage's network: {result}")
-    return status.code

@@ -14,7 +14,7 @@ VERBS: Registry[Verb] = Registry(
     "lmanet.verbs",
     {
         **{name: f"lmanet_core.command.{name}" for name in _HERE},
-        "benchmark": "lmanet_core.benchmark.verb",
+        "benchmark": "lmanet_core.benchmark.benchmark_verb",
         "street": "lmanet_core.data.synthetic.street_sheet",
     },
 )

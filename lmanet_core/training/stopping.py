@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -30,22 +29,14 @@ class Stopped(BaseException):
         self.signal = number
 
 
-@dataclass
-class ExitStatus:
-    """What a program ends with."""
-
-    code: int = 0
-
-
 @contextmanager
-def told_when_stopped(program: str) -> Iterator[ExitStatus]:
-    """Tell that a signal has ended the work in this block; the status says so, too."""
-    status = ExitStatus()
+def exit_when_stopped(program: str) -> Iterator[None]:
+    """End the process where a signal has stopped the work in this block, and tell what is saved."""
     try:
-        yield status
+        yield
     except Stopped as stop:
         print(f"{program}: {stop}", file=sys.stderr)
-        status.code = STOPPED_STATUS + stop.signal
+        sys.exit(STOPPED_STATUS + stop.signal)
 
 
 class StopSignals:

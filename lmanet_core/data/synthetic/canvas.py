@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lmanet_core.data.synthetic.camera import NEAR, VIEW_DISTANCE, Camera
+from lmanet_core.data.synthetic.street_camera import NEAR, VIEW_DISTANCE, Camera
 from lmanet_core.data.synthetic.surfaces import Place, Surfaces
 from lmanet_core.data.synthetic.textures import Sprite, Texture
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from lmanet_core.data.synthetic.camera import NEAR, VIEW_DISTANCE, Camera
 from lmanet_core.data.synthetic.canvas import SUPERSAMPLING, Atmosphere, Canvas
 from lmanet_core.data.synthetic.labels import BUILDING, ROAD, SIDEWALK, SKY, TERRAIN, VEGETATION
 from lmanet_core.data.synthetic.scene import CROSSING_LENGTH, LANE, Street
+from lmanet_core.data.synthetic.street_camera import NEAR, VIEW_DISTANCE, Camera
 from lmanet_core.data.synthetic.textures import tileable_noise
 
 _PAINT = (226, 224, 214)

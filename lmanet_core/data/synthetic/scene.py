@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lmanet_core.data.synthetic import movers, textures, things
-from lmanet_core.data.synthetic.camera import VIEW_DISTANCE, Camera
 from lmanet_core.data.synthetic.labels import SIDEWALK, TERRAIN
+from lmanet_core.data.synthetic.street_camera import VIEW_DISTANCE, Camera
 
 LANE = 3.3
 """Width of a lane (m)."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmanet_core.cloud.camera_model import CameraModel
-from lmanet_core.data.synthetic.camera import Camera
 from lmanet_core.data.synthetic.canvas import SUPERSAMPLING, Atmosphere, Canvas
 from lmanet_core.data.synthetic.ground import Backdrop
 from lmanet_core.data.synthetic.scene import Pose, Street
 from lmanet_core.data.synthetic.sensor import expose, measure
+from lmanet_core.data.synthetic.street_camera import Camera
 from lmanet_core.data.synthetic.street_config import StreetConfig
 
 _SKIES = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lmanet_core.data.synthetic.camera import NEAR, Camera
+from lmanet_core.data.synthetic.street_camera import NEAR, Camera
 
 Place = float | np.ndarray | None
 """Where a painted surface is: facing the camera at a distance (m), in the plane of street points

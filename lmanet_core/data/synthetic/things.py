@@ -7,7 +7,6 @@ from typing import Protocol
 
 import numpy as np
 
-from lmanet_core.data.synthetic.camera import NEAR
 from lmanet_core.data.synthetic.canvas import Canvas, Easel, Rgb
 from lmanet_core.data.synthetic.labels import (
     BICYCLE,
@@ -17,6 +16,7 @@ from lmanet_core.data.synthetic.labels import (
     TRAFFIC_LIGHT,
     TRAFFIC_SIGN,
 )
+from lmanet_core.data.synthetic.street_camera import NEAR
 from lmanet_core.data.synthetic.textures import Sprite, Texture
 
 _METAL = (112, 116, 118)
