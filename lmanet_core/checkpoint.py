@@ -65,6 +65,15 @@ def save_checkpoint(
 
     Raises:
         OSError: the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from lmanet_core import ModelConfig, build_model
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> model = build_model(ModelConfig(memory_size=1, window_size=3))
+        >>> save_checkpoint(model, f"{folder.name}/mine.safetensors", provenance={"data": "none"})
+        >>> load_provenance(f"{folder.name}/mine.safetensors")
+        {'data': 'none'}
     """
     import torch
     from safetensors.torch import save
@@ -100,6 +109,10 @@ def load(path_or_name: str | Path | None = None) -> LMANet:
         CheckpointError: there is no such file, or it is not a checkpoint of this project, or its
             tensors do not fit the network that its configuration describes.
         MissingExtraError: PyTorch is not installed.
+
+    Example:
+        >>> load("street").config.backbone
+        'efficientnet_lite0'
     """
     path = find_checkpoint(path_or_name)
     with needs_extra("torch", "running a checkpoint"):
@@ -137,6 +150,10 @@ def load_provenance(path_or_name: str | Path | None = None) -> dict[str, Any]:
 
     Raises:
         CheckpointError: there is no such file, or it is not a checkpoint of this project.
+
+    Example:
+        >>> load_provenance("street")["config"]
+        'training/configs/street.yaml'
     """
     return _entry(path_or_name, "provenance", "{}", dict)
 

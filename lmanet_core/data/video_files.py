@@ -35,6 +35,14 @@ def read_video(path: str | Path, topic: str = "") -> Iterator[np.ndarray]:
             iterating: an image of the folder cannot be read, or the video is damaged: frames that
             it is to have do not come.
         ValueError: of another package's reader.
+
+    Example:
+        >>> import tempfile, cv2, numpy as np
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> for number in range(2):
+        ...     _ = cv2.imwrite(f"{folder.name}/{number}.png", np.zeros((4, 6, 3), np.uint8))
+        >>> [image.shape for image in read_video(folder.name)]
+        [(4, 6, 3), (4, 6, 3)]
     """
     path = Path(path)
     files = path.iterdir() if path.is_dir() else [path]

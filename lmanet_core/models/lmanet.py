@@ -34,6 +34,13 @@ class LMANet(nn.Module):
         ValueError: the fusion does not fit the backbone's features.
 
     Source: Paul et al., IROS 2021, section III and figure 2.
+
+    Example:
+        >>> import torch
+        >>> from lmanet_core import ModelConfig
+        >>> model = build_model(ModelConfig(memory_size=2, window_size=5)).eval()
+        >>> model(torch.rand(1, 3, 3, 32, 64)).shape  # logits of the last of three frames
+        torch.Size([1, 19, 32, 64])
     """
 
     def __init__(self, config: ModelConfig, backbone: Backbone) -> None:
@@ -126,5 +133,11 @@ def build_model(config: ModelConfig) -> LMANet:
 
     Raises:
         ValueError: the backbone is unknown or not installed, or the fusion does not fit it.
+
+    Example:
+        >>> from lmanet_core import ModelConfig
+        >>> model = build_model(ModelConfig(backbone="erfnet", memory_size=2, window_size=5))
+        >>> model.memory.window_size
+        5
     """
     return LMANet(config, BACKBONES.find(config.backbone)(len(config.classes)))

@@ -15,7 +15,14 @@ Color = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class ClassTable:
-    """Names and RGB colours of the classes; a label is an index into both."""
+    """Names and RGB colours of the classes; a label is an index into both.
+
+    Example:
+        >>> import numpy as np
+        >>> table = ClassTable(("floor", "robot"), ((90, 90, 90), (200, 60, 60)))
+        >>> table.colorize(np.array([[0, 1]], np.uint8)).tolist()
+        [[[90, 90, 90], [200, 60, 60]]]
+    """
 
     names: tuple[str, ...]
     palette: tuple[Color, ...]

@@ -73,6 +73,10 @@ class ModelConfig:
         ValueError: a value has the wrong type or range.
 
     Source: Paul et al., IROS 2021, section III; the options are those of its ablations.
+
+    Example:
+        >>> ModelConfig(backbone="efficientnet_lite0", memory_size=2, window_size=11).fusion
+        'gated'
     """
 
     backbone: str = "erfnet"

@@ -73,6 +73,13 @@ def local_attention(
             is not there for them.
 
     Source: Paul et al., IROS 2021, section III-B; border and scale as in the authors' code.
+
+    Example:
+        >>> import torch
+        >>> query = torch.rand(1, 4, 8, 16)  # (B, Dk, H, W)
+        >>> keys, values = torch.rand(1, 3, 4, 8, 16), torch.rand(1, 3, 6, 8, 16)  # three frames
+        >>> local_attention(query, keys, values, window_size=5).shape
+        torch.Size([1, 6, 8, 16])
     """
     query, keys, values = _autocast(query, keys, values)
     _check_keys(query, keys)
@@ -105,6 +112,12 @@ def local_correlation(query: Tensor, keys: Tensor, window_size: int) -> Tensor:
         ValueError: shapes, window, devices or dtypes do not fit each other.
 
     Source: Paul et al., IROS 2021, equation (2).
+
+    Example:
+        >>> import torch
+        >>> query, keys = torch.rand(1, 4, 8, 16), torch.rand(1, 3, 4, 8, 16)
+        >>> local_correlation(query, keys, window_size=5).shape
+        torch.Size([1, 3, 25, 8, 16])
     """
     query, keys = _autocast(query, keys)
     _check_keys(query, keys)

@@ -19,7 +19,12 @@ class Choice(NamedTuple):
 
 
 def backend_names() -> tuple[str, ...]:
-    """Names that `open_segmenter` accepts as `backend`; the faster one on CPUs comes first."""
+    """Names that `open_segmenter` accepts as `backend`; the faster one on CPUs comes first.
+
+    Example:
+        >>> backend_names()
+        ('auto', 'torch', 'openvino', 'onnxruntime', 'tensorrt', 'tensorrt_rtx')
+    """
     return ("auto", "torch", *RUNTIMES.names(), *ENGINE_RUNTIMES)
 
 

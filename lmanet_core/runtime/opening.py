@@ -63,6 +63,13 @@ def open_segmenter(
         CheckpointError: the checkpoint cannot be used.
         GraphFileError: the file cannot be used here.
         MissingExtraError: a package is not installed.
+
+    Example:
+        >>> import lmanet_core, numpy as np
+        >>> segmenter = lmanet_core.open_segmenter(work_size=(128, 64))  # the shipped network
+        >>> result = segmenter.step(np.zeros((100, 200, 3), np.uint8))
+        >>> result.labels.shape, result.labels.dtype
+        ((100, 200), dtype('uint8'))
     """
     if engine:
         warnings.warn("engine is called model_file now", DeprecationWarning, stacklevel=2)

@@ -42,6 +42,15 @@ class VideoSegmenter:
 
     Raises:
         ValueError: the output size is none.
+
+    Example:
+        >>> import lmanet_core, numpy as np
+        >>> segmenter = lmanet_core.open_segmenter(work_size=(128, 64))
+        >>> for image in np.zeros((3, 100, 200, 3), np.uint8):  # a video
+        ...     result = segmenter.step(image)
+        >>> segmenter.backend.filled  # frames in memory
+        3
+        >>> segmenter.reset()  # before another video
     """
 
     def __init__(
@@ -140,6 +149,14 @@ def step_together(
 
     Raises:
         ValueError: an array is not an image of that form; all memories are left as they were.
+
+    Example:
+        >>> import lmanet_core, numpy as np
+        >>> front = lmanet_core.open_segmenter(work_size=(128, 64))
+        >>> rear = front.new_stream()  # a memory of its own
+        >>> images = np.zeros((2, 100, 200, 3), np.uint8)
+        >>> [result.labels.shape for result in step_together([front, rear], images)]
+        [(100, 200), (100, 200)]
     """
     for image in images:
         _check_image(image)
