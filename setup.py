@@ -145,6 +145,7 @@ setup(
             "demo = lmanet_ros.demo.verb",
             "evaluate-bag = lmanet_ros.evaluate_bag",
             "make-bag = lmanet_ros.make_bag",
+            "rerun-view = lmanet_ros.rerun_view",
         ],
         # Recordings that `lmanet_core.data.video_files.read_video` can read, by suffix.
         "lmanet.videos": [

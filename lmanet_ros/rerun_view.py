@@ -1,50 +1,23 @@
-"""Shows a recording or live topics in Rerun.
+"""Shows a recording or live topics in Rerun; also `ros2 run lmanet_ros rerun_view`.
 
-ros2 run lmanet_ros rerun_view evaluation_output/predictions
-ros2 run lmanet_ros rerun_view --topics /camera/image_raw /segmentation_node/labels
+lmanet rerun-view evaluation_output/predictions
+lmanet rerun-view --topics /camera/image_raw /segmentation_node/labels
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
-from lmanet_core.program.run_program import program_needs, require_writable, run_program
+from lmanet_core.program.verb import run_verb
 
-with program_needs("rerun_view", "evaluation"):
-    import numpy as np
-    import rclpy
-    from rclpy.clock import Clock, ClockType
-    from rclpy.executors import ExternalShutdownException
-    from rclpy.signals import SignalHandlerOptions, install_signal_handlers
-    from sensor_msgs.msg import CompressedImage, Image
-    from std_msgs.msg import String
-
-    from lmanet_core import ClassTable
-    from lmanet_core.runtime.network_classes import network_classes
-    from lmanet_ros.bags.reading import read_bag
-    from lmanet_ros.bags.topic_choice import IMAGE_TYPES, LABEL_NAMES, deserialize
-    from lmanet_ros.bags.writing import type_name
-    from lmanet_ros.messages.class_json import from_json
-    from lmanet_ros.messages.image_conversion import check, to_labels, to_rgb
-    from lmanet_ros.node.arrival.subscription import AutoQosSubscription
-    from lmanet_ros.processes import init_ros, without_ros_arguments
-
-with program_needs("rerun_view", "rerun"):
-    import rerun
-
-CLASSES = "/classes"
-"""How the topics of class tables end."""
-LOOK_PERIOD = 0.5
-"""Seconds between two looks for topics that are not there yet."""
+HELP = "show images and labels of a recording, or of live topics, in Rerun"
+EXTRA = "evaluation"
 
 
 def main(args: list[str] | None = None) -> int:
-    """Show a recording or live topics, or write a file of Rerun's.
+    """Be the program `rerun_view`.
 
     Args:
         args: command line with the program's name; None: that of the process.
@@ -53,11 +26,14 @@ def main(args: list[str] | None = None) -> int:
         Exit status: 0, also after Ctrl-C, which ends live topics; 1 if the recording or the
         checkpoint cannot be used.
     """
-    args = sys.argv if args is None else args
-    parser = argparse.ArgumentParser(
-        prog="rerun_view", description="Show images and labels of ROS 2 in Rerun."
-    )
-    shown = parser.add_mutually_exclusive_group(required=True)
+    from lmanet_ros import rerun_view as verb
+
+    return run_verb(verb, "rerun_view", args and args[1:])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options."""
+    shown = parser.add_mutually_exclusive_group()
     shown.add_argument("bag", type=Path, nargs="?", help="rosbag2 (MCAP or SQLite), or its file")
     shown.add_argument("--topics", nargs="+", help="live ones with images, until Ctrl-C")
     parser.add_argument("--save", type=Path, help="an .rrd file to write, and no window to open")
@@ -65,91 +41,21 @@ def main(args: list[str] | None = None) -> int:
         "--checkpoint",
         help="or exported file, whose classes labels are if nothing says so; default: shipped",
     )
-    arguments = parser.parse_args(without_ros_arguments(args)[1:])
-    return run_program(
-        "rerun_view",
-        lambda: _show(arguments, args),
-    )
+    parser.add_argument("--ros-args", nargs=argparse.REMAINDER, default=[], help=argparse.SUPPRESS)
+    parser.set_defaults(complain=parser.error)
 
 
-def _show(arguments: argparse.Namespace, args: list[str]) -> None:
-    if arguments.save:
-        require_writable(arguments.save, folder=False)
-    classes = network_classes(arguments.checkpoint)
-    rerun.init("lmanet_ros", spawn=arguments.save is None)
-    if arguments.save:
-        rerun.save(arguments.save)
-    _log_classes("/", classes)
-    if arguments.topics:
-        _follow(arguments.topics, args)
-        return
-    for message in read_bag(arguments.bag):
-        if kind := _kind(message.topic, message.message_type):
-            with _telling_damage(message.topic, message.received):
-                _log(message.topic, deserialize(message, kind))
+def run(arguments: argparse.Namespace) -> None:
+    """Show a recording or live topics, or write a file of Rerun's.
 
+    Raises:
+        ValueError, OSError: the recording or the checkpoint cannot be used.
+    """
+    from lmanet_ros.rerun_display import show
 
-def _follow(topics: Sequence[str], args: list[str]) -> None:
-    """Show topics, and the class tables beside them, from when they are there until Ctrl-C."""
-    try:
-        with suppress(KeyboardInterrupt, ExternalShutdownException):
-            # ROS' own handlers would shut the context down beneath a node that is being made.
-            init_ros(args=args, signal_handler_options=SignalHandlerOptions.NO)
-            node = rclpy.create_node("rerun_view")
-            install_signal_handlers(SignalHandlerOptions.ALL)
-            missing = {node.resolve_topic_name(topic) for topic in topics}
-            missing |= {topic.rpartition("/")[0] + CLASSES for topic in missing}
-
-            def receive(topic: str, message: Image | CompressedImage | String) -> None:
-                with _telling_damage(topic, node.get_clock().now().nanoseconds):
-                    _log(topic, message)
-
-            def look() -> None:
-                for topic, (name, *_) in node.get_topic_names_and_types():
-                    if topic in missing and (kind := _kind(topic, name)):
-                        missing.remove(topic)
-                        AutoQosSubscription(node, kind, topic, partial(receive, topic)).open()
-
-            node.create_timer(LOOK_PERIOD, look, clock=Clock(clock_type=ClockType.STEADY_TIME))
-            rclpy.spin(node)
-    finally:
-        rclpy.try_shutdown()
-
-
-def _kind(topic: str, name: str) -> type | None:
-    """The type of a topic's messages, if there is something to see in them."""
-    if topic.endswith(CLASSES) and name == type_name(String):
-        return String
-    return IMAGE_TYPES.get(name)
-
-
-@contextmanager
-def _telling_damage(topic: str, received: int) -> Iterator[None]:
-    """Show what is wrong with a message in place of the message."""
-    rerun.set_time("received", timestamp=np.datetime64(received, "ns"))
-    try:
-        yield
-    except ValueError as error:
-        rerun.log(topic, rerun.TextLog(str(error), level=rerun.TextLogLevel.WARN))
-
-
-def _log(topic: str, message: Image | CompressedImage | String) -> None:
-    if isinstance(message, String):
-        _log_classes(topic.removesuffix(CLASSES), from_json(message.data))
-    elif topic.removesuffix("/compressed").rpartition("/")[2] in LABEL_NAMES:
-        rerun.log(topic, rerun.SegmentationImage(to_labels(message)))
-    else:
-        check(message)
-        rerun.log(topic, rerun.Image(to_rgb(message)))
-
-
-def _log_classes(namespace: str, classes: ClassTable) -> None:
-    entries = zip(classes.names, classes.palette, strict=True)
-    infos = [
-        rerun.AnnotationInfo(id=label, label=name, color=color)
-        for label, (name, color) in enumerate(entries)
-    ]
-    rerun.log(namespace, rerun.AnnotationContext(infos), static=True)
+    if not (arguments.bag or arguments.topics):
+        arguments.complain("expected a recording, or --topics")
+    show(arguments)
 
 
 if __name__ == "__main__":

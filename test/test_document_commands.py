@@ -37,6 +37,7 @@ MODULES = {
     "lmanet_ros.demo": "demo",
     "lmanet_ros.evaluate_bag": "evaluate-bag",
     "lmanet_ros.make_bag": "make-bag",
+    "lmanet_ros.rerun_view": "rerun-view",
 }
 """Modules that are verbs of `lmanet`."""
 OPTIONS_FROM = re.compile(r"^from (lmanet_core\.[\w.]+) import (\w+)$", re.MULTILINE)
