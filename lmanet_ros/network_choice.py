@@ -16,9 +16,9 @@ def whole_choice(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters in which what a file sets cannot contradict the network that was asked for.
 
     Args:
-        parameters: those that were asked for. Where they name a checkpoint or an exported file, the
-            others, which a file of parameters or a launch file may set, become empty. Where they
-            name both, the node makes sure that they belong together.
+        parameters: parameters that the user asked for. Where they name a checkpoint or an exported
+            file, the others, which a parameter file or a launch file may set, become empty. Where
+            they name both, the node makes sure that they belong together.
     """
     chosen = [name for name in CHOICES if str(parameters.get(name, "")).strip() not in EMPTY]
     others = {name: "" for name in CHOICES if chosen and name not in parameters}

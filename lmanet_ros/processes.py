@@ -72,7 +72,7 @@ class NodeProcess:
         parameters: ROS parameters by name; texts stay texts, whatever they look like in YAML.
         log_folder: where `<name>.log` is written.
         params_files: YAML files with parameters; what comes first gives way.
-        namespace: of the node.
+        namespace: namespace of the node.
         checkout: folder with the version of this project that is started; None: this one.
     """
 

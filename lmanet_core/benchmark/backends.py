@@ -137,7 +137,7 @@ class Row:
 
     Attributes:
         processor: and its threads, and the size of the images.
-        milliseconds: of a step with a full memory, median.
+        milliseconds: milliseconds of a step with a full memory, median.
         ratio: of these to PyTorch's.
         agreement: share of the pixels with PyTorch's label.
         resident_mib: largest memory of a process that does nothing else; None: not asked for.

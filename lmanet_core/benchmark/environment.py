@@ -15,7 +15,7 @@ def environment_mib(*extras: str) -> float:
     """MiB of the files of all packages that this one needs, itself left out.
 
     Args:
-        extras: of this package, needed too. What of them is not installed is not counted.
+        extras: extras of this package that count, too, as far as they are installed.
     """
     needed = {d.name: d for extra in ("", *extras) for d in _needed(PACKAGE, extra, set())}
     return sum(map(_bytes, needed.values())) / 2**20

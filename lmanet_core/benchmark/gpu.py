@@ -67,7 +67,7 @@ class Plan:
         checked: sizes that are compared with the oracle in double precision.
         timed: sizes at which the operator is timed.
         copied: bytes of the large copy.
-        side: of the factors of the large matrix product.
+        side: side of the factors of the large matrix product.
         logits: (B, C, H, W), of which labels are made.
         networks: (backbone, (width, height)).
         repeats: of everything that is timed, at most.

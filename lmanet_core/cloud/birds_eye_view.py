@@ -49,10 +49,10 @@ class MapFromAbove:
         """Add a frame.
 
         Args:
-            rays: of the pixels; the camera looks along the ground.
+            rays: rays of the pixels; the camera looks along the ground.
             depth: (H, W) float32 in metres, NaN where it is not known.
             labels: (H, W) uint8.
-            place: of the camera.
+            place: place of the camera.
         """
         with np.errstate(invalid="ignore"):
             seen = (depth < REACH) & (rays.y * depth > HIGHEST) & (labels != IGNORE_LABEL)
@@ -101,7 +101,7 @@ def draw_from_above(
     Args:
         maps: by their titles.
         way: the camera's places, in order; at least one.
-        classes: of the labels.
+        classes: classes of the labels.
 
     Returns:
         (H, W, 3) uint8, RGB.

@@ -111,7 +111,7 @@ class CloudScorer:
     """Compares labels with the scene's own, at the places where they are.
 
     Args:
-        classes: of both.
+        classes: class table of both label images.
         ground, obstacles: names of classes; those that `classes` lacks do not matter.
     """
 
@@ -130,7 +130,7 @@ class CloudScorer:
         """The counts of one frame.
 
         Args:
-            rays: of the pixels.
+            rays: rays of the pixels.
             depth: (H, W) float32 in metres, NaN where it is not known.
             predicted, true: (H, W) uint8; true `IGNORE_LABEL`: not scored.
         """

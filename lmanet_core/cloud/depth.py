@@ -47,7 +47,7 @@ def organized_points(
 
     Args:
         points: (H, W) of `POINT`, to write to.
-        rays: of the pixels.
+        rays: rays of the pixels.
         depth: (H, W) float32, of `depth_in_metres`.
         labels: (H, W) uint8.
         confidence: (H, W) uint8; None: all are certain.

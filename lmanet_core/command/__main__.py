@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb.
 
     Args:
-        arguments: of the command line; None: those of this process.
+        arguments: arguments of the command line; None: those of this process.
 
     Returns:
         The exit status: 1 when the verb could not do what was asked.

@@ -24,7 +24,7 @@ def calibration_frames(
         source: `SYNTHETIC`, or path of a rosbag2, of a video file or of a folder of images.
         frames, held_out: how many of each at most; of a shorter source a quarter is held out.
         size: (width, height) of the street.
-        topic: of the recording; empty: its only camera.
+        topic: topic of the recording; empty: its only camera.
 
     Returns:
         (H, W, 3) uint8, RGB, each.

@@ -34,9 +34,9 @@ class CorruptedVideo:
     Attributes:
         video: as it is.
         corrupt_frame: what is done to a frame.
-        share: of the frames, 0..1.
+        share: share of the frames, 0..1.
         run_length: frames in a row that are corrupted together, or are not.
-        seed: of the choice of frames and of what is drawn.
+        seed: seed of the choice of frames and of what is drawn.
     """
 
     video: Video

@@ -88,10 +88,10 @@ def training_labels(
     """The labels to train a network on, of a data set with classes of its own.
 
     Args:
-        classes: of the data set.
+        classes: classes of the data set.
         of_network: of the network.
         mapping: what the former are in the latter.
-        groups: those of other data sets of the same training, which keep their labels.
+        groups: groups of classes of other data sets of the same training, which keep their labels.
 
     Raises:
         ValueError: a name is in neither table, or a class stands for nothing.

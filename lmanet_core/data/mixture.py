@@ -30,7 +30,7 @@ class RelabelledClips(ClipsOfSource):
     Args:
         source: the clips.
         classes: what the labels mean then.
-        labels: those of the source as labels of these classes, or beyond them.
+        labels: for each label of the source its label among these classes, or beyond them.
     """
 
     def __init__(

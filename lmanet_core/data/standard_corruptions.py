@@ -33,7 +33,7 @@ def standard_corruption(image: np.ndarray, name: str, severity: int, seed: int) 
         image: H and W at least 32.
         name: one of `CORRUPTIONS`.
         severity: 1 to 5.
-        seed: of what is drawn.
+        seed: seed of what is drawn.
 
     Raises:
         ValueError: an argument is out of range.

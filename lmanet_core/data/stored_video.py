@@ -58,7 +58,7 @@ class StoredVideo:
     Attributes:
         images: files of the frames, in order.
         label_files: frame index -> file with its labels.
-        encoding: of those files.
+        encoding: what the values in label files mean.
         size: (width, height) to which images and labels are brought; None: as they are stored.
     """
 

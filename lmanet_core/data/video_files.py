@@ -28,7 +28,7 @@ def read_video(path: str | Path, topic: str = "") -> Iterator[np.ndarray]:
     Args:
         path: a video file, a folder whose images are the frames, in `natural_order`, or a
             recording that an installed package can read, see `READERS`.
-        topic: of the recording; empty: its only camera.
+        topic: topic of the recording; empty: its only camera.
 
     Raises:
         VideoError: there is no such file or folder, or nothing in it that can be read; while
@@ -87,7 +87,7 @@ def _check_is_whole(capture: cv2.VideoCapture, path: Path, count: int, seconds: 
 
     Args:
         capture: that has no more frames.
-        path: of the video.
+        path: path of the video.
         count: frames that came.
         seconds: time of the last of them.
     """

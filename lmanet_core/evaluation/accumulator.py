@@ -25,14 +25,14 @@ class Evaluation:
 
     Attributes:
         miou: 0..1, mean over the classes that occur; None if nothing was compared with truth.
-        iou: of each class by name, 0..1; None for a class that occurs neither in truth nor in
+        iou: IoU of each class by name, 0..1; None for a class that occurs neither in truth nor in
             prediction.
         temporal_consistency: 0..1, see `TemporalConsistency`; None if no two frames follow each
             other.
         vc8, vc16: 0..1, see `VideoConsistency`; None where no run of frames with labels is that
             long.
         frames: number of frames that were compared with the truth.
-        videos: of each video that has a name and was compared with the truth, by that name.
+        videos: scores of each video that has a name and was compared with the truth, by that name.
     """
 
     miou: float | None

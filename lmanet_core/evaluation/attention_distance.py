@@ -52,7 +52,7 @@ def attention_distance(memory: LocalMemory, query: Tensor, keys: Tensor, moved: 
     the place q, so being spread costs as much as being wrong.
 
     Args:
-        memory: whose window it is.
+        memory: the memory whose attention is looked at.
         query, keys: (B, Dk, H', W') of the frame that reads and of the one that is read.
         moved: (B, 2, H', W'), where q lies, from the place itself.
 

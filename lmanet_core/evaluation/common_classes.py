@@ -18,7 +18,7 @@ class CommonClasses:
 
     Attributes:
         classes: that table.
-        known: those of `classes` that the truth knows, as `Scorer` takes them; None: all.
+        known: the classes, of `classes`, that the truth knows, as `Scorer` takes them; None: all.
         predicted: (256,) uint8, to be indexed by the network's labels.
         true: (256,) uint8, to be indexed by true labels; 255 for what cannot be compared.
         left_out: the truth's classes that cannot be.

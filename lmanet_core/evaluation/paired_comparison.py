@@ -17,7 +17,7 @@ class PairedDifference:
     """What became of a figure, over the same videos before and after.
 
     Attributes:
-        mean: of the differences.
+        mean: mean of the differences.
         low, high: 95 % interval of that mean, from the bootstrap.
         gaining: 0..1, share of the videos whose figure rose.
     """

@@ -22,7 +22,7 @@ class PictureSheet:
 
     Args:
         frames: number of such frames that will be seen, at least 1.
-        classes: of the labels.
+        classes: classes of the labels.
     """
 
     def __init__(self, frames: int, classes: ClassTable) -> None:

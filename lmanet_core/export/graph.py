@@ -28,7 +28,7 @@ class SingleFrameGraph(nn.Module):
     Args:
         model: the network; it stays as it is.
         work_size: (width, height) at which the network runs; its `size_rule` must allow it.
-        dtype: of all weights and features.
+        dtype: dtype of all weights and features.
     """
 
     def __init__(self, model: LMANet, work_size: tuple[int, int], dtype: torch.dtype) -> None:

@@ -58,7 +58,7 @@ def export_onnx(
         precision: 'fp32' or 'fp16', of weights, features and memory.
         work_size: (width, height) at which the network runs, rounded to what the model accepts.
         memory_size: S, slots of the memory; None: the model's own; 0: every frame on its own.
-        provenance: of the checkpoint, as `lmanet_core.load_provenance` gives it.
+        provenance: provenance of the checkpoint, as `lmanet_core.load_provenance` gives it.
 
     Returns:
         What the file says of itself.

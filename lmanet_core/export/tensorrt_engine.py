@@ -64,7 +64,7 @@ def build_engine(
         path: file to write, by convention `*.engine`.
         options: what the engine is to be.
         rebuild_if_stale: leave a file alone that is what would be built.
-        provenance: of the checkpoint, as `lmanet_core.load_provenance` gives it.
+        provenance: provenance of the checkpoint, as `lmanet_core.load_provenance` gives it.
         say: where decisions go.
 
     Raises:

@@ -33,7 +33,7 @@ class EnlargingDecoder(nn.Module):
     A decoder of that kind says what comes before the resize, and by how much that enlarges.
 
     Attributes:
-        factor: of the logits' steps to the image's pixels.
+        factor: pixels of the image for a step of the logits, along each side.
         corners_aligned: as in `SmallLogits`; then sides are `factor` (side - 1) + 1.
     """
 

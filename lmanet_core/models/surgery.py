@@ -62,7 +62,7 @@ def interpolate(before: LMANet, after: LMANet, share: float) -> LMANet:
 
     Args:
         before: stays as it is; the memory, if there is one, is that of this one.
-        after: the same network, trained on from there; stays as it is.
+        after: the same network after more training; stays as it is.
         share: 0..1, of the way.
 
     Raises:

@@ -35,8 +35,8 @@ def choose_implementation(
     input of a few positions. If it does not, a warning says so.
 
     Args:
-        device: of the tensors.
-        dtype: of the tensors.
+        device: device of the tensors.
+        dtype: dtype of the tensors.
         gradients: whether the backward pass has to work, too; that is tried only if asked for.
     """
     reason = _why_not_fused("local attention", device, dtype)

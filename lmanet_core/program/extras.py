@@ -31,7 +31,7 @@ def needs_extra(extra: str, purpose: str) -> Iterator[None]:
     """Name the extra where an import in this block finds a package missing.
 
     Args:
-        extra: of this package's, see `setup.py`.
+        extra: an extra of this package, see `setup.py`.
         purpose: what the package is for, as the beginning of a sentence.
 
     Raises:

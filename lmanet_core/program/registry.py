@@ -18,8 +18,8 @@ class Registry(dict[str, Any], Generic[Entry]):
 
     Args:
         kind: what the entries are, as the setting that names one is called.
-        group: of the entry points of other packages.
-        entries: those that come with the library.
+        group: group of the entry points of other packages.
+        entries: the entries that come with the library.
     """
 
     def __init__(self, kind: str, group: str, entries: Mapping[str, Entry | str]) -> None:

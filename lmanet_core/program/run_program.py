@@ -45,7 +45,7 @@ def run_program(
         name: of the program, to begin the line with.
         work: returns the exit status; None is 0.
         expected: what it raises when the user has to change something.
-        extra: of this package, that brings other packages which may be missing.
+        extra: extra of this package that brings the packages which may be missing.
 
     Returns:
         The exit status; 1 after what was expected.

@@ -48,7 +48,7 @@ def open_exported_file(
         path: the file.
         backend: what `lmanet_core.runtime.choose_backend` chose for it.
         network: what it must be an export of; None: of whatever.
-        options: of the stream.
+        options: options of the stream.
 
     Raises:
         ValueError: an option is out of range or does not fit the file.

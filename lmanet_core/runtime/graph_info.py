@@ -38,7 +38,7 @@ class GraphInfo:
         side_multiple: 0, or of what all sides must be multiples: then the graph takes images of any
             size, and runs at about `work_pixels`, in the image's proportions.
         memory_size: S, slots of the memory; 0: the graph takes and gives no memory.
-        write_interval: of the frames, the first and every so many-th after it enter the memory.
+        write_interval: n; the first frame and every n-th after it enter the memory.
         feature_size: (width, height) of features, keys and values at `work_size`.
         feature_channels: C.
         key_channels: Dk.
@@ -54,8 +54,8 @@ class GraphInfo:
             that do not say it, see `lmanet_core.runtime.backends.split_graph`.
         work_pixels: how many pixels, as asked for; those of `work_size` may differ, whose sides
             are rounded already.
-        agreement: of an int8 network, the share of pixels, on frames that it was not calibrated
-            with, that get the label that the fp32 network gives them.
+        agreement: only of an int8 network: the share of pixels that get the same label as in fp32,
+            on frames that it was not calibrated with.
     """
 
     model: str

@@ -11,7 +11,7 @@ class Slots:
 
     Args:
         memory_size: S, number of slots.
-        write_interval: of the frames offered, the first and every so many-th after it are kept.
+        write_interval: n; the first frame and every n-th after it are kept.
 
     Attributes:
         filled: how many slots hold a frame; they are the first ones.

@@ -18,7 +18,7 @@ def plot_class_gains(gains: Mapping[str, Mapping[str, float]], path: Path) -> No
     Args:
         gains: network -> class -> gain of its IoU in percent; as many networks as there are
             colours, others are left out.
-        path: of the picture.
+        path: path of the picture.
     """
     shown = list(gains.items())[: len(COLORS)]
     classes = list(dict.fromkeys(name for _, of_classes in shown for name in of_classes))

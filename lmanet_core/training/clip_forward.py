@@ -66,7 +66,7 @@ def fuse_corrupted_clips(
 
     Args:
         clips: (B, T, 3, H, W), RGB in 0..1, T >= 2.
-        corrupted: the same clips as the network sees them.
+        corrupted: the same clips with corrupted frames, which the network sees.
         supervise: as `stream` takes it; the first frame has no memory and does not count.
 
     Returns:

@@ -78,7 +78,7 @@ class StageData(LightningDataModule):
         source: the clips.
         stage: batch size, augmentation and the like.
         steps: optimizer steps of the stage.
-        seed: of the samples.
+        seed: seed of the samples.
         workers: processes that prepare samples.
         work_size: (width, height) for checkpoints to record; None: that of the first data set's
             frames.

@@ -24,7 +24,7 @@ def fit_frame_quality(quality: FrameQuality, good: Tensor, corrupted: Tensor) ->
     Args:
         quality: its weights are overwritten.
         good: (N, C, H, W) features of frames, N >= 2.
-        corrupted: those of the same frames, corrupted: the difference is what corruption
+        corrupted: features of the same frames, corrupted: the difference is what corruption
             does, apart from what the frames show.
     """
     before, after = (channel_moments(features).double() for features in (good, corrupted))

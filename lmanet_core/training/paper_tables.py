@@ -19,7 +19,7 @@ class Variant:
     """A row: a network and how it is run.
 
     Attributes:
-        label: of the row.
+        label: label of the row.
         memory_size: at evaluation; None: as trained; 0: the single-frame network.
         window_size: at evaluation; `AS_TRAINED`, or None for everywhere.
         model: settings that differ from those of the run's main network, for which a network of

@@ -38,7 +38,7 @@ class Row:
     Attributes:
         gain: of `miou`, to the single-frame network.
         low, mean, high: of the videos' own mIoU, the mean gain and its 95 % interval.
-        class_gains: of each class's IoU.
+        class_gains: gain in IoU of each class.
         mebibytes: what a full memory takes in fp32; of timed tables, as `milliseconds`.
     """
 
@@ -67,9 +67,9 @@ class Reproduction:
         classes-TABLE.png  what each class gains
 
     Args:
-        settings: of the main run, plain values as in its file.
+        settings: settings of the main run, plain values as in its file.
         folder: the folder.
-        split: of the data set, to score on.
+        split: split of the data set, to score on.
         train_each: whether a network is trained for each memory size and window, too; otherwise
             the main network is run with them: no weight depends on them.
 

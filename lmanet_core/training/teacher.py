@@ -29,7 +29,7 @@ class Teacher:
 
     Args:
         model: the network; a copy of it is converted, the caller's stays as it is.
-        scales: of the images.
+        scales: scales of the images.
         mirror: whether each scale is seen mirrored, too.
         min_confidence: 0..1, mean probability from which on a pixel gets a label.
         precision, device: as `open_segmenter` takes them.

@@ -251,7 +251,7 @@ class ValidationConfig:
     """How a stage's best state is found: by mIoU, streamed as a robot would see the videos.
 
     Attributes:
-        split: of the data set. Frames that are to be reported do not belong here.
+        split: split of the data set. Frames that are to be reported do not belong here.
         every: optimizer steps from one validation to the next; the last step has one, too.
         frames: labelled frames scored at most, from the split's beginning; None: all.
     """

@@ -20,7 +20,7 @@ def read_frames(path: Path, topic: str | None = None) -> Iterator[np.ndarray]:
 
     Args:
         path: a rosbag2, or a file of one.
-        topic: of the camera; None: the only one.
+        topic: topic of the camera; None: the only one.
 
     Raises:
         BagError: there is no recording, no image in it that can be used, no such topic, or several

@@ -39,7 +39,7 @@ class LeftOut:
         """Leave a message out.
 
         Args:
-            reason: the same for all messages of a kind.
+            reason: what is wrong, in words that are equal for all messages of a kind.
             received: when it was recorded, nanoseconds; None: not known.
         """
         self._counts[reason] = self._counts.get(reason, 0) + 1

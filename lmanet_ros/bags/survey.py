@@ -94,10 +94,10 @@ def survey_bag(
 
     Args:
         bag: a recording.
-        image_topic: of the camera; None: the only one, see `choose_image_topic`.
-        label_topic: of the true labels; None: found by its name, see `choose_label_topic`;
+        image_topic: topic of the camera; None: the only one, see `choose_image_topic`.
+        label_topic: topic of the true labels; None: found by its name, see `choose_label_topic`;
             `NO_LABELS`: none.
-        depth_topic: of depth images; None: found, see `choose_depth_topic`; `NO_LABELS`: none.
+        depth_topic: topic of depth images; None: found, see `choose_depth_topic`; `NO_LABELS`: none.
 
     Raises:
         BagError: there is no such topic in it, or several from which to choose.
@@ -141,7 +141,7 @@ def find_image_type(
     """Image or CompressedImage, whichever the camera's images are.
 
     Args:
-        path: of a recording.
+        path: path of a recording.
         image_topic, label_topic: as of `survey_bag`.
         options: what the user calls them.
 

@@ -120,7 +120,7 @@ def choose_image_topic(
     """The camera's topic.
 
     Args:
-        topics: of the recording.
+        topics: topics of the recording.
         chosen: by the user; None: the only one with images that are neither labels nor outputs of
             a segmentation node.
         labels: topic of true labels that the user has chosen.
@@ -156,7 +156,7 @@ def choose_label_topic(
     """The topic of true labels.
 
     Args:
-        topics: of the recording.
+        topics: topics of the recording.
         chosen: by the user; `NO_LABELS`: none; None: one with a name out of `LABEL_NAMES`, if
             there is any, first of all beside the images. What a segmentation node says is no truth.
         image: the camera's topic.
@@ -191,7 +191,7 @@ def choose_depth_topic(topics: Topics, chosen: str | None, image: Topic) -> Topi
     """The topic of depth images that are registered to the camera.
 
     Args:
-        topics: of the recording.
+        topics: topics of the recording.
         chosen: by the user; `NO_LABELS`: none; None: the one beside the images, or the only one.
         image: the camera's topic.
 

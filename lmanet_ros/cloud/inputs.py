@@ -32,7 +32,7 @@ class Inputs:
 
     Args:
         node: the node that subscribes.
-        parameters: of the node.
+        parameters: parameters of the node.
         on_frame: takes labels, depth or cloud, and the camera's calibration of that moment, if it
             is known.
         on_classes: takes the text of a class table.

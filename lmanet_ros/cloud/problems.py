@@ -38,7 +38,7 @@ class Problems:
         """Note that there is a problem, or that it is still there.
 
         Args:
-            kind: the same for a problem whatever the numbers in its text are.
+            kind: name of the problem, without the numbers that are in its text.
             text: one line, with the remedy.
             now: seconds of any clock.
             patience: seconds that it may last untold.

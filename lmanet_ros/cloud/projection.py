@@ -131,7 +131,7 @@ class Projection:
 
         Args:
             measured: of `check`.
-            classes: of the labels.
+            classes: classes of the labels.
             voxel_size: in metres; 0: all points.
 
         Raises:

@@ -45,7 +45,7 @@ class CloudWork(Listener):
 
     Args:
         node: the node that publishes and subscribes.
-        parameters: of the node.
+        parameters: parameters of the node.
 
     Raises:
         ParameterError: a parameter has no sense to ROS.

@@ -15,8 +15,8 @@ def summarize(evaluation: dict[str, Any], alone: Score) -> dict[str, Any]:
     """Everything as JSON can hold it; a class that does not occur has an IoU of None.
 
     Args:
-        evaluation: of the node, as in evaluation.json.
-        alone: of its network's single frames.
+        evaluation: evaluation of the node, as in evaluation.json.
+        alone: evaluation of its network's single frames.
     """
     single = alone.evaluation
     scored = {

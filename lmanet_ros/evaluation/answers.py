@@ -40,7 +40,7 @@ def answered_frames(
 
     Args:
         recording: what `play` made.
-        survey: of what was played.
+        survey: survey of what was played.
         played: what became of its frames.
 
     Raises:

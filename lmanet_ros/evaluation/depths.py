@@ -28,7 +28,7 @@ class Depths:
     """Depth images of a recording, for its frames in their order.
 
     Args:
-        survey: of the recording, which has a depth topic.
+        survey: survey of the recording, which has a depth topic.
     """
 
     def __init__(self, survey: Survey) -> None:

@@ -47,8 +47,8 @@ def picture(
 
     Args:
         answer: the frame.
-        classes: of the network.
-        true_classes: of the true labels; None: the same.
+        classes: classes of the network.
+        true_classes: classes of the true labels; None: the same.
     """
     height, width = answer.image.shape[:2]
     scale = min(PICTURE_WIDTH / width, MAX_PICTURE_HEIGHT / height)
@@ -81,7 +81,7 @@ def write_html(
         path: file to write.
         summary: of `summarize`.
         worst: frames to show.
-        classes: of the network.
+        classes: classes of the network.
     """
     rows = summary["per_frame"]
     figures = {

@@ -77,10 +77,10 @@ class NodeClient:
 
     Args:
         image_type: Image or CompressedImage.
-        outputs: of the node, to subscribe to; 'labels' among them.
+        outputs: outputs of the node, to subscribe to; 'labels' among them.
         on_output: called with the frame, the name of the output and the serialized message.
         process: the node's, if it is ours: its end is noticed.
-        namespace: of the client and the node; empty: that of this process.
+        namespace: namespace of the client and the node; empty: that of this process.
     """
 
     def __init__(

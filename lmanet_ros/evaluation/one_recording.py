@@ -44,12 +44,12 @@ class EvaluationConfig:
         bag: a rosbag2.
         image_topic, label_topic, depth_topic: as `survey_bag` takes them.
         mode: live or not.
-        outputs: of the node, to record; 'labels' among them.
+        outputs: outputs of the node, to record; 'labels' among them.
         attach: whether to use the node that runs already in this ROS network and namespace, and
             not to start one in a network of its own.
         params_file, parameters: of a node that is started; of the file, what an evaluation needs
             otherwise does not count.
-        ros_arguments: of this process, for a node that is attached to.
+        ros_arguments: ROS arguments of this process, for a node that is attached to.
     """
 
     bag: Path

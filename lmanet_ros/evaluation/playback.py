@@ -94,12 +94,12 @@ def play(
     the node's outputs, each at the time of the image it answers.
 
     Args:
-        survey: of what is played; at least one frame can be used.
+        survey: survey of what is played; at least one frame can be used.
         mode: live or not.
-        outputs: of the node, to record.
+        outputs: outputs of the node, to record.
         recording: folder to make.
         process: the node, or None if it runs already.
-        parameters: of the node, by name, that the user has set.
+        parameters: parameters of the node, by name, that the user has set.
 
     Raises:
         ProcessError: the node cannot be found, has died, does not answer, or has no such parameter.

@@ -56,7 +56,7 @@ def compare(
 
     Args:
         first, second: as in evaluation.json.
-        names: of both, in this order.
+        names: names of the two evaluations, in this order.
     """
     one, other = (summary.get("total", summary) for summary in (first, second))
     rows = [Row(name, (_percent(one[key]), _percent(other[key]))) for name, key in SHARES.items()]

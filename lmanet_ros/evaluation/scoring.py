@@ -60,9 +60,9 @@ def score(
 
     Args:
         answers: in order.
-        classes: of the node's network.
-        true_classes: of the true labels; None: the same.
-        depths: of the recording, if it has any.
+        classes: classes of the node's network.
+        true_classes: classes of the true labels; None: the same.
+        depths: depths of the recording, if it has any.
     """
     scorer = AnswerScorer(classes, true_classes, depths)
     for answer in answers:

@@ -46,7 +46,7 @@ def launch_description(
     """A launch description that leaves nothing behind in one that includes it.
 
     Args:
-        arguments: those of the launch file.
+        arguments: arguments of the launch file.
         start: what to do with their values.
     """
 
@@ -68,9 +68,9 @@ def segmentation_node(
     Args:
         params_file: that somebody chose; empty: nobody did. The package's own then gives way to
             what an including launch file sets for all of its nodes.
-        parameters: those that were asked for; they go before all others.
+        parameters: parameters that the user asked for; they go before all others.
         log_level: lowest level of what is logged.
-        options: of the action that starts it.
+        options: options of the action that starts it.
 
     Raises:
         ArgumentError: there is no such file.
@@ -93,7 +93,7 @@ def cloud_nodes(
     Args:
         sources: what each is told.
         params_file, log_level, options: as of `segmentation_node`.
-        namespace: of the segmentation node.
+        namespace: namespace of the segmentation node.
 
     Raises:
         ArgumentError: there is no such file.
@@ -147,7 +147,7 @@ def cameras_of(parameters: Mapping[str, Any]) -> list[str]:
     """What the segmentation node calls its cameras; of a single one ''.
 
     Args:
-        parameters: of the node, as far as they were asked for.
+        parameters: parameters of the node, as far as they were asked for.
     """
     # Here, because it is needed for nothing else.
     from lmanet_ros.node.arrival.camera import camera_names
@@ -180,8 +180,8 @@ def rviz_node(
         context: where both are launched.
         node_name: name of the node.
         namespace: that the node is started with.
-        parameters: of the node, as far as they were asked for.
-        clouds: of the semantic cloud nodes.
+        parameters: parameters of the node, as far as they were asked for.
+        clouds: clouds of the semantic cloud nodes.
     """
     topics = parameters.get("image_topics", ["image"])
     names = cameras_of(parameters)

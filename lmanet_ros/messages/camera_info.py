@@ -26,8 +26,8 @@ def scaled(
     that is the point which stays where it is.
 
     Args:
-        info: that of the camera.
-        header: of the picture.
+        info: the camera's calibration.
+        header: header of the picture.
         image_size: (width, height) of the camera's image.
         output_size: (width, height) of the picture.
     """

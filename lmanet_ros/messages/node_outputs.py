@@ -60,7 +60,7 @@ class Output:
 
     Attributes:
         name: of its topic, below the node or, of one of several cameras, below `<node>/<camera>`.
-        message_type: of its messages.
+        message_type: message type of its messages.
         make: its message of a frame; None: there is none.
         needs_confidence: whether the network has to say how certain it is.
         identifies_node: whether nothing but a segmentation node publishes that name beside labels.

@@ -85,7 +85,7 @@ def changed_parameters(
 
     Args:
         node: has the values before.
-        kind: of its parameters.
+        kind: dataclass of its parameters.
         changes: parameters of this node, also those of ROS itself.
         configured: whether the node uses the values already.
 

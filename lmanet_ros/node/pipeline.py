@@ -25,7 +25,7 @@ class Pipeline:
     Args:
         node: the node that publishes and subscribes.
         segmenter: the network; each camera gets a memory of its own.
-        parameters: of the node.
+        parameters: parameters of the node.
 
     Raises:
         ParameterError: a parameter does not fit the network, or ROS.

@@ -83,7 +83,7 @@ class Pose:
 
     Attributes:
         right, ahead: metres from where the drive has begun, in the direction that it had there.
-        heading: of the street at the camera, in radians, to the right.
+        heading: heading of the street at the camera, in radians, to the right.
     """
 
     right: float = 0.0

@@ -25,7 +25,7 @@ class Camera:
         width, height: of the image, in pixels.
         x, y, s: position of the camera.
         yaw, pitch: in radians; to the right, down.
-        curvature: of the road ahead, in 1/m; right bends are positive.
+        curvature: curvature of the road ahead, in 1/m; right bends are positive.
     """
 
     width: int

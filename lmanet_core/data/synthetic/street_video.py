@@ -53,7 +53,7 @@ class StreetVideo(Iterator[tuple[np.ndarray, np.ndarray]]):
     sensor does; size and frame rate belong to the drive.
 
     Args:
-        seed: of the street and its traffic.
+        seed: seed of the street and its traffic.
         config: size, rate and sensor.
         depth: whether frames have a depth, which takes longer.
     """

@@ -42,7 +42,7 @@ class Surfaces:
 
         Args:
             draw: takes an image and the value to draw.
-            place: of the surface.
+            place: place of the surface.
         """
         draw(self.numbers, self._number(place))
 

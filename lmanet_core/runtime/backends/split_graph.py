@@ -49,7 +49,7 @@ class SplitGraphBackend(GraphBackend):
         info: what the file is.
         load: gives the graphs, by their names without suffix, for a (width, height) at which the
             network runs.
-        threads: of the kernel.
+        threads: threads of the kernel.
     """
 
     def __init__(self, info: GraphInfo, load: LoadGraphs, threads: int) -> None:

@@ -20,7 +20,7 @@ class CompiledKernel:
         ptx: its source.
         tile_rows, tile_columns: positions of a block.
         value_block: value channels of a block.
-        threads: of a block.
+        threads: threads of a block.
         shared_memory: bytes that a block takes.
     """
 

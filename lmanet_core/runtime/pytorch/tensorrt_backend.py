@@ -121,7 +121,7 @@ def check_engine(path: Path, info: EngineInfo, version: str, gpu: str) -> None:
     Args:
         path: where it is from, for the message.
         info: what it says of itself.
-        version: of the installed runtime.
+        version: version of the installed runtime.
         gpu: compute capability of the device, such as 'sm_87'.
 
     Raises:

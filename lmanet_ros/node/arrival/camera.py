@@ -38,10 +38,10 @@ class Camera(Listener):
     Args:
         node: the node that subscribes.
         topic: the camera's, as the user names it.
-        prefix: of its service: `~` or, of one of several cameras, `~/<camera>`.
+        prefix: prefix of its service: `~` or, of one of several cameras, `~/<camera>`.
         stream: what its frames belong to.
         submit: takes frames over, never waiting.
-        parameters: of the node.
+        parameters: parameters of the node.
 
     Raises:
         ParameterError: an override of the quality of service has no sense.

@@ -35,7 +35,7 @@ class AutoQosSubscription:
 
     Args:
         node: the node that subscribes.
-        message_type: of the topic.
+        message_type: message type of the topic.
         topic: its name before remapping, which is done once, here.
         callback: takes the messages.
         on_lost: takes the number of messages that the middleware says it has lost.

@@ -20,10 +20,10 @@ class ContinuousMemory:
 
     Args:
         segmenter: the network and the memory.
-        statistics: of the video's frames.
-        logger: of the camera.
+        statistics: statistics of the video's frames.
+        logger: logger of the camera.
         stream_count: videos that share the network.
-        parameters: of the node.
+        parameters: parameters of the node.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ class Mailbox(Generic[Item]):
 
         Args:
             item: what is left.
-            sender: whose it is.
+            sender: the camera that it comes from.
             room: items that may wait, all senders together, without one of this sender giving way.
         """
         with self._changed:

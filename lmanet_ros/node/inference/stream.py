@@ -61,10 +61,10 @@ class Stream:
 
     Args:
         memory: the network and what it remembers of this video.
-        statistics: of its frames.
+        statistics: statistics of its frames.
         outputs: what is published.
-        logger: of the camera.
-        clock: of the node.
+        logger: logger of the camera.
+        clock: clock of the node.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class Stream:
 
         Args:
             prepared: what `begin` gave.
-            result: of the network.
+            result: result of the network.
             step_time: seconds that the network took.
         """
         self.memory.advance(prepared.identity)

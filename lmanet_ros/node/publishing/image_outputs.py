@@ -22,9 +22,9 @@ class ImageOutputs:
 
     Args:
         node: the node that publishes.
-        prefix: of the topics: `~` or, of one of several cameras, `~/<camera>`.
+        prefix: prefix of the topics: `~` or, of one of several cameras, `~/<camera>`.
         classes: names and colours.
-        parameters: of the node.
+        parameters: parameters of the node.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class ImageOutputs:
 
         Args:
             wanted: some of `wanted()`.
-            header: that of the input.
+            header: header of the input.
             image: the input, (H, W, 3) uint8 RGB.
             result: what the network says about it; with a confidence if that is needed.
             info: the camera's calibration, if it is known.

@@ -22,7 +22,7 @@ def create_publisher(
 
     Args:
         node: the node that publishes.
-        message_type: of the topic.
+        message_type: message type of the topic.
         topic: its name before remapping.
         depth: messages that are kept for late readers: few, where they are large.
 

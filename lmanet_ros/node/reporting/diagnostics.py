@@ -53,9 +53,9 @@ def find_problems(
     """What is wrong with a camera that the node listens to, judged by the parameters.
 
     Args:
-        figures: of the camera, now.
+        figures: figures of the camera, now.
         reported: its counters at the last report.
-        parameters: of the node, for thresholds.
+        parameters: parameters of the node, for thresholds.
     """
     new = figures.counts - reported
     problems = []
