@@ -97,7 +97,7 @@ def survey_bag(
         image_topic: topic of the camera; None: the only one, see `choose_image_topic`.
         label_topic: topic of the true labels; None: found by its name, see `choose_label_topic`;
             `NO_LABELS`: none.
-        depth_topic: topic of depth images; None: found, see `choose_depth_topic`; `NO_LABELS`: none.
+        depth_topic: topic of depth; None: found, see `choose_depth_topic`; `NO_LABELS`: none.
 
     Raises:
         BagError: there is no such topic in it, or several from which to choose.
