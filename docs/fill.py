@@ -12,6 +12,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -179,11 +180,14 @@ def verbs(_: Figures) -> str:
     from lmanet_core.command.verbs import VERBS
     from lmanet_core.program.verb import example
 
+    # Those of `lmanet_ros` from setup.py, because an installation may be older.
+    announced = re.search(
+        r'"lmanet.verbs": \[(.*?)\]', (PROJECT / "setup.py").read_text(), re.DOTALL
+    )
+    modules = {**VERBS, **dict(re.findall(r'"([\w-]+) = ([\w.]+)"', announced[1]))}
     parts = []
-    for name in sorted(VERBS.names()):
-        verb = VERBS.find(name)
-        if not verb.__name__.startswith(("lmanet_core.", "lmanet_ros.")):
-            continue  # of another package that is installed here
+    for name, module in sorted(modules.items()):
+        verb = import_module(module)
         parser = argparse.ArgumentParser(prog=f"lmanet {name}")
         verb.add_arguments(parser)
         parts.append(f"## {name}\n\n{verb.HELP[0].upper()}{verb.HELP[1:]}.")
