@@ -9,7 +9,7 @@ LIMIT = 8 * 2**30
 STREAM = """
 import resource
 import numpy as np
-from lmanet_core import ModelConfig, VideoSegmenter, build_model
+from lmanet_core import ModelConfig, build_model, open_segmenter
 
 config = ModelConfig(
     backbone="pspnet101", memory_size=3, key_channels=128, value_channels=None, fusion="bottleneck"
