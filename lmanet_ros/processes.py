@@ -227,15 +227,17 @@ def init_ros(**arguments: Any) -> None:
         raise ProcessError(f"ROS does not start: {error}") from None
 
 
-@contextmanager
-def own_network() -> Iterator[None]:
-    """ROS in this process and those it starts, where nobody else talks into.
-
-    Fast DDS gets room for large images, unless the user has chosen its profiles.
-    """
-    stay_on_this_machine()
+def give_room_to_large_images() -> None:
+    """Have Fast DDS hand them over in one piece, unless the user has chosen its profiles."""
     for variable in PROFILE_VARIABLES:
         os.environ.setdefault(variable, str(LARGE_IMAGES))
+
+
+@contextmanager
+def own_network() -> Iterator[None]:
+    """ROS in this process and those it starts, where nobody else talks into."""
+    stay_on_this_machine()
+    give_room_to_large_images()
     with own_domain() as domain:
         os.environ["ROS_DOMAIN_ID"] = str(domain)
         # Ctrl-C is to raise KeyboardInterrupt, not to shut ROS down beneath a recorder, and what

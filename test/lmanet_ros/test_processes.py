@@ -1,14 +1,23 @@
 """Processes that programs of this package start, and what is passed on to them."""
 
+import os
 import signal
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import pytest
 import rclpy
 from ros_harness import DEADLINE
 
-from lmanet_ros.processes import YamlText, as_yaml, uninterrupted, without_ros_arguments
+from lmanet_ros.processes import (
+    PROFILE_VARIABLES,
+    YamlText,
+    as_yaml,
+    give_room_to_large_images,
+    uninterrupted,
+    without_ros_arguments,
+)
 
 PARENT = """
 import sys, time
@@ -88,3 +97,16 @@ def test_other_values_keep_their_type_and_what_users_type_is_yaml():
         assert received(as_yaml(value)) == value
     assert received(as_yaml(YamlText("0.5"))) == 0.5
     assert received(as_yaml(YamlText("erfnet"))) == "erfnet"
+
+
+def test_large_images_have_room_unless_the_user_has_chosen_profiles(monkeypatch):
+    before, since = PROFILE_VARIABLES
+    monkeypatch.setenv(before, "mine.xml")
+    # Set and deleted, so that what is set here ends with the test.
+    monkeypatch.setenv(since, "")
+    monkeypatch.delenv(since)
+    give_room_to_large_images()
+    assert os.environ[before] == "mine.xml"
+    profile = ElementTree.parse(os.environ[since])
+    (size,) = (element.text for element in profile.iter() if "segment_size" in element.tag)
+    assert int(size) >= 16 * 2**20
