@@ -143,12 +143,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "is the mean of several seeds",
     )
     street = parser.add_argument_group("of the data set 'synthetic'")
-    street.add_argument("--streets", type=int, default=10)
+    street.add_argument("--streets", type=int, default=10, help="number of streets")
     street.add_argument("--frames", type=int, default=30, help="number of frames of each street")
-    street.add_argument("--noise", type=float, default=8.0)
-    street.add_argument("--flicker", type=float, default=0.05)
-    street.add_argument("--motion-blur", type=float, default=0.0)
-    street.add_argument("--occlusion-rate", type=float, default=0.5)
+    street.add_argument("--noise", type=float, default=8.0, help="sensor noise in grey levels")
+    street.add_argument(
+        "--flicker", type=float, default=0.05, help="deviation of the exposure from frame to frame"
+    )
+    street.add_argument(
+        "--motion-blur",
+        type=float,
+        default=0.0,
+        help="share of the frame interval that the shutter is open, 0..1",
+    )
+    street.add_argument(
+        "--occlusion-rate", type=float, default=0.5, help="covered patches per second"
+    )
 
 
 def picture_file(text: str) -> Path:
