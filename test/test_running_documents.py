@@ -23,8 +23,7 @@ from hidden_packages import without_packages
 from lmanet_core import ModelConfig, build_model, save_checkpoint
 from lmanet_core.checkpoint import WEIGHTS_FOLDER
 
-PAGES = (
-    "README.md",
+PAGES = (  # the first drive has the commands of the README, too
     "docs/tutorials/first_drive.md",
     "docs/how-to/robot.md",
     "docs/how-to/record_and_score.md",
@@ -78,6 +77,7 @@ def place(tmp_path: Path, camvid: Path, cityscapes: Path) -> Path:
     for name in ("runs/street/single", "runs/drive/lma", "mine"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(street, folder / f"{name}.safetensors")
+    shutil.copy(WEIGHTS_FOLDER / "street.lmanet", folder / "mine.lmanet")
     (folder / "mine.yaml").write_text("road: [road]\ncar: [car, truck]\n")
     model = build_model(ModelConfig(memory_size=1, window_size=3))
     save_checkpoint(model, folder / "erfnet-lma.safetensors", work_size=(64, 32))
