@@ -233,7 +233,7 @@ def _evaluate_one(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _node_parameters(arguments: argparse.Namespace) -> dict[str, object]:
-    """Those that the user has typed, and what follows from them."""
+    """Parameters that the user has typed, and what follows from them."""
     from lmanet_ros.processes import YamlText
 
     parameters: dict[str, object] = {

@@ -160,7 +160,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Compare at each point, and print, or write, the table.
 
     Raises:
-        ValueError: the extra `export` is missing, or the file of figures is none.
+        ValueError: the extra `export` is missing, or the file of figures is of another kind.
     """
     if arguments.processor_time:
         torch.set_num_threads(1)

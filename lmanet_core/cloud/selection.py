@@ -70,7 +70,7 @@ def label_table(classes: ClassTable, names: Iterable[str]) -> np.ndarray:
     """(256,) bool: whether a label is that of one of the named classes.
 
     Raises:
-        ValueError: a name is none of the classes'.
+        ValueError: a name is not a class.
     """
     names = list(names)
     if unknown := sorted(set(names) - set(classes.names)):

@@ -107,7 +107,7 @@ def _frame(file: Path, suffix: str) -> str:
     """Name of the frame that a file is of.
 
     Raises:
-        DatasetError: it is none of Cityscapes'.
+        DatasetError: it is not a file of Cityscapes.
     """
     city, frame = file.parent.name, file.name.removesuffix(suffix)
     named = file.name.endswith(suffix) and frame.startswith(f"{city}_")

@@ -30,7 +30,7 @@ class ImageFileError(DatasetError, VideoError):
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Image files of a folder, in natural order; hidden files are none of them."""
+    """Image files of a folder, in natural order; without hidden files."""
     files = folder.iterdir() if folder.is_dir() else ()
     images = [f for f in files if f.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(f)]
     return sorted(images, key=natural_order)

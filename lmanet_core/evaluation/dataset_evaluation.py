@@ -51,7 +51,7 @@ def evaluate(
 
     Raises:
         DatasetError: no frame has labels, or a file cannot be read.
-        ValueError: labels do not fit their image, or one is no class.
+        ValueError: labels do not fit their image, or one is not a class.
     """
 
     def reported() -> Iterator[SegmentedFrame]:
@@ -105,7 +105,7 @@ def score(frames: Iterable[SegmentedFrame], classes: ClassTable) -> Evaluation:
 
     Raises:
         DatasetError: no frame has labels, or all of them are 255.
-        ValueError: predicted and true labels differ in size, or a true label is no class.
+        ValueError: predicted and true labels differ in size, or a true label is not a class.
     """
     return score_side_by_side(({"": frame} for frame in frames), classes)[""]
 

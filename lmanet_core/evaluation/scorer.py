@@ -77,7 +77,7 @@ class Scorer:
             true: uint8 labels with 255 where nothing is scored; None: not known.
 
         Raises:
-            ValueError: a true label is no class. Nothing was added.
+            ValueError: a true label is not a class. Nothing was added.
         """
         miou = self._compare(predicted, true)
         consistency = self._flow.update(image, at_size_of(predicted, image))

@@ -58,7 +58,7 @@ class ClassTable:
         """The same classes with other colours for some of them.
 
         Raises:
-            ValueError: a name is none of the classes', or a colour is none.
+            ValueError: a name is not a class, or a colour is not three values in 0..255.
         """
         if unknown := sorted(set(colors) - set(self.names)):
             raise ValueError(f"no such classes {unknown}; expected some of {list(self.names)}")

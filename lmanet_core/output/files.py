@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all; whatever prevents it is told with the file's path."""
+"""Files are written whole or not at all; every error names the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How programs end: what a user can mend is told in a line, all else is a traceback."""
+"""How programs end: with a line for what the user can mend, else with a traceback."""
 
 from __future__ import annotations
 

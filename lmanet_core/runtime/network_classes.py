@@ -19,7 +19,7 @@ def network_classes(path_or_name: str | Path | None = None) -> ClassTable:
             or a file that `lmanet export` wrote; None: the shipped default.
 
     Raises:
-        CheckpointError: there is no such file, or it is none of these.
+        CheckpointError: there is no such file, or it is of another kind.
         GraphFileError: the exported file is damaged.
         MissingExtraError: a package is missing, for ONNX files.
     """

@@ -67,7 +67,7 @@ def read_network_file(path: Path) -> tuple[GraphInfo, dict[str, bytes]]:
     """The record and the graphs of a network file.
 
     Raises:
-        GraphFileError: the file is none, or damaged.
+        GraphFileError: the file is not a network file, or is damaged.
     """
     remedy = f"make it anew with: lmanet export CHECKPOINT {path}"
     try:

@@ -41,7 +41,7 @@ class VideoSegmenter:
         network_size: (width, height) at which the network ran last; None: it has not run yet.
 
     Raises:
-        ValueError: the output size is none.
+        ValueError: the output size is not two positive numbers.
 
     Example:
         >>> import lmanet_core, numpy as np

@@ -16,7 +16,7 @@ class LabelLoss(nn.Module):
     """Weighted cross-entropy, averaged over what is labelled.
 
     A pixel whose label is a group of classes costs -log of the sum of their probabilities: the
-    network is told that it is one of them, and left to find out which.
+    network learns that it is one of them, and finds out which from other data.
 
     Args:
         class_weights: (C,) float32; a group has the mean of its classes' weights.

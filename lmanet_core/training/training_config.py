@@ -1,4 +1,4 @@
-"""What a training run is told: the YAML file as frozen dataclasses."""
+"""Settings of a training run: its YAML file as frozen dataclasses."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def read_summary(file: Path) -> dict[str, Any]:
     """An evaluation.json.
 
     Raises:
-        ValueError: it is none of this version.
+        ValueError: it is not an evaluation of this version.
     """
     try:
         summary = json.loads(file.read_text())

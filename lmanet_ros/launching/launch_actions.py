@@ -91,7 +91,7 @@ def cloud_nodes(
     """A semantic cloud node for each camera, in a namespace of its name if there are several.
 
     Args:
-        sources: what each is told.
+        sources: topics and parameters of each.
         params_file, log_level, options: as of `segmentation_node`.
         namespace: namespace of the segmentation node.
 

@@ -55,12 +55,12 @@ def image_topics(arguments: Mapping[str, str]) -> list[str]:
 
 @dataclass(frozen=True)
 class CloudSource:
-    """What one semantic cloud node is told.
+    """Topics and parameters of one semantic cloud node.
 
     Attributes:
         camera: what the segmentation node calls the camera; empty: it has only one.
         remappings: pairs of names.
-        parameters: that are asked for.
+        parameters: parameters that the user asked for.
     """
 
     camera: str

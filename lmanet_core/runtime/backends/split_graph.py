@@ -32,7 +32,7 @@ def input_shapes(info: GraphInfo) -> dict[str, Shapes]:
 
 
 def _frame_shape(info: GraphInfo, channels: int) -> tuple[int, ...]:
-    """Of what the graph before the memory gives besides what is remembered."""
+    """Shape of the features that the graph before the memory gives."""
     width, height = info.feature_size
     return (height, width, channels) if info.channels_last else (1, channels, height, width)
 

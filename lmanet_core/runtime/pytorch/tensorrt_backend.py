@@ -30,7 +30,7 @@ class TensorRtBackend(GraphBackend):
         device: a CUDA device.
 
     Raises:
-        ValueError: the device is none of CUDA.
+        ValueError: the device is not a CUDA device.
         GraphFileError: the engine is for another GPU or release, or cannot be loaded.
     """
 
