@@ -32,7 +32,7 @@ from lmanet_ros.messages.node_outputs import PICTURES
 from lmanet_ros.street import STREET_SIZE, street_config
 
 STREET_WORK_SIZE = (640, 320)
-"""Size of the network for the street: the default answers more frames than at its own, larger one."""
+"""Size of the network for the street, at which the default answers more frames than at its own."""
 MAX_VIDEO_PIXELS = 640 * 480
 """Larger videos are scaled down, for machines without a GPU."""
 SENSOR = {"noise": 16.0, "flicker": 0.05, "occlusion_rate": 2.0}
