@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from document_commands import commands, documents
 
 PROJECT = Path(__file__).parents[1]
 DOCUMENTS = [
@@ -60,3 +61,17 @@ def test_every_verb_has_an_example_that_the_page_of_programs_shows():
         command = example(VERBS.find(name))
         assert command.startswith(f"lmanet {name}")
         assert f"    {command}\n" in page
+
+
+def test_a_page_says_in_its_first_paragraph_that_it_needs_ros_or_a_gpu():
+    silent = []
+    for page in documents():
+        if not page.startswith(("docs/how-to/", "docs/tutorials/")):
+            continue
+        beginning = "\n\n".join((PROJECT / page).read_text().split("\n\n")[:2])
+        lines = [str(command) for command in commands(page)]
+        if any(": ros2 " in line for line in lines) and "ROS" not in beginning:
+            silent.append(f"{page}: ROS 2")
+        if any("cuda" in line or "test-gpu" in line for line in lines) and "GPU" not in beginning:
+            silent.append(f"{page}: a GPU")
+    assert not silent
