@@ -135,13 +135,14 @@ def exports(found: Figures) -> str:
 def performance(found: Figures) -> str:
     """Milliseconds a frame, and what the memory costs of them."""
     rows = found["performance"]
-    numbers = numbered(row["command"] for row in rows)
+    numbers = numbered(row["command"] for row in rows if "command" in row)
     cells = []
     for row in rows:
         ratio = row.get("ratio", row["memory"] / row["single"])
         what = row["device"], f"`{row['network']}`", row["size"], row["runtime"]
         speed = row["single"], row["memory"], f"{1000 / row['memory']:.0f}", f"{ratio:.2f}"
-        cells.append((*what, *speed, numbers[row["command"]]))
+        how = numbers[row["command"]] if "command" in row else f"[record](../lab/{row['record']})"
+        cells.append((*what, *speed, how))
     head = ("device", "network", "size", "runtime", "ms, single", "ms, memory", "Hz, memory")
     return table((*head, "memory / single", "command"), cells) + "\n\n" + command_list(numbers)
 

@@ -20,11 +20,14 @@ NO_FIGURE = re.compile(r"```.*?```|`[^`\n]*`|^    [^\n]*$", re.DOTALL | re.MULTI
 
 
 def values(found: Any) -> Iterator[str]:
-    """Each figure with a decimal, as it is written."""
+    """Each figure with a decimal, as it is written; ratios are like too many other numbers."""
     if isinstance(found, float):
         yield f"{found}"
-    elif isinstance(found, dict | list):
-        for part in found.values() if isinstance(found, dict) else found:
+    elif isinstance(found, dict):
+        for name, part in found.items():
+            yield from values(part) if name != "ratio" else ()
+    elif isinstance(found, list):
+        for part in found:
             yield from values(part)
 
 
