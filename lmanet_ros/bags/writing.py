@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from lmanet_core.output.files import replacing_folder
@@ -71,13 +70,8 @@ class BagWriter:
             self._closing = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._closing.__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        self._closing.__exit__(*error)
 
     def _close(self, *error: object) -> None:
         # Even after an error: what has been recorded by then can be looked at.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lmanet_ros.evaluation.scoring import Score
-from lmanet_ros.evaluation.summary import cloud_figures, in_space, percent
+from lmanet_ros.evaluation.summary import cloud_figures, in_space, percent, rounded
 
 OUTCOMES = ("received", "processed", "dropped", "refused", "failed", "lost")
 TITLES = {"node": "the node", "single_frame": "single-frame network, same frames"}
@@ -32,9 +32,9 @@ def summarize(evaluation: dict[str, Any], alone: Score) -> dict[str, Any]:
         },
         "answered": evaluation["frames"]["answered"],
         "latency_ms": {name: evaluation["latency_ms"][name] for name in ("p50", "p95")},
-        "miou": {name: _rounded(miou) for name, (miou, _, _) in scored.items()},
+        "miou": {name: rounded(miou) for name, (miou, _, _) in scored.items()},
         "iou": {
-            name: {class_name: _rounded(share) for class_name, share in iou.items()}
+            name: {class_name: rounded(share) for class_name, share in iou.items()}
             for name, (_, iou, _) in scored.items()
         },
         "in_space": {name: in_space(cloud) for name, (_, _, cloud) in scored.items() if cloud},
@@ -75,7 +75,3 @@ def _table(title: str, width: int, columns: dict[str, dict[str, Any]]) -> list[s
         if set(values) != {"-"}:
             lines.append(f"{row:{width}}" + "".join(f"{value:>14}" for value in values))
     return lines
-
-
-def _rounded(share: float | None) -> float | None:
-    return None if share is None else round(share, 4)

@@ -108,7 +108,6 @@ class NodeClient:
         self._received = 0
         self._sent = 0
         qos = QoSProfile(depth=QUEUE_DEPTH)
-        self._image_type = image_type
         self._images = self._node.create_publisher(image_type, IMAGE_TOPICS[image_type], qos)
         for name in self._outputs:
             self._node.create_subscription(

@@ -48,12 +48,12 @@ def summarize(survey: Survey, mode: Mode, playback: Playback, score: Score) -> d
         "latency_counts": latencies,
         "seconds": round(playback.seconds, 3),
         "fps": round(outcomes["answered"] / playback.seconds, 2),
-        "miou": _rounded(evaluation.miou),
-        "iou": {name: _rounded(share) for name, share in iou.items()},
+        "miou": rounded(evaluation.miou),
+        "iou": {name: rounded(share) for name, share in iou.items()},
         "scored_frames": evaluation.frames,
-        "temporal_consistency": _rounded(evaluation.temporal_consistency),
-        "vc8": _rounded(evaluation.vc8),
-        "vc16": _rounded(evaluation.vc16),
+        "temporal_consistency": rounded(evaluation.temporal_consistency),
+        "vc8": rounded(evaluation.vc8),
+        "vc16": rounded(evaluation.vc16),
         "labels_sha256": score.labels_sha256,
         "tally": score.tally.to_dict(),
         "depth_topic": survey.depth_topic,
@@ -254,12 +254,12 @@ def _per_frame(playback: Playback, score: Score) -> list[dict[str, Any]]:
                 "stamp": played.frame.stamp,
                 "outcome": played.outcome,
                 "latency_ms": None if played.latency is None else round(1e3 * played.latency, 2),
-                "miou": _rounded(frame.miou) if frame else None,
-                "consistency": _rounded(frame.consistency) if frame else None,
+                "miou": rounded(frame.miou) if frame else None,
+                "consistency": rounded(frame.consistency) if frame else None,
             }
         )
     return rows
 
 
-def _rounded(share: float | None) -> float | None:
+def rounded(share: float | None) -> float | None:
     return None if share is None else round(share, 4)

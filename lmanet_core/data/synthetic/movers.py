@@ -83,7 +83,19 @@ def _is_seen_from_outside(face: np.ndarray) -> bool:
 
 
 @dataclass
-class Vehicle:
+class Placed:
+    """Has a place: right of the centre line and along the street (m)."""
+
+    x: float
+    s: float
+
+    @property
+    def end(self) -> float:
+        return self.s
+
+
+@dataclass
+class Vehicle(Placed):
     """A car, truck, bus or tram.
 
     Attributes:
@@ -91,8 +103,6 @@ class Vehicle:
         wheels: places of the axles from the middle (m).
     """
 
-    x: float
-    s: float
     heading: float
     speed: float
     label: int
@@ -100,10 +110,6 @@ class Vehicle:
     length: float
     wheels: tuple[float, ...] = ()
     wheel_radius: float = 0.33
-
-    @property
-    def end(self) -> float:
-        return self.s
 
     def move(self, seconds: float) -> None:
         self.x += self.speed * seconds * float(np.sin(self.heading))
@@ -321,19 +327,13 @@ class Look:
 
 
 @dataclass
-class Pedestrian:
+class Pedestrian(Placed):
     """Somebody walking along the pavement (`across` 0) or over the street."""
 
-    x: float
-    s: float
     along: float
     across: float
     look: Look
     phase: float = 0.0
-
-    @property
-    def end(self) -> float:
-        return self.s
 
     def move(self, seconds: float) -> None:
         self.x += self.across * seconds
@@ -354,20 +354,14 @@ class Pedestrian:
 
 
 @dataclass
-class Rider:
+class Rider(Placed):
     """Somebody on a bicycle or motorcycle, along the street or against it."""
 
-    x: float
-    s: float
     speed: float
     motorized: bool
     look: Look
     color: Rgb
     phase: float = 0.0
-
-    @property
-    def end(self) -> float:
-        return self.s
 
     def move(self, seconds: float) -> None:
         self.s += self.speed * seconds
