@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -17,53 +16,7 @@ _MISSING = {"dropped": _GREY, "refused": _RED, "unanswered": _RED}
 
 def latency_over_time(rows: list[dict[str, Any]]) -> str:
     """Latency of each frame; frames without an answer are marked at the bottom."""
-    return _draw(lambda axes: _latency_over_time(axes, rows), height=2.8)
-
-
-def latency_distribution(rows: list[dict[str, Any]]) -> str:
-    """Share of the answers that took no longer than a time."""
-    return _draw(lambda axes: _latency_distribution(axes, rows), width=4.6)
-
-
-def quality_over_time(rows: list[dict[str, Any]]) -> str:
-    """Mean IoU and consistency of each frame."""
-    return _draw(lambda axes: _quality_over_time(axes, rows), height=2.8)
-
-
-def iou_of_classes(iou: dict[str, float | None], miou: float | None) -> str:
-    """A bar for each class that occurs."""
-    occurring = {name: value for name, value in iou.items() if value is not None}
-    height = 0.8 + 0.27 * len(occurring)
-    return _draw(lambda axes: _iou_of_classes(axes, occurring, miou), width=4.6, height=height)
-
-
-def confusion(tally: dict[str, Any]) -> str:
-    """What the pixels of each true class were taken for, in percent of that class."""
-    counts = np.array(tally["confusion"], float)
-    occurring = (counts.sum(1) > 0) | (counts[:, :-1].sum(0) > 0)
-    names = [name for name, occurs in zip(tally["classes"], occurring, strict=True) if occurs]
-    columns = np.append(occurring, counts[:, -1].any())
-    counts = counts[occurring][:, columns]
-    shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    predicted = [*names, "no class"] if columns[-1] else names
-    size = 2.6 + 0.34 * len(names)
-    return _draw(lambda axes: _confusion(axes, shares, names, predicted), size + 1, size)
-
-
-def _draw(paint: Callable[[Axes], None], width: float = 9.4, height: float = 3.4) -> str:
-    # A figure of its own, not pyplot's: nothing of it depends on a display or on other figures.
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    paint(axes)
-    text = StringIO()
-    # Equal figures give equal files, and letters stay letters.
-    with matplotlib.rc_context({"svg.hashsalt": "lmanet", "svg.fonttype": "none"}):
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()
-
-
-def _latency_over_time(axes: Axes, rows: list[dict[str, Any]]) -> None:
+    axes = _axes(height=2.8)
     answered = [row for row in rows if row["latency_ms"] is not None]
     latencies = [row["latency_ms"] for row in answered]
     numbers = [row["number"] for row in answered]
@@ -82,16 +35,22 @@ def _latency_over_time(axes: Axes, rows: list[dict[str, Any]]) -> None:
         xlabel="frame", ylabel="latency, ms", ylim=(-0.04 * max(latencies), 1.08 * max(latencies))
     )
     _legend_above(axes)
+    return _svg(axes)
 
 
-def _latency_distribution(axes: Axes, rows: list[dict[str, Any]]) -> None:
+def latency_distribution(rows: list[dict[str, Any]]) -> str:
+    """Share of the answers that took no longer than a time."""
+    axes = _axes(width=4.6)
     latencies = sorted(row["latency_ms"] for row in rows if row["latency_ms"] is not None)
     shares = 100 * np.arange(1, len(latencies) + 1) / len(latencies)
     axes.step(latencies, shares, where="post", color=_BLUE)
     axes.set(xlabel="latency, ms", ylabel="answers within, %", ylim=(0, 102))
+    return _svg(axes)
 
 
-def _quality_over_time(axes: Axes, rows: list[dict[str, Any]]) -> None:
+def quality_over_time(rows: list[dict[str, Any]]) -> str:
+    """Mean IoU and consistency of each frame."""
+    axes = _axes(height=2.8)
     numbers = [row["number"] for row in rows]
     for key, label, color in (
         ("miou", "mIoU of the frame", _RED),
@@ -102,19 +61,35 @@ def _quality_over_time(axes: Axes, rows: list[dict[str, Any]]) -> None:
             axes.plot(numbers, values, ".-", color=color, label=label, linewidth=1, markersize=3)
     axes.set(xlabel="frame", ylabel="%", ylim=(0, 102))
     _legend_above(axes)
+    return _svg(axes)
 
 
-def _iou_of_classes(axes: Axes, iou: dict[str, float], miou: float | None) -> None:
-    names = list(iou)
-    bars = axes.barh(names, [100 * value for value in iou.values()], color=_BLUE, height=0.7)
-    axes.bar_label(bars, [f"{100 * value:.0f}" for value in iou.values()], padding=3)
+def iou_of_classes(iou: dict[str, float | None], miou: float | None) -> str:
+    """A bar for each class that occurs."""
+    occurring = {name: value for name, value in iou.items() if value is not None}
+    axes = _axes(width=4.6, height=0.8 + 0.27 * len(occurring))
+    bars = axes.barh(
+        list(occurring), [100 * value for value in occurring.values()], color=_BLUE, height=0.7
+    )
+    axes.bar_label(bars, [f"{100 * value:.0f}" for value in occurring.values()], padding=3)
     if miou is not None:
         axes.axvline(100 * miou, color=_RED, linewidth=1)
     axes.invert_yaxis()
     axes.set(xlabel="IoU, % (line: mean)", xlim=(0, 108))
+    return _svg(axes)
 
 
-def _confusion(axes: Axes, shares: np.ndarray, names: list[str], predicted: list[str]) -> None:
+def confusion(tally: dict[str, Any]) -> str:
+    """What the pixels of each true class were taken for, in percent of that class."""
+    counts = np.array(tally["confusion"], float)
+    occurring = (counts.sum(1) > 0) | (counts[:, :-1].sum(0) > 0)
+    names = [name for name, occurs in zip(tally["classes"], occurring, strict=True) if occurs]
+    columns = np.append(occurring, counts[:, -1].any())
+    counts = counts[occurring][:, columns]
+    shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    predicted = [*names, "no class"] if columns[-1] else names
+    size = 2.6 + 0.34 * len(names)
+    axes = _axes(size + 1, size)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
         if share >= 0.5:
@@ -123,6 +98,23 @@ def _confusion(axes: Axes, shares: np.ndarray, names: list[str], predicted: list
     axes.set_xticks(range(len(predicted)), predicted, rotation=90)
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted", ylabel="true, %")
+    return _svg(axes)
+
+
+def _axes(width: float = 9.4, height: float = 3.4) -> Axes:
+    # A figure of its own, not pyplot's: nothing of it depends on a display or on other figures.
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def _svg(axes: Axes) -> str:
+    text = StringIO()
+    # Equal figures give equal files, and letters stay letters.
+    with matplotlib.rc_context({"svg.hashsalt": "lmanet", "svg.fonttype": "none"}):
+        axes.figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()
 
 
 def _legend_above(axes: Axes) -> None:
