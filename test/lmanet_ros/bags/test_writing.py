@@ -6,8 +6,8 @@ import pytest
 from bag_files import noise_message, write_messages
 from full_disk import full_disk
 
+from lmanet_ros.bags.bag_format import STORAGES
 from lmanet_ros.bags.reading import Bag
-from lmanet_ros.bags.writing import STORAGES
 
 
 def record(path: Path, storage: str, first: int = 1, frames: int = 40) -> None:
