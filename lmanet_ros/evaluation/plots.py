@@ -16,7 +16,7 @@ _MISSING = {"dropped": _GREY, "refused": _RED, "unanswered": _RED}
 
 def latency_over_time(rows: list[dict[str, Any]]) -> str:
     """Latency of each frame; frames without an answer are marked at the bottom."""
-    axes = _axes(height=2.8)
+    figure, axes = _figure(height=2.8)
     answered = [row for row in rows if row["latency_ms"] is not None]
     latencies = [row["latency_ms"] for row in answered]
     numbers = [row["number"] for row in answered]
@@ -35,22 +35,22 @@ def latency_over_time(rows: list[dict[str, Any]]) -> str:
         xlabel="frame", ylabel="latency, ms", ylim=(-0.04 * max(latencies), 1.08 * max(latencies))
     )
     _legend_above(axes)
-    return _svg(axes)
+    return _svg(figure)
 
 
 def latency_distribution(rows: list[dict[str, Any]]) -> str:
     """Share of the answers that took no longer than a time."""
-    axes = _axes(width=4.6)
+    figure, axes = _figure(width=4.6)
     latencies = sorted(row["latency_ms"] for row in rows if row["latency_ms"] is not None)
     shares = 100 * np.arange(1, len(latencies) + 1) / len(latencies)
     axes.step(latencies, shares, where="post", color=_BLUE)
     axes.set(xlabel="latency, ms", ylabel="answers within, %", ylim=(0, 102))
-    return _svg(axes)
+    return _svg(figure)
 
 
 def quality_over_time(rows: list[dict[str, Any]]) -> str:
     """Mean IoU and consistency of each frame."""
-    axes = _axes(height=2.8)
+    figure, axes = _figure(height=2.8)
     numbers = [row["number"] for row in rows]
     for key, label, color in (
         ("miou", "mIoU of the frame", _RED),
@@ -61,13 +61,13 @@ def quality_over_time(rows: list[dict[str, Any]]) -> str:
             axes.plot(numbers, values, ".-", color=color, label=label, linewidth=1, markersize=3)
     axes.set(xlabel="frame", ylabel="%", ylim=(0, 102))
     _legend_above(axes)
-    return _svg(axes)
+    return _svg(figure)
 
 
 def iou_of_classes(iou: dict[str, float | None], miou: float | None) -> str:
     """A bar for each class that occurs."""
     occurring = {name: value for name, value in iou.items() if value is not None}
-    axes = _axes(width=4.6, height=0.8 + 0.27 * len(occurring))
+    figure, axes = _figure(width=4.6, height=0.8 + 0.27 * len(occurring))
     bars = axes.barh(
         list(occurring), [100 * value for value in occurring.values()], color=_BLUE, height=0.7
     )
@@ -76,7 +76,7 @@ def iou_of_classes(iou: dict[str, float | None], miou: float | None) -> str:
         axes.axvline(100 * miou, color=_RED, linewidth=1)
     axes.invert_yaxis()
     axes.set(xlabel="IoU, % (line: mean)", xlim=(0, 108))
-    return _svg(axes)
+    return _svg(figure)
 
 
 def confusion(tally: dict[str, Any]) -> str:
@@ -89,7 +89,7 @@ def confusion(tally: dict[str, Any]) -> str:
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     predicted = [*names, "no class"] if columns[-1] else names
     size = 2.6 + 0.34 * len(names)
-    axes = _axes(size + 1, size)
+    figure, axes = _figure(size + 1, size)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
         if share >= 0.5:
@@ -98,22 +98,22 @@ def confusion(tally: dict[str, Any]) -> str:
     axes.set_xticks(range(len(predicted)), predicted, rotation=90)
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted", ylabel="true, %")
-    return _svg(axes)
+    return _svg(figure)
 
 
-def _axes(width: float = 9.4, height: float = 3.4) -> Axes:
+def _figure(width: float = 9.4, height: float = 3.4) -> tuple[Figure, Axes]:
     # A figure of its own, not pyplot's: nothing of it depends on a display or on other figures.
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
-    return axes
+    return figure, axes
 
 
-def _svg(axes: Axes) -> str:
+def _svg(figure: Figure) -> str:
     text = StringIO()
     # Equal figures give equal files, and letters stay letters.
     with matplotlib.rc_context({"svg.hashsalt": "lmanet", "svg.fonttype": "none"}):
-        axes.figure.savefig(text, format="svg", metadata={"Date": None})
+        figure.savefig(text, format="svg", metadata={"Date": None})
     return text.getvalue()
 
 
