@@ -140,7 +140,7 @@ def test_a_bad_value_stops_the_start_and_is_named(checkpoint, tmp_path):
 
 def test_help_is_given_and_what_ros_would_ignore_is_refused():
     cases = {
-        ("segmentation_node", "--help"): (0, "max_rate:=0.0\n      Frames per second"),
+        ("segmentation_node", "--help"): (0, "max_rate:=0.0\n      Most frames per second"),
         ("video_publisher", "-h"): (0, "video:="),
         ("segmentation_node", "-p", "max_rat:=3.0"): (2, "mean: --ros-args -p max_rate:=3.0"),
         ("segmentation_node", "--checkpoint", "x"): (2, "--ros-args -p checkpoint:=VALUE"),

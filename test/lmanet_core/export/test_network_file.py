@@ -327,7 +327,7 @@ FREE_OF_TORCH = (
 )
 """Folders that must be importable without PyTorch; so must the modules right in `lmanet_core`."""
 MAY_NEED_TORCH = "lmanet_core/runtime/pytorch"
-NEED_OTHERS = ("lmanet_ros/launching/launch_actions.py", "lmanet_ros/rerun_view.py")
+NEED_OTHERS = ("lmanet_ros/launching/launch_actions.py", "lmanet_ros/rerun_display.py")
 """Of what not every machine has: ROS' launch, and Rerun."""
 
 
