@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 from export_cases import TINY
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmanet_core import build_model, save_checkpoint
@@ -43,6 +43,7 @@ def files(model, tmp_path_factory):
     return paths
 
 
+@settings(deadline=None)
 @given(SIDES, SIDES)
 def test_every_image_is_brought_to_the_same_size(model, files, width, height):
     library = TorchBackend(model, work_pixels=math.prod(RECORDED))
@@ -52,6 +53,7 @@ def test_every_image_is_brought_to_the_same_size(model, files, width, height):
     assert exported.at(size).network_size((width, height)) == size, "while it is connected, too"
 
 
+@settings(deadline=None)
 @given(SIDES.filter(lambda side: side >= 8), SIDES.filter(lambda side: side >= 8))
 def test_every_size_that_is_asked_for_is_rounded_alike(model, files, width, height):
     library = TorchBackend(model, work_size=(width, height))
