@@ -74,7 +74,7 @@ def play(arguments: argparse.Namespace) -> None:
     summary = {
         # As it has been called from the first: others read it.
         **{"engine" if name == "model_file" else name: file for name, file in network.items()},
-        "runs_on": f"{single_frame.backend} {single_frame.backend.precision}",
+        "runs_on": f"{single_frame.backend.name} {single_frame.backend.precision}",
         "video": arguments.video,
         "size": f"{size[0]}x{size[1]}",
         "rate": arguments.rate,
