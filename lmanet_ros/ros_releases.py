@@ -41,27 +41,31 @@ def stay_on_this_machine() -> None:
 def watch_parameters(node: Node, check: ParameterCheck, apply: Callable[[], None]) -> None:
     """Have changes of a node's parameters checked before they are made and applied afterwards.
 
-    Humble's rclpy calls nobody afterwards. There they are applied when the executor is free next,
-    which may be a moment after whoever asked for the change has the answer.
+    They are applied before whoever asked for the change has the answer. Humble's rclpy has no
+    callback for that; there the node's own methods do it, which parameter services call, too.
 
     Args:
         node: its parameters are declared.
         check: says whether the changes may be made.
         apply: called when they are made.
     """
+    node.add_on_set_parameters_callback(check)
     if hasattr(node, "add_post_set_parameters_callback"):
-        node.add_on_set_parameters_callback(check)
         node.add_post_set_parameters_callback(lambda changes: apply())
         return
-    checked = node.create_guard_condition(apply)
 
-    def check_and_remember(changes: list[Parameter]) -> SetParametersResult:
-        result = check(changes)
-        if result.successful:
-            checked.trigger()
-        return result
+    def applied(change: Callable[[list[Parameter]], Any]) -> Callable[[list[Parameter]], Any]:
+        def change_and_apply(parameter_list: list[Parameter]) -> Any:
+            try:
+                return change(parameter_list)
+            finally:
+                # Those before one that nobody has declared are made, too.
+                apply()
 
-    node.add_on_set_parameters_callback(check_and_remember)
+        return change_and_apply
+
+    for name in ("set_parameters", "set_parameters_atomically"):
+        setattr(node, name, applied(getattr(node, name)))
 
 
 def subscription_events(
