@@ -33,6 +33,8 @@ DEFAULT_WEIGHTS = "street"
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 _EXPORTED = (".lmanet", ".onnx", ".engine")
 """What names of exported files end in."""
+PRECISIONS = {"fp32": "float32", "fp16": "float16"}
+"""Number formats of the weights in a file -> PyTorch's name of them."""
 MOST_LISTED = 10
 """Tensors that a message names; of more it tells the number."""
 
@@ -170,6 +172,24 @@ def load_work_size(path_or_name: str | Path | None = None) -> tuple[int, int] | 
     return _entry(
         path_or_name, "work_size", "null", lambda size: size and (int(size[0]), int(size[1]))
     )
+
+
+def load_precision(path_or_name: str | Path | None = None) -> str:
+    """The number format of a checkpoint's weights, one of `PRECISIONS`.
+
+    Args:
+        path_or_name: as `load` takes it.
+
+    Raises:
+        CheckpointError: there is no such file, or it is not a checkpoint of this project.
+    """
+    path = find_checkpoint(path_or_name)
+    _metadata(path)
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as file:
+        formats = {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+    return "fp16" if "F16" in formats and "F32" not in formats else "fp32"
 
 
 def _entry(

@@ -177,7 +177,8 @@ def made_by(command: Command) -> Iterator[str]:
             if "training/train.py" in words:
                 config = yaml.safe_load((PROJECT / words[words.index("--config") + 1]).read_text())
                 yield from (f"{value}/{stage['name']}.safetensors" for stage in config["stages"])
-    positional = {"adapt": 4, "export": 3, "convert": 3, "label": 4, "join": 4, "mix": 4}
+    positional = dict.fromkeys(("adapt", "label", "join", "mix"), 4)
+    positional |= dict.fromkeys(("adjust", "export", "convert"), 3)
     if words[0] == "lmanet" and (place := positional.get(words[1])):
         yield words[place]
 

@@ -10,7 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmanet_core.checkpoint import save_checkpoint
+from lmanet_core.checkpoint import PRECISIONS, save_checkpoint
 from lmanet_core.network.classes import CITYSCAPES
 from lmanet_core.program.arguments import window_size
 from lmanet_core.program.run_program import require_writable
@@ -23,7 +23,6 @@ EXTRA = "torch"
 WORK_SIZES = {"erfnet": (1024, 512)}
 """(width, height) that published networks for Cityscapes were trained and are run at; the others'
 were trained on crops of any."""
-DTYPES = {"fp32": "float32", "fp16": "float16"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the file does not tell; default: 21",
     )
     parser.add_argument(
-        "--precision", choices=DTYPES, default="fp32", help="number format of the weights in OUT"
+        "--precision",
+        choices=PRECISIONS,
+        default="fp32",
+        help="number format of the weights in OUT",
     )
 
 
@@ -75,7 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
         "sha256": hashlib.sha256(arguments.input.read_bytes()).hexdigest(),
         "recognised_as": conversion.title,
     }
-    dtype = getattr(torch, DTYPES[arguments.precision])
+    dtype = getattr(torch, PRECISIONS[arguments.precision])
     save_checkpoint(
         model,
         arguments.output,

@@ -6,8 +6,8 @@ from lmanet_core.program.registry import Registry
 from lmanet_core.program.verb import Verb
 
 _HERE = (
-    *("adapt", "attention", "convert", "doctor", "evaluate", "export", "info", "join", "label"),
-    *("mix", "reproduce", "train"),
+    *("adapt", "adjust", "attention", "convert", "doctor", "evaluate", "export", "info", "join"),
+    *("label", "mix", "reproduce", "train"),
 )
 VERBS: Registry[Verb] = Registry(
     "verb",

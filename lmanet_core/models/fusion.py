@@ -62,6 +62,11 @@ class Fusion(nn.Module):
         """(B, Dv, H, W) twice -> (B, C, H, W), 0..1: how far the memory is let in."""
         raise NotImplementedError
 
+    def memory_gate_bias(self) -> Tensor | None:
+        """(C,) what is added before the memory gate's sigmoid, the parameter or a view of it; None:
+        there is nothing of the kind."""
+        return None
+
 
 class GatedFusion(Fusion):
     """The paper's gated fusion: each source is weighted, channel by channel, by its own gate.
@@ -90,6 +95,9 @@ class GatedFusion(Fusion):
 
     def memory_gate(self, query_values: Tensor, read: Tensor, *_: Tensor | None) -> Tensor:
         return self.gate(self._both(query_values, read)).sigmoid_().chunk(2, dim=1)[1]
+
+    def memory_gate_bias(self) -> Tensor | None:
+        return _bias(self.gate).chunk(2)[1]
 
     def _both(self, query_values: Tensor, read: Tensor) -> Tensor:
         both = torch.cat([query_values, read], dim=1)
@@ -160,9 +168,17 @@ class BottleneckFusion(Fusion):
     def memory_gate(self, query_values: Tensor, read: Tensor, *_: Tensor | None) -> Tensor:
         return self._gates(query_values, read)[1]
 
+    def memory_gate_bias(self) -> Tensor | None:
+        return _bias(self.gate).chunk(2)[1]
+
     def _gates(self, query_values: Tensor, read: Tensor) -> tuple[Tensor, ...]:
         both = functional.relu(self.bn(self.down(query_values) + self.down(read)), inplace=True)
         return self.gate(both).sigmoid().chunk(2, dim=1)
+
+
+def _bias(convolution: nn.Conv2d) -> Tensor:
+    assert convolution.bias is not None
+    return convolution.bias
 
 
 def _light_mix(in_channels: int, out_channels: int) -> nn.Sequential:
@@ -196,8 +212,7 @@ class ResidualFusion(Fusion):
         # Gate and correction read the same input: one convolution.
         self.gate_and_correction = nn.Conv2d(both, 2 * feature_channels, 1)
         nn.init.zeros_(self.gate_and_correction.weight[feature_channels:])
-        if self.gate_and_correction.bias is not None:
-            nn.init.zeros_(self.gate_and_correction.bias)
+        nn.init.zeros_(_bias(self.gate_and_correction))
 
     def forward(
         self, query_values: Tensor, read: Tensor, features: Tensor | None = None, *_: Tensor | None
@@ -208,6 +223,9 @@ class ResidualFusion(Fusion):
 
     def memory_gate(self, query_values: Tensor, read: Tensor, *_: Tensor | None) -> Tensor:
         return self._gate_and_correction(query_values, read)[0].sigmoid()
+
+    def memory_gate_bias(self) -> Tensor | None:
+        return _bias(self.gate_and_correction).chunk(2)[0]
 
     def _gate_and_correction(self, query_values: Tensor, read: Tensor) -> tuple[Tensor, ...]:
         mixed = self.mix(torch.cat([query_values, read], dim=1))
@@ -241,8 +259,7 @@ class BlendFusion(Fusion):
         self.mix = _light_mix(2 * feature_channels, feature_channels)
         self.gate = nn.Conv2d(feature_channels, feature_channels, 1)
         nn.init.zeros_(self.gate.weight)
-        assert self.gate.bias is not None
-        nn.init.constant_(self.gate.bias, math.log(FIRST_SHARE / (1 - FIRST_SHARE)))
+        nn.init.constant_(_bias(self.gate), math.log(FIRST_SHARE / (1 - FIRST_SHARE)))
         self.quality = FrameQuality(feature_channels)
 
     def forward(
@@ -263,3 +280,6 @@ class BlendFusion(Fusion):
         quality = self.quality(query_values) if quality is None else quality
         better = self.quality(read) - quality
         return (gate + better.to(gate.dtype)).sigmoid()
+
+    def memory_gate_bias(self) -> Tensor | None:
+        return _bias(self.gate)

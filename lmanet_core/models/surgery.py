@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
+from torch import Tensor, nn
 
 from lmanet_core.models import LMANet, build_model
 
@@ -87,3 +90,66 @@ def interpolate(before: LMANet, after: LMANet, share: float) -> LMANet:
             }
         )
     return mixed.train(before.training)
+
+
+PROBE_SIZE = (64, 64)
+"""(width, height), about, of the image by which a changed network is compared."""
+
+
+@torch.no_grad()
+def with_raised_logits(model: LMANet, raised: Mapping[str, float]) -> LMANet:
+    """The network with other logits for some classes: it finds them more often, or less.
+
+    Args:
+        model: stays as it is.
+        raised: class -> what is added to its logit everywhere.
+
+    Raises:
+        ValueError: the network has no such class, or its decoder does not end in a layer with a
+            bias for each class.
+    """
+    names = model.config.classes.names
+    if unknown := [name for name in raised if name not in names]:
+        raise ValueError(f"the network has no class {unknown[0]!r}; it has {', '.join(names)}")
+    changed = copy.deepcopy(model)
+    amounts = torch.tensor([raised.get(name, 0.0) for name in names])
+    if (bias := _bias_of_classes(changed.decoder, len(names))) is not None:
+        bias += amounts
+        width, height = model.size_rule.fit(PROBE_SIZE)
+        features = model.encoder(torch.rand(1, 3, height, width))
+        difference = changed.decoder(features) - model.decoder(features)
+        if torch.allclose(difference, amounts[:, None, None].expand_as(difference), atol=1e-3):
+            return changed
+    raise ValueError(
+        "the logits of this network cannot be raised: expected a decoder that ends in a "
+        f"convolution with a bias for each of {len(names)} classes"
+    )
+
+
+@torch.no_grad()
+def with_closed_gates(model: LMANet, amount: float) -> LMANet:
+    """The network with gates that let less of the memory in.
+
+    Args:
+        model: stays as it is.
+        amount: what the gates' logits are lowered by; negative: they let more in.
+
+    Raises:
+        ValueError: the network has no memory, or one without such gates.
+    """
+    if model.memory is None:
+        raise ValueError("this is a single-frame network: it has no memory whose gates could close")
+    changed = copy.deepcopy(model)
+    assert changed.memory is not None
+    bias = changed.memory.fusion.memory_gate_bias()
+    if bias is None:
+        raise ValueError(f"the fusion '{model.config.fusion}' has no gates that could close")
+    bias -= amount
+    return changed
+
+
+def _bias_of_classes(decoder: nn.Module, classes: int) -> Tensor | None:
+    """The bias of the last layer that may be the classifier."""
+    layers = [m for m in decoder.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    biases = [layer.bias for layer in layers if layer.bias is not None]
+    return next((bias for bias in reversed(biases) if len(bias) == classes), None)

@@ -57,7 +57,7 @@ def adapt_statistics(
             assert isinstance(norm, _BatchNorm)
             hooks.enter_context(norm.register_forward_pre_hook(_follow_inputs(norm, share)))
         for image in images:
-            model.decoder(model.encoder(_prepared(model, image, work_size)))
+            model.decoder(model.encoder(network_input(model, image, work_size)))
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def score_without_labels(
     return LabelFreeScore(float(np.mean(confidences)), consistency.ratio.value)
 
 
-def _prepared(model: LMANet, image: np.ndarray, work_size: tuple[int, int] | None) -> Tensor:
+def network_input(model: LMANet, image: np.ndarray, work_size: tuple[int, int] | None) -> Tensor:
     """(1, 3, H, W), as the network sees the image when it runs."""
     pixels = work_size and work_size[0] * work_size[1]
     size = model.size_rule.fit((image.shape[1], image.shape[0]), pixels)
