@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import platform
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from lmanet_core.network.model_config import ModelConfig
 from lmanet_core.output.files import write_json
 from lmanet_core.output.markdown import markdown_table
 from lmanet_core.program.arguments import image_size
+from lmanet_core.program.machine import processor_name
 from lmanet_core.program.timing import time_in_turns
 from lmanet_core.runtime import VideoSegmenter, open_segmenter
 from lmanet_core.runtime.backends.cpu_graph import RUNTIMES
@@ -307,13 +307,7 @@ def _start(contender: Contender, arguments: argparse.Namespace) -> tuple[float, 
 
 def _processor(size: tuple[int, int]) -> str:
     """With the number of threads and the size of the images: what figures are comparable in."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = (line.split(": ")[1] for line in lines if line.startswith("model name"))
-    name = next(names, platform.processor())
-    return f"{name}, {torch.get_num_threads()} threads, {size[0]}x{size[1]}"
+    return f"{processor_name()}, {torch.get_num_threads()} threads, {size[0]}x{size[1]}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -19,6 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lmanet_core.program.machine import processor_field, processor_name
+
 HELP = "show what this machine has, what will run here, and why; begin a bug report with it"
 EXTRA = "export"
 
@@ -91,7 +93,7 @@ def _machine() -> Iterator[Finding]:
     from lmanet_core import kernel
 
     yield Finding("Python", f"{platform.python_version()}, {platform.platform()}")
-    yield Finding("processor", f"{_processor_name()}, {os.cpu_count()} threads")
+    yield Finding("processor", f"{processor_name()}, {os.cpu_count()} threads")
     yield Finding("instructions", " ".join(_instruction_sets()) or "not told by this system")
     if kernel.is_available():
         yield Finding("C++ kernel", f"built, variant '{kernel.best_instruction_set()}'")
@@ -229,22 +231,11 @@ def _version(module: str) -> str:
     return "there, of unknown version"
 
 
-def _processor_name() -> str:
-    return _cpuinfo("model name") or platform.machine()
-
-
 def _instruction_sets() -> list[str]:
     """Instruction sets that matter here, as Linux names them."""
-    flags = set((_cpuinfo("flags") or _cpuinfo("Features")).split())
+    flags = set((processor_field("flags") or processor_field("Features")).split())
     known = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8", "asimd")
     return [name for name in known if name in flags]
-
-
-def _cpuinfo(field: str) -> str:
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
-    values = (line.partition(":")[2].strip() for line in lines if line.startswith(field))
-    return next(values, "")
 
 
 def _segment_a_frame() -> str:

@@ -38,7 +38,7 @@ class Backbone(Protocol):
     def encoder(self) -> nn.Module:
         """(B, 3, H, W) RGB in 0..1 -> (B, C, ceil(H / stride), ceil(W / stride)).
 
-        For the fusion 'residual' the features must not be negative.
+        For the fusion 'residual' the features must not be negative, which `LMANet` checks.
         """
 
     @property

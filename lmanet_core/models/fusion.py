@@ -1,7 +1,7 @@
 """Fusion of what was read from the memory with the current frame.
 
-All take the frame's values, what was read, and the frame's features; those of the paper make new
-features from the first two and do not look at the third.
+All are given the frame's values, what was read, the frame's features and its quality; what one does
+not look at, it does not ask for. Those of the paper make new features from the first two.
 """
 
 from __future__ import annotations
@@ -25,31 +25,30 @@ class Fusion(nn.Module):
     """What all have in common; made of Dv and C.
 
     Attributes:
+        needs_non_negative: whether it is for features that are not negative alone.
         quality: tells how good a frame is, where the fusion wants to know.
 
     Raises:
         ValueError: it is not for these numbers of channels.
     """
 
+    needs_non_negative = False
+
     def __init__(self) -> None:
         super().__init__()
         self.quality: FrameQuality | None = None
 
     def forward(
-        self,
-        query_values: Tensor,
-        read: Tensor,
-        features: Tensor | None = None,
-        quality: Tensor | None = None,
-        /,
+        self, query_values: Tensor, read: Tensor, features: Tensor, quality: Tensor | None = None
     ) -> Tensor:
         """Join a frame with what was read.
 
         Args:
             query_values: (B, Dv, H, W) of the frame.
             read: (B, Dv, H, W) from the memory.
-            features: (B, C, H, W) of the frame; those of the paper do without.
-            quality: (B, 1, 1, 1) of the frame, if it is known.
+            features: (B, C, H, W) of the frame.
+            quality: (B, 1, 1, 1) of the frame; None: not known yet, a fusion that wants it computes
+                it.
 
         Returns:
             (B, C, H, W), what the decoder gets.
@@ -57,7 +56,7 @@ class Fusion(nn.Module):
         raise NotImplementedError
 
     def memory_gate(
-        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None, /
+        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None
     ) -> Tensor:
         """(B, Dv, H, W) twice -> (B, C, H, W), 0..1: how far the memory is let in."""
         raise NotImplementedError
@@ -86,14 +85,22 @@ class GatedFusion(Fusion):
         self.expand = nn.Conv2d(2 * value_channels, 2 * feature_channels, 3, padding=1, groups=2)
         self.out_bn = nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS)
 
-    def forward(self, query_values: Tensor, read: Tensor, *_: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        query_values: Tensor,
+        read: Tensor,
+        features: Tensor | None = None,
+        quality: Tensor | None = None,
+    ) -> Tensor:
         both = self._both(query_values, read)
         query_gate, memory_gate = self.gate(both).sigmoid_().chunk(2, dim=1)
         query, memory = self.expand(both).chunk(2, dim=1)
         fused = torch.addcmul(query_gate * query, memory_gate, memory)
         return functional.relu(self.out_bn(fused), inplace=True)
 
-    def memory_gate(self, query_values: Tensor, read: Tensor, *_: Tensor | None) -> Tensor:
+    def memory_gate(
+        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None
+    ) -> Tensor:
         return self.gate(self._both(query_values, read)).sigmoid_().chunk(2, dim=1)[1]
 
     def memory_gate_bias(self) -> Tensor | None:
@@ -124,11 +131,19 @@ class ConcatenationFusion(Fusion):
         self.bn = nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS)
         self.dropout = nn.Dropout2d(DROPOUT)
 
-    def forward(self, query_values: Tensor, read: Tensor, *_: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        query_values: Tensor,
+        read: Tensor,
+        features: Tensor | None = None,
+        quality: Tensor | None = None,
+    ) -> Tensor:
         both = self.bn(torch.cat([query_values, read], dim=1))
         return functional.relu(self.dropout(both), inplace=True)
 
-    def memory_gate(self, query_values: Tensor, read: Tensor, *_: Tensor | None) -> Tensor:
+    def memory_gate(
+        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None
+    ) -> Tensor:
         # Always open.
         return torch.ones_like(read)
 
@@ -160,12 +175,20 @@ class BottleneckFusion(Fusion):
         self.gate = nn.Conv2d(BOTTLENECK_CHANNELS, 2 * feature_channels, 1)
         self.out_bn = nn.BatchNorm2d(feature_channels, eps=BATCH_NORM_EPS)
 
-    def forward(self, query_values: Tensor, read: Tensor, *_: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        query_values: Tensor,
+        read: Tensor,
+        features: Tensor | None = None,
+        quality: Tensor | None = None,
+    ) -> Tensor:
         query_gate, memory_gate = self._gates(query_values, read)
         fused = torch.addcmul(query_gate * query_values, memory_gate, read)
         return functional.relu(self.out_bn(fused), inplace=True)
 
-    def memory_gate(self, query_values: Tensor, read: Tensor, *_: Tensor | None) -> Tensor:
+    def memory_gate(
+        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None
+    ) -> Tensor:
         return self._gates(query_values, read)[1]
 
     def memory_gate_bias(self) -> Tensor | None:
@@ -205,6 +228,8 @@ class ResidualFusion(Fusion):
     Source: the gates are those of Paul et al., IROS 2021, section III-C, the rest is not theirs.
     """
 
+    needs_non_negative = True
+
     def __init__(self, value_channels: int, feature_channels: int) -> None:
         super().__init__()
         both = 2 * value_channels
@@ -215,13 +240,14 @@ class ResidualFusion(Fusion):
         nn.init.zeros_(_bias(self.gate_and_correction))
 
     def forward(
-        self, query_values: Tensor, read: Tensor, features: Tensor | None = None, *_: Tensor | None
+        self, query_values: Tensor, read: Tensor, features: Tensor, quality: Tensor | None = None
     ) -> Tensor:
-        assert features is not None
         gate, correction = self._gate_and_correction(query_values, read)
         return functional.relu(torch.addcmul(features, gate.sigmoid(), correction), inplace=True)
 
-    def memory_gate(self, query_values: Tensor, read: Tensor, *_: Tensor | None) -> Tensor:
+    def memory_gate(
+        self, query_values: Tensor, read: Tensor, quality: Tensor | None = None
+    ) -> Tensor:
         return self._gate_and_correction(query_values, read)[0].sigmoid()
 
     def memory_gate_bias(self) -> Tensor | None:

@@ -11,6 +11,9 @@ from lmanet_core.models.backbone import BACKBONES, Backbone
 from lmanet_core.models.memory import LocalMemory
 from lmanet_core.network.model_config import ModelConfig
 
+PROBE_SIZE = (64, 64)
+"""(width, height), about, of an image that shows what a network does with one."""
+
 
 class MemoryStore(Protocol):
     """Where a stream keeps the keys and values of its past frames."""
@@ -61,6 +64,8 @@ class LMANet(nn.Module):
                 config.head_size,
                 config.key_form,
             )
+            if self.memory.fusion.needs_non_negative:
+                _require_non_negative_features(backbone, config.fusion)
 
     def step(self, images: Tensor, store: MemoryStore | None) -> Tensor:
         """Segment the next frame of B streams and remember it.
@@ -126,6 +131,21 @@ class LMANet(nn.Module):
             return sorted(drawn) + own
         end = last + 1 if config.write_before_read else last
         return list(range(0, end, config.write_interval))
+
+
+@torch.no_grad()
+def _require_non_negative_features(backbone: Backbone, fusion: str) -> None:
+    """Look at the features of one small image: an encoder ends in a ReLU, or half are negative."""
+    width, height = backbone.size_rule.fit(PROBE_SIZE)
+    image = torch.linspace(0, 1, 3 * height * width).reshape(1, 3, height, width)
+    encoder, training = backbone.encoder, backbone.encoder.training
+    lowest = float(encoder.eval()(image).min())
+    encoder.train(training)
+    if lowest < 0:
+        raise ValueError(
+            f"fusion '{fusion}' is for features that are not negative, those of this backbone are "
+            f"down to {lowest:.2g}: let the encoder end in a ReLU, or choose another fusion"
+        )
 
 
 def build_model(config: ModelConfig) -> LMANet:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lmanet_core.models import LMANet, build_model
+from lmanet_core.models.lmanet import PROBE_SIZE
 
 
 def with_window_size(model: LMANet, window_size: int | None) -> LMANet:
@@ -90,10 +91,6 @@ def interpolate(before: LMANet, after: LMANet, share: float) -> LMANet:
             }
         )
     return mixed.train(before.training)
-
-
-PROBE_SIZE = (64, 64)
-"""(width, height), about, of the image by which a changed network is compared."""
 
 
 @torch.no_grad()

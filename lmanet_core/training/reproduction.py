@@ -19,6 +19,7 @@ from lmanet_core.models.surgery import with_window_size
 from lmanet_core.network.model_config import ModelConfig
 from lmanet_core.output.files import write_bytes, write_json, write_text
 from lmanet_core.output.markdown import markdown_table
+from lmanet_core.output.percent import in_percent
 from lmanet_core.program.progress import progress_bar
 from lmanet_core.program.timing import time_in_turns
 from lmanet_core.runtime import open_segmenter
@@ -151,7 +152,7 @@ class Reproduction:
                         for name, share in figures["iou"].items()
                         if None not in (share, single["iou"][name])
                     },
-                    consistency=_percent(figures["temporal_consistency"]),
+                    consistency=in_percent(figures["temporal_consistency"]),
                     milliseconds=times.get(variant.label),
                     mebibytes=self._mebibytes(variant) if table.timed else None,
                     paper=variant.paper,
@@ -276,10 +277,6 @@ def _mious(figures: Mapping[str, Any]) -> list[float]:
 
 def _cell(figure: float | None) -> str:
     return "-" if figure is None else f"{figure:.2f}"
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
 
 
 def _difference(one: float | None, other: float | None) -> float | None:

@@ -11,11 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lmanet_core.checkpoint import CheckpointError, checkpoint_hash
+from lmanet_core.program.machine import gpu_names, processor_name
 from lmanet_core.runtime.backends.cpu_graph import RUNTIMES
 
 PACKAGES = ("lmanet_ros", "torch", *RUNTIMES)
-MODEL = ("model name", "Model")
-GPUS = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
 
 
 def provenance(network: str, node_facts: dict[str, str]) -> dict[str, str]:
@@ -50,16 +49,8 @@ def command_line() -> str:
 
 
 def _machine() -> str:
-    processors = _models(Path("/proc/cpuinfo"))
-    processor = processors[0] if processors else platform.machine()
-    gpus = [model for file in GPUS for model in _models(file)]
-    return ", ".join([platform.node(), f"{os.cpu_count()} x {processor}", *gpus])
-
-
-def _models(file: Path) -> list[str]:
-    """What the kernel calls the devices in one of its files."""
-    lines = file.read_text().splitlines() if file.is_file() else []
-    return [line.partition(":")[2].strip() for line in lines if line.startswith(MODEL)]
+    processors = f"{os.cpu_count()} x {processor_name()}"
+    return ", ".join([platform.node(), processors, *gpu_names()])
 
 
 def _version(package: str) -> str:

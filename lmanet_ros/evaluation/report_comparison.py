@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lmanet_core.output.percent import in_percent
 from lmanet_ros.evaluation.summary import in_space
 
 SHARES = {
@@ -59,7 +60,9 @@ def compare(
         names: names of the two evaluations, in this order.
     """
     one, other = (summary.get("total", summary) for summary in (first, second))
-    rows = [Row(name, (_percent(one[key]), _percent(other[key]))) for name, key in SHARES.items()]
+    rows = [
+        Row(name, (in_percent(one[key]), in_percent(other[key]))) for name, key in SHARES.items()
+    ]
     rows.append(Row("answers per second", (one["fps"], other["fps"])))
     medians = (one["latency_ms"]["p50"], other["latency_ms"]["p50"])
     rows.append(Row("latency p50, ms", medians, more_is_better=False))
@@ -67,7 +70,7 @@ def compare(
     classes = [*one["iou"], *(name for name in other["iou"] if name not in one["iou"])]
     ious = {name: (one["iou"].get(name), other["iou"].get(name)) for name in classes}
     rows += [
-        Row(f"IoU of {name}, %", (_percent(before), _percent(after)))
+        Row(f"IoU of {name}, %", (in_percent(before), in_percent(after)))
         for name, (before, after) in ious.items()
         if before is not None or after is not None
     ]
@@ -126,10 +129,6 @@ def _recordings(summary: Mapping[str, Any]) -> str:
     if "recordings" in summary:
         return f"{len(summary['recordings'])} recordings"
     return f"{summary['bag']}, {summary['image_topic']}, {summary['label_topic'] or 'no labels'}"
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
 
 
 def _text(value: float | None, form: str = ".1f") -> str:

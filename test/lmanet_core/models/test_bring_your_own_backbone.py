@@ -12,6 +12,7 @@ from torch import nn
 from lmanet_core import ModelConfig, build_model, load, open_segmenter, save_checkpoint
 from lmanet_core.models import BACKBONES, LocalMemory
 from lmanet_core.models.enlarging_decoder import logits_of
+from lmanet_core.models.erfnet import ERFNet
 from lmanet_core.runtime.pytorch.classification import classify
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "how-to" / "own_backbone.md"
@@ -98,6 +99,18 @@ def test_an_installed_package_can_announce_a_network(tmp_path, monkeypatch):
     assert build_model(ModelConfig(backbone="theirs")).config.backbone == "theirs"
     with pytest.raises(ValueError, match=r"one of .*'theirs'.*, got 'vgg'"):
         BACKBONES.find("vgg")
+
+
+def test_a_fusion_for_features_that_are_not_negative_refuses_others(monkeypatch):
+    class Theirs(ERFNet):
+        def __init__(self, num_classes: int) -> None:
+            super().__init__(num_classes)
+            self.encoder = nn.Sequential(self.encoder, nn.Conv2d(128, 128, 1))
+
+    monkeypatch.setitem(BACKBONES, "theirs", Theirs)
+    build_model(ModelConfig(backbone="theirs", fusion="gated"))
+    with pytest.raises(ValueError, match="let the encoder end in a ReLU, or choose another fusion"):
+        build_model(ModelConfig(backbone="theirs", fusion="residual"))
 
 
 @torch.no_grad()
