@@ -174,7 +174,7 @@ def made_by(command: Command) -> Iterator[str]:
     for option, value in pairwise(words):
         if option in OUTPUT_OPTIONS:
             yield value
-            if "training/train.py" in words:
+            if "training/train.py" in words or words[:2] == ("lmanet", "train"):
                 config = yaml.safe_load((PROJECT / words[words.index("--config") + 1]).read_text())
                 yield from (f"{value}/{stage['name']}.safetensors" for stage in config["stages"])
     positional = dict.fromkeys(("adapt", "label", "join", "mix"), 4)

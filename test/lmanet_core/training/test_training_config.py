@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lmanet_core.models import build_model
 from lmanet_core.training.config_overrides import overridden
 from lmanet_core.training.training_config import TrainingError, parse_config, read_settings
 
@@ -18,6 +19,16 @@ CONFIGS = sorted((Path(__file__).parents[3] / "training" / "configs").glob("*.ya
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_shipped_configurations_are_valid(path: Path) -> None:
     assert parse_config(read_settings(path)).stages
+
+
+def test_the_larger_street_has_the_recipe_of_the_shipped_one() -> None:
+    street, large = (
+        read_settings(next(path for path in CONFIGS if path.stem == name))
+        for name in ("street", "street_large")
+    )
+    assert build_model(parse_config(large).model).config.backbone == "efficientnet_lite2"
+    changed = {"model": street["model"], "seed": street["seed"], "workers": street["workers"]}
+    assert large | changed == street
 
 
 @pytest.mark.parametrize("path", [p for p in CONFIGS if p.stem.startswith("cityscapes")])
