@@ -19,7 +19,11 @@ from lmanet_core.checkpoint import load_work_size
 from lmanet_core.data.corruption import CorruptionConfig, corrupt_dataset
 from lmanet_core.data.datasets import DATASETS, open_dataset
 from lmanet_core.data.label_mapping import coarse_labels, known_label_mapping, read_label_mapping
-from lmanet_core.data.standard_corruptions import CORRUPTIONS, SEVERITIES
+from lmanet_core.data.standard_corruptions import (
+    CORRUPTIONS,
+    SEVERITIES,
+    with_standard_corruption,
+)
 from lmanet_core.data.street_dataset import StreetsConfig, open_streets
 from lmanet_core.data.synthetic import StreetConfig
 from lmanet_core.data.video import VideoDataset
@@ -27,6 +31,7 @@ from lmanet_core.evaluation import Evaluation, SegmentedFrame, evaluate, streame
 from lmanet_core.evaluation.paired_comparison import compare
 from lmanet_core.evaluation.picture_sheet import PictureSheet
 from lmanet_core.evaluation.robustness import evaluate_corruptions
+from lmanet_core.evaluation.run_lengths import evaluate_run_lengths
 from lmanet_core.output.files import write_json
 from lmanet_core.program.arguments import add_renamed, image_size, window_size
 from lmanet_core.program.progress import progress_bar
@@ -52,6 +57,11 @@ How it bears the field's standard corruptions, single frames beside the memory:
 
     lmanet evaluate --dataset camvid --root data/camvid --corruption all --severity 3 \\
         --json corruptions.json --plot corruptions.png
+
+How many corrupted frames in a row it bridges, single frames beside memories of several sizes:
+
+    lmanet evaluate --dataset camvid --root data/camvid --corrupt 0.5 --run-lengths 1 3 5 10 \\
+        --memory-sizes 1 4 8 --plot runs.png
 """
 
 
@@ -113,13 +123,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1.0,
         help="share of the frames that --corruption corrupts (0..1)",
     )
-    parser.add_argument(
+    runs = parser.add_mutually_exclusive_group()
+    runs.add_argument(
         "--run-length",
         type=int,
         default=1,
         help="number of frames in a row that are corrupted together; default: %(default)s",
     )
-    parser.add_argument("--plot", type=picture_file, help="picture of the mIoU of each corruption")
+    runs.add_argument(
+        "--run-lengths",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="score runs of each of these lengths: single frames beside the memory; it needs "
+        "--corrupt, or one --corruption",
+    )
+    parser.add_argument(
+        "--memory-sizes",
+        type=int,
+        nargs="+",
+        default=[1, 4, 8],
+        metavar="S",
+        help="past frames that --run-lengths remembers; default: 1 4 8",
+    )
+    parser.add_argument(
+        "--plot",
+        type=picture_file,
+        help="picture of the mIoU of each corruption, or over --run-lengths",
+    )
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument(
@@ -181,7 +212,9 @@ def run(arguments: argparse.Namespace) -> None:
     dataset = find_dataset(arguments)
     model = find_model(arguments)
     lookup = find_lookup(arguments, dataset, model)
-    if arguments.corruption:
+    if arguments.run_lengths:
+        run_run_lengths(arguments, dataset, model, lookup)
+    elif arguments.corruption:
         run_corruptions(arguments, dataset, model, lookup)
     else:
         run_once(arguments, dataset, model, lookup)
@@ -242,6 +275,43 @@ def run_corruptions(
         write_figures(arguments, list(segmenters.values())[-1], robustness.to_dict())
     if arguments.plot:
         robustness.plot(arguments.plot)
+
+
+def run_run_lengths(
+    arguments: argparse.Namespace,
+    dataset: VideoDataset,
+    model: LMANet,
+    lookup: np.ndarray | None,
+) -> None:
+    if model.memory is None:
+        raise ValueError("--run-lengths is about the memory: this is a single-frame network")
+    if arguments.sheet:
+        raise ValueError("--sheet shows one evaluation: leave it out, or --run-lengths")
+    name = arguments.corruption
+    if name == "all" or not (name or arguments.corrupt):
+        raise ValueError("--run-lengths needs --corrupt SHARE, or --corruption with one name")
+
+    def corrupt(length: int) -> VideoDataset:
+        if name:
+            severity, share = arguments.severity, arguments.share
+            return with_standard_corruption(dataset, name, severity, share, length)
+        config = CorruptionConfig(chance=arguments.corrupt, run_length=length)
+        return corrupt_dataset(dataset, config)
+
+    title = f"{name}, severity {arguments.severity}" if name else "noise, blur, light and the like"
+    segmenters = {"single": make_segmenter(arguments, model, 0)}
+    for size in arguments.memory_sizes:
+        segmenters[f"S = {size}"] = make_segmenter(arguments, model, size)
+    frames = len(arguments.run_lengths) * _frames(dataset)
+    with progress_bar(total=frames, unit="frame") as progress:
+        curve = evaluate_run_lengths(
+            segmenters, corrupt, arguments.run_lengths, title, progress.update, lookup
+        )
+    print(curve.table())
+    if arguments.json:
+        write_figures(arguments, list(segmenters.values())[-1], curve.to_dict())
+    if arguments.plot:
+        curve.plot(arguments.plot)
 
 
 def make_segmenter(

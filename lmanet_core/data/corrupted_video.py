@@ -58,15 +58,22 @@ class CorruptedVideo:
 
     def image(self, index: int) -> np.ndarray:
         image = self.video.image(index)
-        run, number = divmod(index, self.run_length)
-        seed = (self.seed, run)
-        random = np.random.default_rng(seed)
-        if random.random() >= self.share:
-            return image
-        return self.corrupt_frame(image, FrameInRun(number, seed, random))
+        frame = self._corrupted(index)
+        return image if frame is None else self.corrupt_frame(image, frame)
+
+    def is_corrupted(self, index: int) -> bool:
+        """Whether a frame is one of those that are corrupted; found without reading any."""
+        return self._corrupted(index) is not None
 
     def labels(self, index: int) -> np.ndarray | None:
         return self.video.labels(index)
+
+    def _corrupted(self, index: int) -> FrameInRun | None:
+        """Where a corrupted frame is in its run; None: it is not corrupted."""
+        run, number = divmod(index, self.run_length)
+        seed = (self.seed, run)
+        random = np.random.default_rng(seed)
+        return FrameInRun(number, seed, random) if random.random() < self.share else None
 
 
 def with_corrupted_frames(

@@ -131,17 +131,27 @@ def evaluate_corruptions(
         ValueError: an argument is out of range.
         MissingExtraError: the package of the corruptions is not installed.
     """
-
-    def evaluate(changed: VideoDataset) -> dict[str, Evaluation]:
-        def reported() -> Iterator[dict[str, SegmentedFrame]]:
-            for frames in segment_side_by_side(segmenters, changed, lookup):
-                on_frame()
-                yield frames
-
-        return score_side_by_side(reported(), dataset.classes)
-
-    evaluations = {CLEAN: evaluate(dataset)}
+    evaluations = {CLEAN: evaluate_side_by_side(segmenters, dataset, on_frame, lookup)}
     for name in corruptions:
         changed = with_standard_corruption(dataset, name, severity, share, run_length)
-        evaluations[name] = evaluate(changed)
+        evaluations[name] = evaluate_side_by_side(segmenters, changed, on_frame, lookup)
     return Robustness(severity, share, evaluations)
+
+
+def evaluate_side_by_side(
+    segmenters: Mapping[str, VideoSegmenter],
+    dataset: VideoDataset,
+    on_frame: Callable[[], None] = lambda: None,
+    lookup: np.ndarray | None = None,
+) -> dict[str, Evaluation]:
+    """Score several modes to run a network on the same frames, each of which is read once.
+
+    Args and errors: as of `evaluate_corruptions`.
+    """
+
+    def reported() -> Iterator[dict[str, SegmentedFrame]]:
+        for frames in segment_side_by_side(segmenters, dataset, lookup):
+            on_frame()
+            yield frames
+
+    return score_side_by_side(reported(), dataset.classes)

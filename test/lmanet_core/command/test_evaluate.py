@@ -140,6 +140,27 @@ def test_all_corruptions_side_by_side(
     assert again["fog"] == {"single": figures["evaluations"]["fog"]["single"]}
 
 
+def test_runs_of_corrupted_frames_of_several_lengths_side_by_side(
+    davis: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ["--dataset", "davis", "--root", str(davis), "--split", "train"]
+    network = ["--checkpoint", checkpoint(DAVIS), "--corrupt", "0.5"]
+    lengths = ["--run-lengths", "1", "3", "--memory-sizes", "2", "--plot", "plots/runs.png"]
+    figures = run(monkeypatch, *data, *network, *lengths)
+    assert Path("plots/runs.png").stat().st_size > 0
+    lines = capsys.readouterr().out.splitlines()
+    for length in ("1", "3"):
+        modes = figures["evaluations"][length]
+        assert list(modes) == ["single", "S = 2"]
+        cells = [f"{100 * of['miou']:.1f}" for of in modes.values()]
+        line = next(line for line in lines if line.split()[0] == length)
+        assert [line.split()[2].rstrip(","), line.split()[4].rstrip(",")] == cells
+        assert 0 < figures["corrupted"][length] < 1
+    # As one length is scored by itself.
+    once = run(monkeypatch, *data, *network, "--run-length", "3", "--memory-size", "2")
+    assert once["miou"] == figures["evaluations"]["3"]["S = 2"]["miou"]
+
+
 def test_the_synthetic_street_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     network = ["--checkpoint", checkpoint(CITYSCAPES)]
     clean = run(monkeypatch, *network, *STREET, "--noise", "0", "--occlusion-rate", "0")
@@ -158,6 +179,8 @@ def test_the_synthetic_street_is_the_default(monkeypatch: pytest.MonkeyPatch) ->
         (["--window-size", "4"], "must be odd, got 4"),
         (["--sheet", "nowhere.png/sheet.png"], "nowhere.png is no folder"),
         (["--corruption", "fog", "--sheet", "sheet.png"], "leave it out, or --corruption"),
+        (["--run-lengths", "2"], "--run-lengths needs --corrupt SHARE"),
+        (["--run-lengths", "0", "--corrupt", "0.5"], "run_length must be at least 1, got 0"),
         (["--streets", "0"], "streets must be at least 1, got 0"),
     ],
 )
