@@ -21,9 +21,9 @@ from lmanet_core.program.run_program import require_writable
 from lmanet_core.runtime.network_classes import network_classes
 from lmanet_ros.bags.reading import read_bag
 from lmanet_ros.bags.topic_choice import IMAGE_TYPES, LABEL_NAMES, deserialize
-from lmanet_ros.bags.writing import type_name
 from lmanet_ros.messages.class_json import from_json
 from lmanet_ros.messages.image_conversion import check, to_labels, to_rgb
+from lmanet_ros.messages.message_types import type_name
 from lmanet_ros.node.arrival.subscription import AutoQosSubscription
 from lmanet_ros.processes import init_ros
 

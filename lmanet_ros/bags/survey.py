@@ -27,8 +27,8 @@ from lmanet_ros.bags.topic_choice import (
     list_topics,
     notes_on_labels,
 )
-from lmanet_ros.bags.writing import type_name
 from lmanet_ros.messages.image_conversion import ImageError, check, to_rgb
+from lmanet_ros.messages.message_types import type_name
 
 GAP = 3.0
 """A pause this many times as long as the usual one between two frames is told."""

@@ -13,10 +13,10 @@ from std_msgs.msg import String
 from lmanet_core import ClassTable
 from lmanet_ros.bags.message import CDR, BagMessage
 from lmanet_ros.bags.reading import Bag, BagError
-from lmanet_ros.bags.writing import type_name
 from lmanet_ros.messages.class_json import from_json
 from lmanet_ros.messages.depth_image import DEPTH_ENCODINGS
 from lmanet_ros.messages.image_conversion import ImageError, check, to_rgb
+from lmanet_ros.messages.message_types import type_name
 from lmanet_ros.messages.node_outputs import OUTPUTS
 
 IMAGE_TYPES = {type_name(Image): Image, type_name(CompressedImage): CompressedImage}

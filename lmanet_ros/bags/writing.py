@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lmanet_core.output.files import replacing_folder
+from lmanet_ros.messages.message_types import type_name
 
 try:
     from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
@@ -86,9 +87,3 @@ class BagWriter:
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or error
             raise OSError(f"{self._path} cannot be written: {reason}") from None
-
-
-def type_name(message_type: Any) -> str:
-    """The name of a message class as recordings have it, such as 'sensor_msgs/msg/Image'."""
-    package = message_type.__module__.partition(".")[0]
-    return f"{package}/msg/{message_type.__name__}"

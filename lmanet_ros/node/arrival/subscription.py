@@ -11,6 +11,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+from lmanet_ros.messages.message_types import type_name
 from lmanet_ros.node.parameter_fields import (
     AUTO,
     DURABILITIES,
@@ -154,12 +155,6 @@ class AutoQosSubscription:
         if word not in words:
             raise ParameterError(f"parameter '{name}': expected one of {list(words)}, got {word!r}")
         return word
-
-
-def type_name(message_type: type) -> str:
-    """Name of a type of message in the middleware: 'sensor_msgs/msg/Image'."""
-    package, kind = message_type.__module__.split(".")[:2]
-    return f"{package}/{kind}/{message_type.__name__}"
 
 
 def describe_qos(profile: QoSProfile) -> str:
