@@ -90,9 +90,9 @@ lint: $(INSTALLED)
 	$(RUN) -m mypy
 
 benchmark: $(INSTALLED)
-	$(RUN) -m lmanet_core.benchmark ops $(ARGS)
-	$(RUN) -m lmanet_core.benchmark model --size 512x256
-	$(RUN) -m lmanet_ros.node_benchmark --size 1024x512
+	$(VENV)/bin/lmanet benchmark ops $(ARGS)
+	$(VENV)/bin/lmanet benchmark model --size 512x256
+	$(VENV)/bin/lmanet benchmark node --size 1024x512
 
 clean:
 	rm -rf $(VENV) .venv-kilted build install log demo_output bag_output evaluation_output gpu_output *.egg-info

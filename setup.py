@@ -147,6 +147,8 @@ setup(
             "make-bag = lmanet_ros.make_bag",
             "rerun-view = lmanet_ros.rerun_view",
         ],
+        # And one that `lmanet benchmark` lists.
+        "lmanet.benchmarks": ["node = lmanet_ros.node_benchmark"],
         # Recordings that `lmanet_core.data.video_files.read_video` can read, by suffix.
         "lmanet.videos": [
             f"{suffix} = lmanet_ros.bags.frames:read_frames" for suffix in ("mcap", "db3", "zstd")

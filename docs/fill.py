@@ -178,14 +178,12 @@ def space(found: Figures) -> str:
 
 def verbs(_: Figures) -> str:
     """Every verb of `lmanet` with its arguments and options."""
+    from lmanet_core.benchmark.benchmark_verb import BENCHMARKS
     from lmanet_core.command.verbs import VERBS
     from lmanet_core.program.verb import example
 
-    # Those of `lmanet_ros` from setup.py, because an installation may be older.
-    announced = re.search(
-        r'"lmanet.verbs": \[(.*?)\]', (PROJECT / "setup.py").read_text(), re.DOTALL
-    )
-    modules = {**VERBS, **dict(re.findall(r'"([\w-]+) = ([\w.]+)"', announced[1]))}
+    BENCHMARKS.update(announced("lmanet.benchmarks"))
+    modules = {**VERBS, **announced("lmanet.verbs")}
     parts = []
     for name, module in sorted(modules.items()):
         verb = import_module(module)
@@ -203,6 +201,13 @@ def verbs(_: Figures) -> str:
             )
         )
     return "\n\n".join(parts)
+
+
+def announced(group: str) -> dict[str, str]:
+    """Names and modules that `lmanet_ros` announces, by setup.py: an installation may be older."""
+    text = (PROJECT / "setup.py").read_text()
+    (entries,) = re.findall(rf'"{group}": \[(.*?)\]', text, re.DOTALL)
+    return dict(re.findall(r'"([\w-]+) = ([\w.]+)"', entries))
 
 
 def called(action: argparse.Action) -> str:

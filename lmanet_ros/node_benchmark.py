@@ -1,166 +1,64 @@
-"""What the node costs besides the network: `python -m lmanet_ros.node_benchmark --size 1024x512`.
+"""`lmanet benchmark node`, also `python -m lmanet_ros.node_benchmark`: what the node costs.
 
-Starts the real node as a process, sends it frames one after the other over the middleware, and
-ends it as Ctrl-C does. With `--against FOLDER` the node of another checkout gets every frame, too,
-in turns with this one, so that both are measured in the same conditions.
+lmanet benchmark node --size 1024x512
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
-from statistics import median
-from tempfile import TemporaryDirectory
-from time import perf_counter
-from typing import Any
 
-from lmanet_core.program.run_program import program_needs, require_writable, run_program
+from lmanet_core.output.files import write_json
+from lmanet_core.program.arguments import image_size
+from lmanet_core.program.extras import needs_extra
+from lmanet_core.program.run_program import require_writable
+from lmanet_core.program.verb import run_verb
 
-with program_needs("node_benchmark", "ros"):
-    import numpy as np
-    from rclpy.serialization import serialize_message
-    from sensor_msgs.msg import Image
-    from std_msgs.msg import Header
-    from tqdm import tqdm
-
-    from lmanet_core.output.files import write_json
-    from lmanet_core.program.arguments import image_size
-    from lmanet_ros.evaluation.node_client import NodeClient
-    from lmanet_ros.messages.image_conversion import from_array
-    from lmanet_ros.processes import NodeProcess, own_network, started
-
-NODE = "segmentation_node"
-OTHER = "/other"
-"""Namespace of the node of another checkout."""
-WARM_UP = 20
+HELP = "what the node costs besides the network"
+EXTRA = "ros"
+DESCRIPTION = """\
+Start the real node as a process, send it frames one after the other over the middleware, and end it
+as Ctrl-C does. With --against the node of another checkout gets every frame, too, in turns with
+this one, so that both are measured in the same conditions."""
 
 
 def main() -> int:
-    """Measure and print, or write, the figures; the exit status."""
-    arguments = _parse_arguments()
-    return run_program("node_benchmark", lambda: _run(arguments))
+    """Be a program of its own; the exit status."""
+    from lmanet_ros import node_benchmark as verb
+
+    return run_verb(verb, "node_benchmark")
 
 
-def _run(arguments: argparse.Namespace) -> None:
-    if arguments.json:
-        require_writable(arguments.json, folder=False)
-    with TemporaryDirectory() as logs, own_network(), _running(arguments, Path(logs)) as node:
-        if arguments.against:
-            with _running(arguments, Path(logs), arguments.against) as other:
-                figures = _compare(node, other, arguments.size, arguments.frames)
-        else:
-            figures = _measure(node, arguments.size, arguments.frames)
-    for name, value in figures.items():
-        print(f"{name:20} {value}")
-    if arguments.json:
-        write_json(arguments.json, figures)
-
-
-def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m lmanet_ros.node_benchmark", description=__doc__
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.description = DESCRIPTION
     parser.add_argument("--size", type=image_size, default=(1024, 512), help="WIDTHxHEIGHT")
     parser.add_argument("--frames", type=int, default=100, help="to measure, after some to warm up")
     parser.add_argument("--checkpoint", help="file or name of shipped weights; default: shipped")
     parser.add_argument("--against", type=Path, help="folder with another version of this project")
     parser.add_argument("--json", type=Path, help="file for the figures")
-    return parser.parse_args()
+    parser.set_defaults(run=run)
 
 
-class _Node:
-    """A running node and its client."""
+def run(arguments: argparse.Namespace) -> None:
+    """Measure and print, or write, the figures.
 
-    def __init__(self, process: NodeProcess, client: NodeClient, size: tuple[int, int]) -> None:
-        self.process, self.client = process, client
-        client.connect(_frame(size))
+    Raises:
+        ValueError, OSError: the node or the file cannot be used.
+    """
+    with needs_extra("ros", "this"):
+        from lmanet_ros.evaluation.round_trips import measure
 
-    def round_trip(self, frame: Image) -> float:
-        """Seconds from sending a frame to receiving its labels."""
-        data = serialize_message(frame)
-        begin = perf_counter()
-        self.client.wait_for_answer(self.client.send(data, number=0))
-        return perf_counter() - begin
-
-
-@contextmanager
-def _running(
-    arguments: argparse.Namespace, log_folder: Path, checkout: Path | None = None
-) -> Iterator[_Node]:
-    """This version's node, or the one of another checkout."""
-    namespace = OTHER if checkout else ""
-    parameters: dict[str, object] = {
-        # Every frame is waited for, and large ones get lost under sensor data's best effort.
-        f"qos_overrides.{namespace}/image.subscription.reliability": "reliable",
-        "work_size": list(arguments.size),
-    }
-    if arguments.checkpoint:
-        parameters["checkpoint"] = arguments.checkpoint
-    options: dict[str, Any] = {"namespace": namespace, "checkout": checkout}
-    with (
-        started(NODE, parameters, log_folder, **options) as process,
-        closing(NodeClient(Image, ("labels",), lambda *answer: None, process, namespace)) as client,
-    ):
-        yield _Node(process, client, arguments.size)
-
-
-def _frame(size: tuple[int, int]) -> Image:
-    width, height = size
-    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    return from_array(picture, Header(frame_id="camera"))
-
-
-def _measure(node: _Node, size: tuple[int, int], frames: int) -> dict[str, Any]:
-    frame = _frame(size)
-    for _ in range(WARM_UP):
-        node.round_trip(frame)
-    memory = _private_megabytes(node.process.pid)
-    round_trips = [node.round_trip(frame) for _ in tqdm(range(frames), unit="frame")]
-    growth = _private_megabytes(node.process.pid) - memory
-    node.client.wait_until_idle()
-    begin = perf_counter()
-    node.process.end()
-    return {
-        "size": f"{size[0]}x{size[1]}",
-        "frames": frames,
-        "step_ms": float(node.client.facts["step_ms_median"]),
-        "overhead_ms": float(node.client.facts["overhead_ms_median"]),
-        "round_trip_ms": round(1e3 * median(round_trips), 2),
-        "memory_growth_mb": round(growth, 2),
-        "end_seconds": round(perf_counter() - begin, 2),
-    }
-
-
-def _compare(node: _Node, other: _Node, size: tuple[int, int], frames: int) -> dict[str, Any]:
-    """Round trips of two nodes that take turns."""
-    frame = _frame(size)
-    round_trips: dict[_Node, list[float]] = {node: [], other: []}
-    for number in tqdm(range(WARM_UP + frames), unit="frame"):
-        # Whoever comes first finds the caches as the other left them.
-        for each in (node, other) if number % 2 else (other, node):
-            round_trips[each].append(each.round_trip(frame))
-    figures: dict[str, Any] = {"size": f"{size[0]}x{size[1]}", "frames": frames}
-    for percent in (50, 95):
-        this, that = (
-            1e3 * float(np.percentile(times[WARM_UP:], percent)) for times in round_trips.values()
-        )
-        figures[f"round_trip_ms_p{percent}"] = round(this, 2)
-        figures[f"other_ms_p{percent}"] = round(that, 2)
-        figures[f"added_ms_p{percent}"] = round(this - that, 2)
-    return figures
-
-
-def _private_megabytes(pid: int) -> float:
-    """Memory of a process that is its own, without files and what it shares."""
-    (line,) = (
-        line
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
-        if line.startswith("RssAnon:")
-    )
-    return int(line.split()[1]) / 1024
+    if arguments.frames < 1:
+        raise ValueError(f"--frames must be at least 1, got {arguments.frames}")
+    if arguments.json:
+        require_writable(arguments.json, folder=False)
+    figures = measure(arguments)
+    for name, value in figures.items():
+        print(f"{name:20} {value}")
+    if arguments.json:
+        write_json(arguments.json, figures)
 
 
 if __name__ == "__main__":
