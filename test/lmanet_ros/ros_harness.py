@@ -48,17 +48,23 @@ stay_on_this_machine()
 DEADLINE = 60.0
 """Seconds to wait for anything; far more than it takes, for machines under load."""
 
-PROMPT = 20.0
+PROMPT = DEADLINE
 """Seconds for what takes at most two on a quiet machine and would last for ever if it hung."""
 
 NODE_COMMAND = (sys.executable, "-m", "lmanet_ros.segmentation_node")
 NODE_NAME = "/segmentation_node"
 REPORT_OFTEN = ("-p", "diagnostics_rate:=20.0")
 """Diagnostics are what tests wait for again and again."""
-NO_SPEED = ("-p", "warn_latency:=0.0", "-p", "error_latency:=0.0")
-"""How fast a node is depends on what else the machine does; tests of that say what they expect."""
+NO_SPEED = tuple(
+    part
+    for name in ("warn_latency", "error_latency", "silence_timeout")
+    for part in ("-p", f"{name}:=0.0")
+)
+"""How fast a node and a test are depends on what else the machine does; tests of that say what
+they expect."""
 OUTPUTS = PICTURES
-RELIABLE = QoSProfile(depth=10)
+RELIABLE = QoSProfile(depth=1000)
+"""Nothing is lost, however late a busy machine lets somebody read."""
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -170,6 +176,8 @@ class Client(SpinningClient):
         """When that was, in seconds of the system's clock."""
         self.status = DiagnosticStatus()
         """What the node last said about the camera."""
+        self.said: set[str] = set()
+        """Messages of all statuses until now."""
         self.diagnostics: dict[str, str] = {}
         self.reports = 0
         """How often it said something."""
@@ -204,6 +212,20 @@ class Client(SpinningClient):
             f"the node to be found; it says:\n{process.output}",
         )
 
+    def listen(self, message_type: type, topic: str, callback: Callable[..., object]) -> None:
+        """Subscribe, and wait until the node knows: what it publishes from now on will come."""
+        self.node.create_subscription(message_type, topic, callback, RELIABLE)
+        # Subscriptions become known in the order in which they are made.
+        reports: list[str] = []
+        later = self.node.create_subscription(
+            DiagnosticArray,
+            "/diagnostics",
+            lambda message: reports.extend(status.name for status in message.status),
+            RELIABLE,
+        )
+        self.wait_until(lambda: self._status_name in reports, f"the node to know of {topic}")
+        self.node.destroy_subscription(later)
+
     def send(self, message: Image | CompressedImage) -> None:
         self._publishers[type(message)].publish(message)
 
@@ -212,11 +234,14 @@ class Client(SpinningClient):
         self._publishers[Image].publish(data)
 
     def play(self, messages: Iterable[Image], rate: float) -> None:
-        """Send images as a camera with `rate` frames per second does, whatever comes back."""
+        """Send images as a camera with `rate` frames per second does, whatever comes back.
+
+        Where this process is late it goes on later: a camera does not make up for it by a burst.
+        """
         due = time.monotonic()
         for message in messages:
             self.send(message)
-            due += 1 / rate
+            due = max(due + 1 / rate, time.monotonic())
             self.wait_until(lambda due=due: time.monotonic() >= due, "the next frame to be due")
 
     @contextmanager
@@ -238,12 +263,17 @@ class Client(SpinningClient):
             thread.join()
 
     def ask(self, message: Image | CompressedImage) -> dict[str, Image]:
-        """Send an image and wait for all outputs that are subscribed to."""
+        """Send an image and wait for all outputs of it that are subscribed to."""
         before = {name: len(self.received[name]) for name in self._outputs}
         self.send(message)
+
+        def is_answered(name: str) -> bool:
+            # One that was sent before may be answered meanwhile.
+            answers = self.received[name]
+            return len(answers) > before[name] and answers[-1].header == message.header
+
         self.wait_until(
-            lambda: all(len(self.received[name]) > before[name] for name in self._outputs),
-            f"an answer in {self._outputs}",
+            lambda: all(map(is_answered, self._outputs)), f"an answer in {self._outputs}"
         )
         return {name: self.received[name][-1] for name in self._outputs}
 
@@ -333,6 +363,7 @@ class Client(SpinningClient):
         for status in message.status:
             if status.name == self._status_name:
                 self.status = status
+                self.said.add(status.message)
                 self.reports += 1
                 self.diagnostics = {value.key: value.value for value in status.values}
                 self._diagnostics_stamp = seconds(message.header.stamp)

@@ -1,7 +1,8 @@
-"""A network that takes a fixed time on any machine: it sleeps instead of computing."""
+"""A network that takes a fixed time on any machine, or as long as a test wants: it sleeps."""
 
 import os
 import time
+from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -9,6 +10,8 @@ from lmanet_core.models import SizeRule
 
 STEP_SECONDS = "SLEEPY_STEP_SECONDS"
 """Environment variable with the time that a frame takes."""
+HOLD = "SLEEPY_HOLD"
+"""Environment variable with a path: while there is something, a frame is not done with."""
 
 
 class _Encoder(nn.Module):
@@ -18,6 +21,8 @@ class _Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         time.sleep(float(os.environ.get(STEP_SECONDS, "0")))
+        while HOLD in os.environ and Path(os.environ[HOLD]).exists():
+            time.sleep(0.01)
         return self.project(images)
 
 

@@ -1,12 +1,13 @@
 """The real node with a network that takes a fixed time."""
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import torch
 from ros_harness import NodeProcess, running_node
-from sleepy_backbone import STEP_SECONDS, SleepyBackbone
+from sleepy_backbone import HOLD, STEP_SECONDS, SleepyBackbone
 
 from lmanet_core import ModelConfig, build_model, save_checkpoint
 from lmanet_core.models import BACKBONES
@@ -27,6 +28,7 @@ class SleepyNetwork:
             "[lmanet.backbones]\nsleepy = sleepy_backbone:SleepyBackbone\n"
         )
         self._folder = folder
+        self._hold = folder / "hold"
         self._checkpoint = folder / "sleepy.safetensors"
         BACKBONES["sleepy"] = SleepyBackbone
         torch.manual_seed(0)
@@ -38,5 +40,15 @@ class SleepyNetwork:
     def running_node(self, step: float, *arguments: str) -> AbstractContextManager[NodeProcess]:
         """Run the node with this network; `step` seconds per frame."""
         paths = (str(self._folder), str(Path(__file__).parent), os.environ.get("PYTHONPATH", ""))
-        environment = {STEP_SECONDS: str(step), "PYTHONPATH": os.pathsep.join(paths)}
+        environment = {STEP_SECONDS: str(step), HOLD: str(self._hold)}
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
         return running_node(self._checkpoint, *arguments, environment=environment)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The network does not end a frame while the context lasts."""
+        self._hold.touch()
+        try:
+            yield
+        finally:
+            self._hold.unlink()

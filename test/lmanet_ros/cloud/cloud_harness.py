@@ -14,7 +14,14 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from ros_harness import REPORT_OFTEN, NodeProcess, SpinningClient, set_header, wait_until
+from ros_harness import (
+    REPORT_OFTEN,
+    NodeProcess,
+    SpinningClient,
+    seconds,
+    set_header,
+    wait_until,
+)
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import String
 
@@ -137,11 +144,14 @@ class CloudClient(SpinningClient):
         )
 
     def send(self, **messages: Any) -> None:
-        """Publish messages by topic; ranges before labels, and first of all a calibration."""
-        for name, message in messages.items():
-            if self.calibrated and name in ("depth", "cloud"):
-                self.send_info(CAMERA, message)
-            self._publishers[name].publish(message)
+        """Publish a message, or several, of each topic: ranges before labels, and before each of
+        them a calibration.
+        """
+        for name, some in messages.items():
+            for message in some if isinstance(some, list) else [some]:
+                if self.calibrated and name in ("depth", "cloud"):
+                    self.send_info(CAMERA, message)
+                self._publishers[name].publish(message)
 
     def send_info(self, camera: CameraModel, of: Any) -> None:
         self._info.publish(camera_info(camera, of.header))
@@ -152,18 +162,26 @@ class CloudClient(SpinningClient):
     def send_classes(self, text: str) -> None:
         self._classes.publish(String(data=text))
 
-    def ask(self, **messages: Any) -> dict[str, PointCloud2]:
+    def ask(self, at: float, **messages: Any) -> dict[str, PointCloud2]:
         """Send messages and wait for an answer on all topics that are subscribed to.
 
-        They are sent again now and then: topics that are known may not be connected yet.
+        They are sent again now and then: classes may come after them, and topics that are known
+        may not be connected yet. So there may be more than one answer, also after this.
+
+        Args:
+            at: stamp of what is answered, another one than in all questions before.
+            **messages: by topic.
         """
-        before = {name: len(self.received[name]) for name in self._subscriptions}
+        names = list(self._subscriptions)
+
+        def answers(name: str) -> list[PointCloud2]:
+            clouds = self.received[name]
+            return [cloud for cloud in clouds if abs(seconds(cloud.header.stamp) - at) < 1e-6]
+
         self.keep_sending(
-            lambda number: messages,
-            lambda: all(len(self.received[name]) > n for name, n in before.items()),
-            f"an answer in {list(before)}",
+            lambda number: messages, lambda: all(map(answers, names)), f"an answer in {names}"
         )
-        return {name: self.received[name][-1] for name in before}
+        return {name: answers(name)[-1] for name in names}
 
     def keep_sending(
         self,
@@ -183,7 +201,7 @@ class CloudClient(SpinningClient):
             self.spin()
 
         try:
-            wait_until(lambda: bool(condition()), what, send_and_spin, deadline=30)
+            wait_until(lambda: bool(condition()), what, send_and_spin)
         except AssertionError as error:
             raise AssertionError(f"{error}; the node says {self.status}") from None
 

@@ -112,7 +112,7 @@ def test_a_cloud_without_places_is_told():
             client.connect("cloud")
             client.wait_for_problem(nowhere, "cloud without x, y, z", "got intensity, range")
             frame = {"cloud": cloud_of(xyz, 99.0), "labels": labels_of(LABELS, 99.0)}
-            assert client.ask(**frame)["points"].width == 1
+            assert client.ask(99.0, **frame)["points"].width == 1
         finally:
             client.close()
 

@@ -148,13 +148,16 @@ def test_a_camera_that_dies_is_reported_and_taken_up_again(client):
                 lambda answered=answered: int(client.diagnostics["processed"]) > answered + 10,
                 "frames of the camera",
             )
-            assert client.fresh_status().level == DiagnosticStatus.OK
+            # Now and then, on a machine that may be too busy for the camera to be in time.
+            client.wait_until(
+                lambda: client.status.level == DiagnosticStatus.OK, "the camera to be well"
+            )
             camera.signal(signal.SIGKILL)
             with promptly():
                 client.wait_until(
                     lambda: client.status.level == DiagnosticStatus.ERROR, "its death to be noticed"
                 )
-    client.set_parameters(silence_timeout=2.0)
+    client.set_parameters(silence_timeout=0.0)
 
 
 @pytest.mark.parametrize(
@@ -203,6 +206,8 @@ def test_the_resolution_may_change_under_load(client):
 
 
 def test_the_memory_may_be_reset_under_load(client):
+    # A busy machine may let the camera wait: no gap is to empty the memory, too.
+    client.set_parameters(max_frame_gap=0.0)
     with client.playing(image_message(street()), rate=200.0):
         resets = client.counts()["resets"]
         for _ in range(20):
@@ -211,6 +216,7 @@ def test_the_memory_may_be_reset_under_load(client):
         with promptly():
             client.wait_until(lambda: client.counts()["memory_filled"] == 2, "the memory")
         assert resets < client.counts()["resets"] <= resets + 20
+    client.set_parameters(max_frame_gap=1.0)
 
 
 def test_a_storm_of_parameters_is_weathered(client):
@@ -327,7 +333,9 @@ def test_the_node_may_go_through_its_states_under_load(node, client, soak):
             client.wait_until(lambda: len(client.received["labels"]) > answered, "an answer")
     print(f"MB after each cycle: {[round(size, 1) for size in sizes]}")
     assert client.state() == "active"
-    assert client.fresh_status().level == DiagnosticStatus.OK
+    client.wait_until(
+        lambda: client.status.level == DiagnosticStatus.OK, "diagnostics without a problem"
+    )
 
 
 def test_sigterm_under_load_ends_the_node(sleepy):

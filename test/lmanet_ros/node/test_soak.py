@@ -21,7 +21,9 @@ STEP = 0.1
 WARM_UP = 500
 """Frames after which the process must not grow any more; half of them all if there are fewer."""
 MEGABYTES = 5.0
-CAMERA_RATE = 10.0
+CAMERA_STEP = 0.08
+CAMERA_RATE = 40.0
+"""Of each of two cameras: so often that a frame of both waits, whoever was late to send one."""
 QUIET_FRAMES = 10_000
 """With so many, what depends on the machine's speed is asserted, too: the long form runs alone."""
 
@@ -44,12 +46,12 @@ def test_at_twice_its_rate_the_node_works_on_the_newest_frame(sleepy, soak):
         before = resident_megabytes(process.pid)
         client.play(frames(total - warm_up - 1), rate=2 / STEP)
         (last,) = frames(1)
-        client.send(last)
-        sent = time.monotonic()
         answers, receipts = client.received["labels"], client.receipts["labels"]
+        answered = client.counts()["processed"]
+        client.send(last)
         client.wait_until(lambda: answers and answers[-1].header == last.header, "the last answer")
-        # All that wait would take a step each.
-        assert time.monotonic() - sent < max(10, total / 4) * STEP, "a backlog at the end"
+        # Of those that waited for their turn.
+        assert len(answers) - answered < max(10, total / 4), "a backlog at the end"
 
         stamps = [seconds(answer.header.stamp) for answer in answers]
         assert stamps == sorted(set(stamps))
@@ -57,7 +59,8 @@ def test_at_twice_its_rate_the_node_works_on_the_newest_frame(sleepy, soak):
         assert counts["processed"] == len(answers)
         assert counts["processed"] + counts["dropped"] == counts["received"]
         assert counts["lost"] == 0
-        assert counts["memory_filled"] == counts["memory_size"]
+        # But for gaps of a camera that this busy process is.
+        assert counts["resets"] < counts["processed"] / 3
         growth = resident_megabytes(process.pid) - before
         # What a frame takes here: a busy machine adds to what the network sleeps.
         figures = client.diagnostics
@@ -74,17 +77,19 @@ def test_at_twice_its_rate_the_node_works_on_the_newest_frame(sleepy, soak):
         if total >= QUIET_FRAMES:
             assert counts["processed"] > 0.5 * (receipts[-1] - receipts[0]) / period
             assert p99 < 1.5
-        # A frame that waits behind all others would be as old as the test is long.
-        assert largest < total / 4
+            assert counts["memory_filled"] == counts["memory_size"]
+            # A frame that waits behind all others would be as old as the test is long.
+            assert largest < total / 4
         assert growth < MEGABYTES
 
 
 def test_two_cameras_get_equal_shares(sleepy, soak):
     topics = {"front": "/front/image", "rear": "/rear/image"}
     count = max(40, soak["frames"] // 10)
-    step = 0.8 / CAMERA_RATE
     with (
-        sleepy.running_node(step, "-p", "image_topics:=[/front/image, /rear/image]") as process,
+        sleepy.running_node(
+            CAMERA_STEP, "-p", "image_topics:=[/front/image, /rear/image]"
+        ) as process,
         ExitStack() as stack,
     ):
         cameras = {
@@ -98,7 +103,7 @@ def test_two_cameras_get_equal_shares(sleepy, soak):
             lambda: all(len(own) >= count for own in answers.values()),
             f"{count} answers to each camera",
             lambda: [client.spin() for client in cameras.values()],
-            deadline=60 + 4 * count / CAMERA_RATE,
+            deadline=60 + 10 * count * CAMERA_STEP,
         )
         stamps = {name: [seconds(a.header.stamp) for a in own] for name, own in answers.items()}
         # While both were there, in the cameras' own time: cameras do not start at the same moment.

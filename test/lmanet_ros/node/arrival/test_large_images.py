@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import qos_profile_sensor_data
 from ros_harness import Client, connected, image_message, set_header, street, wait_until
 from test_video_publisher import started as started_publisher
@@ -19,6 +18,8 @@ STEP = 0.01
 # on a busy machine that takes many times the step.
 OPTIONS = ("-p", "work_size:=[160, 96]", "-p", "threads:=1")
 RATE = 4.0
+AHEAD = 4
+"""Images that a camera may be ahead of the node: less than what the middleware keeps for it."""
 MEASURED = 2
 """Frames that come one by one before those that count."""
 CAMERAS = ("reliable", "left", "right", "best_effort", "video")
@@ -38,19 +39,28 @@ def cameras(sleepy) -> Iterator[dict[str, Client]]:
         }
 
 
-def play(clients: list[Client], size: tuple[int, int], count: int) -> None:
-    """Send `count` images from each camera, all at the same moments."""
+def play(clients: list[Client], size: tuple[int, int], count: int, ahead: int = AHEAD) -> None:
+    """Send `count` images from each camera, all at the same moments.
+
+    A node that is kept waiting by a busy machine is waited for: others lose images.
+    """
     message = image_message(street(*size))
+    before = [client.counts()["received"] for client in clients]
     due = time.monotonic()
-    for _ in range(count):
+    for sent in range(1, count + 1):
         set_header(message, time.time())
         for client in clients:
             client.send(message)
-        due += 1 / RATE
+        due = max(due + 1 / RATE, time.monotonic())
+
+        def is_time(sent: int = sent, due: float = due) -> bool:
+            received = [int(client.diagnostics["received"]) for client in clients]
+            return time.monotonic() >= due and all(
+                now >= then + sent - ahead for now, then in zip(received, before, strict=True)
+            )
+
         wait_until(
-            lambda due=due: time.monotonic() >= due,
-            "the next image to be due",
-            lambda: [client.spin() for client in clients],
+            is_time, "the next image to be due", lambda: [client.spin() for client in clients]
         )
 
 
@@ -95,10 +105,18 @@ def test_a_burst_is_answered_in_order(cameras):
     play([client], (64, 32), 4)
     wait_for_answers(before + 4)
     burst = [image_message(street(), stamp=time.time()) for _ in range(4)]
+    dropped = client.counts()["dropped"]
     for message in burst:
         client.send(message)
-    wait_for_answers(before + 8)
-    assert [answer.header for answer in answers[before + 4 :]] == [m.header for m in burst]
+    client.wait_until(lambda: answers[-1].header == burst[-1].header, "the last answer")
+    dropped = client.counts()["dropped"] - dropped
+    headers = [message.header for message in burst]
+    answered = [answer.header for answer in answers[before + 4 :]]
+    assert answered == [header for header in headers if header in answered]
+    assert len(answered) == len(burst) - dropped
+    # On a busy machine not all may be worked off before the next is due.
+    slowest = float(client.diagnostics["step_ms_median"]) / 1000 > 1 / RATE / 8
+    assert dropped == 0 or slowest
 
 
 def test_all_images_of_the_video_publisher_arrive(cameras, soak):
@@ -110,15 +128,11 @@ def test_all_images_of_the_video_publisher_arrive(cameras, soak):
 
 def test_what_a_camera_of_best_effort_loses_is_told(cameras, soak):
     client, count = cameras["best_effort"], soak["images"]
-    told: list[str] = []
-    client.node.create_subscription(
-        DiagnosticArray, "/diagnostics", lambda m: told.extend(s.message for s in m.status), 10
-    )
-    play([client], (1280, 720), count)
+    play([client], (1280, 720), count, ahead=count)
     counts = client.counts()
     print(f"{counts['received']} of {count} received, {counts['lost']} lost")
     # All get through where somebody has given Fast DDS the memory. An image that is lost before the
     # first or after the last that came leaves no gap.
     assert counts["lost"] <= count - counts["received"]
     if counts["lost"]:
-        assert any("lost on their way: have them published reliably" in text for text in told)
+        assert any("lost on their way: have them published reliably" in t for t in client.said)

@@ -16,9 +16,7 @@ def test_what_keeps_images_away_is_said_and_latched_messages_are_received(sleepy
         connected(process, topic="/mute", camera="mute") as client,
     ):
         answers: list[Image] = []
-        topic = f"{client.node_name}/latched/labels"
-        client.node.create_subscription(Image, topic, answers.append, 10)
-        client.wait_until(lambda: client.node.count_publishers(topic), "the outputs")
+        client.listen(Image, f"{client.node_name}/latched/labels", answers.append)
         for message_type, topic in (
             (CompressedImage, "/packed"),
             (CompressedImage, "/raw/compressed"),
