@@ -65,8 +65,10 @@ class RunLengths:
             mious = [of[mode].miou for of in self.evaluations.values()]
             shares = [np.nan if miou is None else 100 * miou for miou in mious]
             panel.plot(lengths, shares, marker="o", label=mode)
-        panel.set_xticks(lengths, [f"{n}\n{self.corrupted[n]:.0%} corrupted" for n in lengths])
-        panel.set_xlabel("frames in a row that are corrupted")
+        panel.set_xticks(lengths, [f"{n}\n{self.corrupted[n]:.0%}" for n in lengths])
+        panel.set_xlabel(
+            "frames in a row that are corrupted\n(below: share of corrupted frames in all)"
+        )
         panel.set_ylabel("mIoU, %")
         panel.set_title(self.title)
         panel.legend()
