@@ -162,12 +162,21 @@ def with_files(words: list[str], place: Path) -> Iterator[str]:
         yield from (map(str, found) if found else [word])
 
 
+@pytest.fixture
+def domain() -> Iterator[str]:
+    """A ROS domain that no other test has."""
+    from lmanet_ros.processes import own_domain
+
+    with own_domain() as number:
+        yield str(number)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("environment", ["of make demo", "complete"])
-def test_every_command_that_ends_soon_ends_well(place, tmp_path, environment):
+def test_every_command_that_ends_soon_ends_well(place, tmp_path, environment, domain):
     complete = environment == "complete"
     variables = {} if complete else without_packages(tmp_path / "hidden", *NOT_OF_DEMO)
-    variables |= {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": "88"}
+    variables |= {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": domain}
     small = WITH_PYTORCH if complete else WITHOUT_PYTORCH
     problems, count = [], 0
     for page in PAGES:

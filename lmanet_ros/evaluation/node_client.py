@@ -17,6 +17,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
+from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header, String
 
@@ -46,6 +47,8 @@ CLASSES_TIMEOUT = 5.0
 """Seconds for the class table of a node that has answered a frame."""
 LATE_ANSWER = 3.0
 """Seconds that an answer may be behind the node's own report of it."""
+QUESTION_PERIOD = 5.0
+"""Seconds until a service that has not answered is asked again."""
 WARM_UP_PERIOD = 2.0
 WARM_UP_FRAME_ID = "warm_up"
 
@@ -306,11 +309,18 @@ class NodeClient:
     def _parameters(self, name: str) -> Sequence[ParameterValue]:
         """The value of a parameter; nothing if the node has none of that name."""
         self.listen(self._get_parameters.service_is_ready, CONNECTION_TIMEOUT)
-        future = self._get_parameters.call_async(GetParameters.Request(names=[name]))
-        if not self.listen(future.done, CONNECTION_TIMEOUT):
-            raise ProcessError(f"{NODE_NAME} does not tell its parameters")
-        values: Sequence[ParameterValue] = future.result().values
-        return values
+        request = GetParameters.Request(names=[name])
+        asked: list[Future] = []
+        for _ in range(round(CONNECTION_TIMEOUT / QUESTION_PERIOD)):
+            # A node that does not know yet who has asked has nobody to answer.
+            asked.append(self._get_parameters.call_async(request))
+            if self.listen(lambda: any(future.done() for future in asked), QUESTION_PERIOD):
+                break
+        for future in asked:
+            if future.done():
+                values: Sequence[ParameterValue] = future.result().values
+                return values
+        raise ProcessError(f"{NODE_NAME} does not tell its parameters")
 
     def _text(self, name: str) -> str:
         """A parameter that is a text; empty where there is none."""

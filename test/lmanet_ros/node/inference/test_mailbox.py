@@ -88,7 +88,7 @@ def taken_by_a_waiting_thread(mailbox: Mailbox[str], act: object) -> list[list[s
     thread = Thread(target=lambda: taken.append(mailbox.take()))
     thread.start()
     act()
-    thread.join(10)
+    thread.join(60)
     return taken
 
 

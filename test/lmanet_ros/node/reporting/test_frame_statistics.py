@@ -26,9 +26,10 @@ def test_a_turn_is_usually_the_median_and_a_period_the_mean():
 
 
 def test_rates_are_of_the_time_since_the_camera_is_listened_to():
-    statistics = FrameStatistics()
     begin = perf_counter()
-    while perf_counter() < begin + 0.1:
+    statistics = FrameStatistics()
+    begun = perf_counter()
+    while perf_counter() < begun + 0.1:
         pass
     for _ in range(5):
         statistics.add_received(perf_counter())
@@ -44,11 +45,11 @@ def test_a_frame_waits_from_its_receipt_until_it_is_done_with():
     now = perf_counter()
     statistics.begin_waiting(now - 2.0)
     statistics.begin_waiting(now - 1.0)
-    assert 2.0 <= statistics.figures().waiting < 3.0
+    assert 2.0 <= statistics.figures().waiting <= perf_counter() - now + 2.0
     statistics.end_waiting()
     assert statistics.figures().waiting == 0
     statistics.begin_waiting(now - 1.0)
-    assert 1.0 <= statistics.figures().waiting < 2.0
+    assert 1.0 <= statistics.figures().waiting <= perf_counter() - now + 1.0
 
 
 def test_a_new_session_begins_without_breaks_rates_and_waiting_but_counts_go_on():
