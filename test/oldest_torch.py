@@ -56,7 +56,7 @@ def from_wheels(folder: Path, release: str) -> Path:
         UnavailableError: the index cannot be reached, or no such Python is here.
     """
     try:
-        urllib.request.urlopen(f"{INDEX}/torch/", timeout=10).close()
+        urllib.request.urlopen(f"{INDEX}/torch/", timeout=30).close()
     except OSError as error:
         raise UnavailableError(f"PyTorch's index cannot be reached ({error})") from error
     for name in PYTHONS:
@@ -145,9 +145,9 @@ def run_tests(python: Path, folder: Path) -> int:
 
 
 def try_to_run(*command: str | Path) -> bool:
-    """Whether it succeeds within two minutes."""
+    """Whether it succeeds within five minutes."""
     try:
-        return subprocess.run(command, check=False, timeout=120).returncode == 0
+        return subprocess.run(command, check=False, timeout=300).returncode == 0
     except subprocess.TimeoutExpired:
         return False
 

@@ -45,10 +45,10 @@ _DOMAIN = ExitStack()
 os.environ["ROS_DOMAIN_ID"] = str(_DOMAIN.enter_context(own_domain()))
 stay_on_this_machine()
 
-DEADLINE = 60.0
+DEADLINE = 120.0
 """Seconds to wait for anything; far more than it takes, for machines under load."""
 
-PROMPT = DEADLINE
+PROMPT = 60.0
 """Seconds for what takes at most two on a quiet machine and would last for ever if it hung."""
 
 NODE_COMMAND = (sys.executable, "-m", "lmanet_ros.segmentation_node")

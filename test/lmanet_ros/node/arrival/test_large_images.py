@@ -115,8 +115,8 @@ def test_a_burst_is_answered_in_order(cameras):
     assert answered == [header for header in headers if header in answered]
     assert len(answered) == len(burst) - dropped
     # On a busy machine not all may be worked off before the next is due.
-    slowest = float(client.diagnostics["step_ms_median"]) / 1000 > 1 / RATE / 8
-    assert dropped == 0 or slowest
+    times = [float(client.diagnostics[f"{name}_ms_median"]) for name in ("step", "overhead")]
+    assert dropped == 0 or sum(times) / 1000 > 1 / RATE / 10
 
 
 def test_all_images_of_the_video_publisher_arrive(cameras, soak):
