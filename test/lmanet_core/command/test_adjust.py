@@ -82,7 +82,7 @@ def test_logits_of_a_class_are_raised_by_exactly_that(shipped, adjust):
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_gates_let_less_of_the_memory_in(fusion, adjust, tmp_path):
+def test_gates_let_less_of_the_memory_in(fusion, adjust, tmp_path, capsys):
     settings = {
         "blend": {"value_channels": None},
         "bottleneck": {"value_channels": None},
@@ -92,6 +92,7 @@ def test_gates_let_less_of_the_memory_in(fusion, adjust, tmp_path):
     save_checkpoint(network(fusion=fusion, **settings), path)
     if fusion == "concatenation":
         adjust("--close-gates", "1.2", of=path, status=1)
+        assert "fusion 'concatenation' has no gates" in capsys.readouterr().err
         return
     before, after = load(path), load(adjust("--close-gates", "1.2", of=path))
     features = torch.rand(2, 128, 6, 12)
@@ -109,8 +110,7 @@ def test_gates_let_less_of_the_memory_in(fusion, adjust, tmp_path):
 def test_a_fitted_quality_tells_noisy_frames_from_clean_ones(adjust, street, tmp_path):
     config = tmp_path / "robust.yaml"
     config.write_text(CORRUPTIONS)
-    options = ["--fit-quality", "--street-images", "8", "--corruption-config", str(config)]
-    output = adjust(*options)
+    output = adjust("--fit-quality", "--street-images", "8", "--corruption-config", str(config))
     before, after = load(street), load(output)
     streets = open_streets("val", SIZE, StreetsConfig(streets=2, frames=10)).videos
     frames = np.stack([street.image(index) for street in streets for index in (0, 9)])
@@ -126,8 +126,6 @@ def test_a_fitted_quality_tells_noisy_frames_from_clean_ones(adjust, street, tmp
         "something before; quality of frames fitted on 8 images of synthetic streets, no labels, "
         "robust.yaml, seed 0"
     )
-    again = load(adjust(*options)).state_dict()
-    assert all(torch.equal(tensor, again[name]) for name, tensor in after.state_dict().items())
 
 
 @torch.no_grad()
