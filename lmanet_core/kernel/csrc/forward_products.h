@@ -108,13 +108,12 @@ template <int kRows, int kVectors>
   add_column(sums, p + half, p_stride, values);
 }
 
-// out[i][c] += sum over x of p[i][x] * b[x][c] for the first kRows rows of a block's column.
+// out[i][c] += sum over x of p[i][x] * b[x][c] for kRows queries of a block's column.
 //
 // kWindow: the window's size where it is known to the compiler, otherwise 0.
 template <int kRows, int kWindow, typename T, typename O>
 inline void accumulate_column(int64_t column, const O *p, int64_t p_stride, int64_t any_window,
-                              const O *b, int64_t b_stride, T *out, int64_t out_stride,
-                              int64_t channels) {
+                              const O *b, int64_t b_stride, T *const *out, int64_t channels) {
   constexpr int lanes = Simd<T>::lanes;
   const int64_t window = kWindow ? kWindow : any_window;
   const int64_t vectors = channels / lanes;
@@ -123,15 +122,14 @@ inline void accumulate_column(int64_t column, const O *p, int64_t p_stride, int6
     const int64_t count = (vectors - done + parts - part - 1) / (parts - part);
     with_number<kMostChannels>(count, [&](auto number) {
       constexpr int kVectors = decltype(number)::value;
-      T *to = out + done * lanes;
       Vector<T> sums[kRows][kVectors];
       for (int i = 0; i < kRows; ++i)
         for (int v = 0; v < kVectors; ++v)
-          sums[i][v] = load(to + i * out_stride + v * lanes);
+          sums[i][v] = load(out[i] + (done + v) * lanes);
       add_window(sums, column, p, p_stride, window, b + done * lanes, b_stride);
       for (int i = 0; i < kRows; ++i)
         for (int v = 0; v < kVectors; ++v)
-          store(to + i * out_stride + v * lanes, sums[i][v]);
+          store(out[i] + (done + v) * lanes, sums[i][v]);
     });
     done += count;
   }

@@ -6,6 +6,9 @@
 #pragma GCC target("avx2,fma")
 #define VECTOR_BYTES 32
 #define VECTOR_REGISTERS 16
+#ifndef __clang__ // takes no target pragma
+#define X86_INSTRUCTIONS
+#endif
 #include "kernel.h"
 
 extern const Kernels avx2_kernels = {forward, backward, classify};

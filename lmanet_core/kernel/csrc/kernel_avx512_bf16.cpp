@@ -2,8 +2,6 @@
 #include "kernel_includes.h"
 
 #ifdef WITH_AVX512_BF16
-#include <immintrin.h>
-
 #if defined(__GNUC__) && !defined(__clang__)
 // GCC 12 takes what its own intrinsics leave undefined on purpose for a mistake of ours.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -15,6 +13,7 @@
 #define VECTOR_REGISTERS 32
 #define PAIRS
 #define PAIR_INSTRUCTIONS
+#define X86_INSTRUCTIONS
 #include "kernel.h"
 
 int32_t avx512_bf16_forward(const LmanetProblem &problem, const LmanetArray &query,

@@ -9,5 +9,8 @@
 #include <limits>
 #include <memory>
 #include <type_traits>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "instruction_sets.h"

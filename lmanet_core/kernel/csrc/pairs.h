@@ -80,9 +80,12 @@ inline Vector<float> short_exponential(Vector<float> x) {
 }
 
 // How the forward pass packs numbers into the operands of its products, and the exponential that is
-// exact enough for them, relative to a reference.
+// exact enough for them, relative to a reference. Rows whose weights are all below exp(-kNegligible)
+// of another weight are left out: a thousand such weights are 0.6 % of it in bfloat16, where each
+// weight is rounded by up to 0.4 %, and 2e-5 in float32.
 template <typename O> struct Packing {
   static constexpr int64_t numbers = 1;
+  static constexpr O kNegligible = sizeof(O) == 4 ? 18 : 40;
   struct Exponential {
     O reference;
     explicit Exponential(O reference) : reference(reference) {}
@@ -93,6 +96,7 @@ template <typename O> struct Packing {
 };
 template <> struct Packing<Pair> {
   static constexpr int64_t numbers = 2;
+  static constexpr float kNegligible = 12;
 #ifdef PAIR_INSTRUCTIONS
   struct Exponential {
     Vector<float> offset;

@@ -138,7 +138,7 @@ inline void copy_planes(const Array<const Bfloat16> &array, const Bfloat16 *row,
         to[x] = from[x * array.column].bits;
     else if (array.channel == 1) // one load
       for (int64_t x = begin; x < end; ++x)
-        to[x] = from[x * array.column].bits | Pair(from[x * array.column + 1].bits) << 16;
+        std::memcpy(&to[x], &from[x * array.column], sizeof(Pair));
     else
       for (int64_t x = begin; x < end; ++x)
         to[x] = from[x * array.column].bits |
@@ -176,10 +176,14 @@ const T *interleaved_row(const Array<E> &array, E *row, int64_t channels, Span s
 
 // Numbers of 16 bits, each in the lower half of a pair.
 inline Vector<Pair> widen(const uint16_t *from) {
+#ifdef PAIR_INSTRUCTIONS
+  return (Vector<Pair>)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from));
+#else
   typedef uint16_t Halves __attribute__((vector_size(VECTOR_BYTES / 2)));
   Halves halves;
   std::memcpy(&halves, from, sizeof halves);
   return __builtin_convertvector(halves, Vector<Pair>);
+#endif
 }
 
 // The same as pairs of columns, copy[x / 2 * stride + c]; zeros beyond the channels, too.

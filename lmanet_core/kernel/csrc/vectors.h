@@ -35,11 +35,17 @@ template <typename T> inline T sum(Vector<T> vector) {
 }
 
 template <typename T> inline bool any(Mask<T> mask) {
+#if defined(X86_INSTRUCTIONS) && VECTOR_BYTES == 64
+  return _mm512_test_epi64_mask((__m512i)mask, (__m512i)mask) != 0;
+#elif defined(X86_INSTRUCTIONS) && VECTOR_BYTES == 32
+  return _mm256_movemask_epi8((__m256i)mask) != 0;
+#else
   int64_t words[VECTOR_BYTES / 8], either = 0;
   std::memcpy(words, &mask, sizeof words);
   for (int64_t word : words)
     either |= word;
   return either != 0;
+#endif
 }
 
 // A vector of numbers from anywhere in an array.

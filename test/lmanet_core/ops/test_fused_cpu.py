@@ -155,6 +155,22 @@ def test_what_fits_worst_is_not_read_however_much_of_it_there_is(instruction_set
 
 
 @pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_fits_little_is_read_where_there_is_much_of_it(instruction_set, dtype):
+    """Rows of the memory are left out only where they could not be seen in the result."""
+    query = torch.ones(1, 1, 21, 21, dtype=dtype)
+    keys = torch.full((1, 4, 1, 21, 21), 72.0, dtype=dtype)
+    values = torch.full((1, 4, 8, 21, 21), 100.0, dtype=dtype)
+    keys[0, 2, :, 10, 10] = 80.0
+    values[0, 2, :, 10, 10] = 1.0
+    read, _ = fused_cpu.forward(query, keys, values, 21, instruction_set)
+    doubles = (query.double(), keys.double(), values.double())
+    expected = local_attention(*doubles, 21, implementation="reference")
+    assert expected.min() > 10
+    assert relative_error(read, expected) < (1e-2 if dtype == torch.bfloat16 else 1e-4)
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
 def test_gradients_in_bfloat16(instruction_set):
     inputs = tuple(tensor.bfloat16() for tensor in random_inputs())
     read, log_sum_exp = fused_cpu.forward(*inputs, 9, instruction_set)
