@@ -45,7 +45,7 @@ _DOMAIN = ExitStack()
 os.environ["ROS_DOMAIN_ID"] = str(_DOMAIN.enter_context(own_domain()))
 stay_on_this_machine()
 
-DEADLINE = 120.0
+DEADLINE = 180.0
 """Seconds to wait for anything; far more than it takes, for machines under load."""
 
 PROMPT = 60.0
