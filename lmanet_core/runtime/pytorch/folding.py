@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from torch import fx, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 _CONTAINERS = (nn.ModuleList, nn.ModuleDict)
@@ -40,9 +40,24 @@ def fold_batch_norms(model: nn.Module) -> None:
             if owners[id(conv)] == owners[id(norm)] == 1:
                 assert isinstance(conv, _CONVOLUTIONS)
                 assert isinstance(norm, nn.BatchNorm2d)
-                transposed = isinstance(conv, nn.ConvTranspose2d)
-                module.set_submodule(conv_name, fuse_conv_bn_eval(conv, norm, transposed))
+                _fuse(conv, norm)
                 module.set_submodule(norm_name, nn.Identity())
+
+
+def _fuse(conv: nn.Conv2d | nn.ConvTranspose2d, norm: nn.BatchNorm2d) -> None:
+    """As `fuse_conv_bn_eval`, which copies the convolution first, and that takes longer."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    conv.weight, conv.bias = fuse_conv_bn_weights(
+        conv.weight,
+        conv.bias,
+        norm.running_mean,
+        norm.running_var,
+        norm.eps,
+        norm.weight,
+        norm.bias,
+        transpose=isinstance(conv, nn.ConvTranspose2d),
+    )
 
 
 def _foldable(module: nn.Module) -> Iterator[tuple[str, str]]:
