@@ -35,6 +35,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from lmanet_core import ClassTable, VideoSegmenter
+from lmanet_ros.evaluation.node_client import ENDS
 from lmanet_ros.messages.node_outputs import PICTURES
 from lmanet_ros.processes import own_domain
 from lmanet_ros.ros_releases import stay_on_this_machine
@@ -278,10 +279,26 @@ class Client(SpinningClient):
         self.wait_until(lambda: self.reports > reports, "the next diagnostics")
         return self.status
 
-    def counts(self) -> dict[str, int]:
-        """The whole numbers in diagnostics that are made from now on."""
+    def counts(self, *, settled: bool = True) -> dict[str, int]:
+        """The whole numbers in diagnostics that are made from now on.
+
+        Args:
+            settled: whether to wait until they say what became of every frame that was received: an
+                answer may be here before it is counted there.
+        """
         self.fresh_status()
-        return {name: int(text) for name, text in self.diagnostics.items() if text.isdigit()}
+
+        def numbers() -> dict[str, int]:
+            return {name: int(text) for name, text in self.diagnostics.items() if text.isdigit()}
+
+        def is_settled() -> bool:
+            counts = numbers()
+            ends = sum(counts.get(end, 0) for end in ENDS if end != "lost")
+            return counts.get("received", 0) == ends
+
+        if settled:
+            self.wait_until(is_settled, "the node to be done with every frame")
+        return numbers()
 
     def wait_for_count(self, name: str, value: int) -> None:
         self.wait_until(
