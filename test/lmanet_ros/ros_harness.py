@@ -116,10 +116,10 @@ class NodeProcess:
         return status
 
     def end(self) -> None:
-        """End it, with force if need be."""
+        """End it, with force if need be: others are not told that such a node is gone."""
         self.signal()
         try:
-            self._process.wait(10)
+            self._process.wait(PROMPT)
         except subprocess.TimeoutExpired:
             self._process.kill()
         self.wait()

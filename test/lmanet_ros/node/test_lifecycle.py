@@ -81,7 +81,10 @@ def segment(client: Client, **options: object) -> None:
 def test_each_state_has_what_belongs_to_it(managed, client):
     assert client.state() == "unconfigured"
     assert client.fresh_status().message == "not configured"
-    assert (client.subscription_count(), client.publisher_count("labels")) == (0, 0)
+    client.wait_until(
+        lambda: (client.subscription_count(), client.publisher_count("labels")) == (0, 0),
+        "nothing but its diagnostics",
+    )
 
     assert client.change_state("configure")
     client.wait_until(lambda: client.publisher_count("labels"), "the labels")
