@@ -21,7 +21,7 @@ STEP = 0.1
 WARM_UP = 500
 """Frames after which the process must not grow any more; half of them all if there are fewer."""
 MEGABYTES = 5.0
-CAMERA_STEP = 0.08
+CAMERA_STEP = 0.05
 CAMERA_RATE = 40.0
 """Of each of two cameras: so often that a frame of both waits, whoever was late to send one."""
 QUIET_FRAMES = 10_000
