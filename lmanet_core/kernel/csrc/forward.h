@@ -1,4 +1,5 @@
-// The forward pass: an online softmax between the two products.
+// The forward pass: an online softmax between the two products. Of a row of the memory whose weights
+// are negligible for a query beside one that it has seen, the second product is left out.
 #pragma once
 
 #include "arrays.h"
