@@ -44,7 +44,7 @@ CONNECTION_TIMEOUT = 60.0
 ANSWER_TIMEOUT = 120.0
 """Seconds to wait for the answer to a frame."""
 CLASSES_TIMEOUT = 5.0
-"""Seconds for the class table of a node that has answered a frame."""
+"""Seconds for a node that has answered a frame to publish a class table, if it ever does."""
 LATE_ANSWER = 3.0
 """Seconds that an answer may be behind the node's own report of it."""
 QUESTION_PERIOD = 5.0
@@ -203,8 +203,10 @@ class NodeClient:
         """
         names = filter(None, map(self._text, ("model_file", "engine", "checkpoint")))
         name = next(names, DEFAULT_WEIGHTS)
-        # Latched: what was published before comes now.
-        if self.listen(lambda: bool(self._classes), CLASSES_TIMEOUT):
+        # Latched: what was published before comes now, on a busy machine later.
+        is_published = self._node.count_publishers(f"{NODE_NAME}/classes") > 0
+        timeout = CONNECTION_TIMEOUT if is_published else CLASSES_TIMEOUT
+        if self.listen(lambda: bool(self._classes), timeout):
             try:
                 return name, from_json(self._classes)
             except ValueError as error:
